@@ -1,0 +1,6 @@
+"""MLflow on PostgreSQL as Pulumi components. None of them reads configuration; `Settings` does, for our own program."""
+
+from .platform import Platform, PlatformArgs, object_prefix
+from .settings import Settings
+
+__all__ = ["Platform", "PlatformArgs", "Settings", "object_prefix"]

@@ -1,0 +1,46 @@
+"""Adminer, a page to look inside the database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+
+from .engine import SingleHost
+from .image import Image
+from .workload import Port, Probe, Workload
+
+ROLE = "adminer"
+PORT = 8080
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdminerArgs:
+    """What Adminer needs to be told. It holds no password: whoever opens the page types it."""
+
+    image: Image
+    networks: list[pulumi.Input[str]]
+    port: Port
+
+
+class Adminer(pulumi.ComponentResource):
+    """One Adminer page."""
+
+    def __init__(
+        self, name: str, args: AdminerArgs, engine: SingleHost, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("mlflow-postgres:index:Adminer", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        image = engine.build(f"{name}-image", ROLE, args.image, child)
+        engine.run(
+            f"{name}-server",
+            ROLE,
+            Workload(
+                image=image.image_id,
+                ports=[args.port],
+                networks=args.networks,
+                probe=Probe(command=["ready"], patience=60),
+            ),
+            child,
+        )
+        self.register_outputs({})

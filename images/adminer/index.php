@@ -1,0 +1,2 @@
+<?php
+include "/usr/share/adminer/adminer.php";

@@ -1,0 +1,1 @@
+"""Commands on a running stack: `python -m ops <command>`."""

@@ -1,0 +1,44 @@
+"""`python -m ops <command>`: what is done to a stack beside `pulumi up` and `pulumi destroy`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from preflight import EngineError
+
+from . import forget, kept, logs, psql, recover
+from .stack import StackError
+
+COMMANDS = {
+    "recover": (recover.run, "mend what an interrupted run left: its lock, its objects on the engine"),
+    "forget": (forget.run, "remove the containers and networks of a stack whose state is lost; its volumes stay"),
+    "kept": (kept.run, "name the volumes that a destroyed stack left, and how to delete them"),
+    "psql": (psql.run, "open a shell in the database"),
+    "logs": (logs.run, "print the services' logs"),
+    "explain": (logs.explain, "print the last words of the services that are not well"),
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; its exit code. Errors are one line on standard error and exit code 1."""
+    parser = argparse.ArgumentParser(prog="python -m ops", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    for name, (_, purpose) in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=purpose)
+        command.add_argument("--stack", required=True, help="the stack's name, such as dev")
+        if name == "logs":
+            command.add_argument("--follow", action="store_true", help="go on with what is yet to come")
+    options = parser.parse_args(arguments)
+    try:
+        COMMANDS[options.command][0](options)
+    except (EngineError, StackError) as error:
+        print(f"ops {options.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

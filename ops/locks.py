@@ -1,0 +1,69 @@
+"""The locks of a state kept in a local folder, and whether those who hold them still live."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+# An update that takes longer than this, in seconds, is not waited for.
+_PATIENCE = 900
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Who holds a stack."""
+
+    pid: int
+    host: str
+
+    def holder_lives(self) -> bool:
+        """Whether the process is there and is a Pulumi. One on another machine is believed to be."""
+        if self.host != socket.gethostname():
+            return True
+        try:
+            # A number that was given to another process since does not hold the lock.
+            return "pulumi" in Path(f"/proc/{self.pid}/comm").read_text()
+        except OSError:
+            return False
+
+
+def folder(project: str, stack: str) -> Path | None:
+    """Where the state's locks are; None unless the state is a local folder."""
+    url = os.environ.get("PULUMI_BACKEND_URL", "")
+    if not url.startswith("file://"):
+        return None
+    root = Path(url.removeprefix("file://").partition("?")[0]).expanduser()
+    return root / ".pulumi" / "locks" / "organization" / project / stack
+
+
+def held(where: Path) -> Iterator[Lock]:
+    """The locks in a folder."""
+    for path in where.glob("*.json"):
+        try:
+            lock = json.loads(path.read_text())
+        except (OSError, ValueError):
+            # Released between the listing and the look, or half written by a process that was killed.
+            continue
+        yield Lock(pid=lock["pid"], host=lock["hostname"])
+
+
+def wait_for_the_living(where: Path) -> bool:
+    """Wait while a living process of this machine holds the stack; whether what is left are the locks of the dead."""
+    deadline = time.monotonic() + _PATIENCE
+    told = False
+    while locks := list(held(where)):
+        living = [lock for lock in locks if lock.holder_lives()]
+        if not living:
+            return True
+        if any(lock.host != socket.gethostname() for lock in living) or time.monotonic() > deadline:
+            return False
+        if not told:
+            print(f"another run works on this stack (process {living[0].pid}); waiting for it to end", flush=True)
+            told = True
+        time.sleep(0.5)
+    return False

@@ -1,0 +1,53 @@
+"""What the services say."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+
+from docker.models.containers import Container
+
+from preflight import open_engine
+
+from . import objects
+from .stack import prefix
+
+_LINES = 200
+_LAST_WORDS = 12
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print the last lines of every service of the stack, and, if asked to, those that are yet to come."""
+    engine = open_engine()
+    try:
+        readers = [
+            threading.Thread(target=_print, args=(container, _LINES, options.follow), daemon=True)
+            for container in objects.containers(engine, prefix(options.stack))
+        ]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+    finally:
+        engine.close()
+
+
+def explain(options: argparse.Namespace) -> None:
+    """Print the last words of the services that are not well: Pulumi says only that they did not become ready."""
+    engine = open_engine()
+    try:
+        for container in objects.containers(engine, prefix(options.stack)):
+            if container.health != "healthy":
+                print(f"{container.name} is {container.status} and {container.health}; its last words:")
+                _print(container, _LAST_WORDS, follow=False)
+    finally:
+        engine.close()
+
+
+def _print(container: Container, lines: int, follow: bool) -> None:
+    role = objects.label(container, "role")
+    rest = b""
+    for chunk in container.logs(stream=True, follow=follow, tail=lines):
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            print(f"{role:<9}{line.decode(errors='replace')}", flush=True)

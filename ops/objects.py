@@ -1,0 +1,60 @@
+"""The containers, networks and volumes of a stack on the engine, found by their labels."""
+
+from __future__ import annotations
+
+import docker
+from docker.errors import NotFound
+from docker.models.containers import Container
+from docker.models.networks import Network
+from docker.models.volumes import Volume
+
+from components.engine import LABEL
+
+
+def containers(engine: docker.DockerClient, prefix: str) -> list[Container]:
+    """The stack's containers, those that do not run included."""
+    return engine.containers.list(all=True, filters=_labelled(prefix), ignore_removed=True)
+
+
+def networks(engine: docker.DockerClient, prefix: str) -> list[Network]:
+    """The stack's networks."""
+    return engine.networks.list(filters=_labelled(prefix))
+
+
+def volumes(engine: docker.DockerClient, prefix: str) -> list[Volume]:
+    """The stack's volumes, those of a destroyed stack included."""
+    return engine.volumes.list(filters=_labelled(prefix))
+
+
+def label(thing: Container | Network, key: str) -> str:
+    """The value of one of our labels, empty if it has none."""
+    labels = thing.labels if isinstance(thing, Container) else (thing.attrs or {}).get("Labels") or {}
+    return str(labels.get(f"{LABEL}.{key}", ""))
+
+
+def remove_container(container: Container) -> None:
+    """Stop it as its service wants to be stopped, then remove it. Volumes stay."""
+    try:
+        container.stop(timeout=_grace(container))
+        container.remove(force=True)
+    except NotFound:
+        return
+
+
+def remove_network(network: Network) -> None:
+    """Remove a network, whoever is still on it."""
+    try:
+        network.reload()
+        for container in network.containers:
+            network.disconnect(container, force=True)
+        network.remove()
+    except NotFound:
+        return
+
+
+def _grace(container: Container) -> int:
+    return int((container.attrs.get("Config") or {}).get("StopTimeout") or 10)
+
+
+def _labelled(prefix: str) -> dict[str, str | list[str] | bool]:
+    return {"label": f"{LABEL}.stack={prefix}"}

@@ -1,0 +1,35 @@
+"""A shell in the database, over the local socket of its container: no password, no published port needed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+
+from preflight import open_engine
+
+from . import objects
+from .stack import StackError, outputs, prefix
+
+
+def run(options: argparse.Namespace) -> None:
+    """Become `psql`, signed in as the role that MLflow uses. Raises `StackError` if the stack is not up."""
+    values = outputs(options.stack)
+    client = shutil.which("docker")
+    if not client:
+        raise StackError("psql runs inside the database's container, and there is no docker command to enter it")
+    terminal = ["--tty"] if sys.stdin.isatty() else []
+    shell = ["psql", "--username", values["postgres_user"], "--dbname", values["postgres_database"]]
+    os.execv(client, [client, "exec", "--interactive", *terminal, _server(options.stack), *shell])
+
+
+def _server(stack: str) -> str:
+    engine = open_engine()
+    try:
+        for container in objects.containers(engine, prefix(stack)):
+            if objects.label(container, "role") == "postgres":
+                return str(container.name)
+    finally:
+        engine.close()
+    raise StackError(f"the database of {stack} does not run. Mend it with: make up STACK={stack}")

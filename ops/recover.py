@@ -1,0 +1,82 @@
+"""Mend what an interrupted run left behind, before it blocks the next one or clashes with it.
+
+A killed `pulumi up` leaves its lock, operations that the state calls pending, and objects on the engine that no
+state knows. Nothing that holds data is removed here: volumes are never touched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from docker.models.containers import Container
+from docker.models.networks import Network
+
+from preflight import open_engine
+
+from . import locks, objects
+from .stack import StackError, export, prefix, project_name, pulumi, short_name
+
+
+def run(options: argparse.Namespace) -> None:
+    """Mend the stack `options.stack`. Raises `StackError` if its objects belong to a state other than this one."""
+    stack = options.stack
+    _release_stale_lock(stack)
+    state = export(stack)
+    _drop_pending_operations(stack, state)
+    _remove_orphans(stack, state)
+
+
+def _release_stale_lock(stack: str) -> None:
+    where = locks.folder(project_name(), short_name(stack))
+    if where and locks.wait_for_the_living(where):
+        pulumi("cancel", "--yes", "--stack", stack)
+        print("recovered: released the lock of a run that was killed", flush=True)
+
+
+def _drop_pending_operations(stack: str, state: dict[str, Any]) -> None:
+    """What they made is either in the state or is found on the engine by its labels."""
+    pending = state["deployment"].pop("pending_operations", None)
+    if pending:
+        pulumi("stack", "import", "--stack", stack, text=json.dumps(state))
+        print(f"recovered: {len(pending)} operation(s) of the killed run were cut short", flush=True)
+
+
+def _remove_orphans(stack: str, state: dict[str, Any]) -> None:
+    resources = state["deployment"].get("resources") or []
+    known = {resource.get("id") for resource in resources}
+    deployment = _deployment(resources)
+    engine = open_engine()
+    try:
+        containers = [each for each in objects.containers(engine, prefix(stack)) if each.id not in known]
+        networks = [each for each in objects.networks(engine, prefix(stack)) if each.id not in known]
+        found: list[Container | Network] = [*containers, *networks]
+        for each in found:
+            if objects.label(each, "deployment") != deployment:
+                raise StackError(_foreign(str(each.name), stack))
+        for container in containers:
+            objects.remove_container(container)
+            print(f"recovered: removed the container {container.name}, which a killed run had made", flush=True)
+        for network in networks:
+            objects.remove_network(network)
+            print(f"recovered: removed the network {network.name}, which a killed run had made", flush=True)
+    finally:
+        engine.close()
+
+
+def _deployment(resources: list[dict[str, Any]]) -> str | None:
+    """The mark that everything of this life of the stack carries; None if this state has not made anything yet."""
+    for resource in resources:
+        if resource["type"] == "random:index/randomId:RandomId" and resource["urn"].endswith("-deployment"):
+            return str(resource["outputs"]["hex"])
+    return None
+
+
+def _foreign(name: str, stack: str) -> str:
+    return (
+        f"{name} runs under the name of the stack {stack}, but this state did not make it: it belongs to another "
+        "checkout or user of this Docker engine, or to a state that was lost. Take that stack down where it was "
+        f"made (make down), or, if its state is lost, mend it with: make forget STACK={short_name(stack)} "
+        "(its containers go, its data stays)"
+    )

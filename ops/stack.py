@@ -1,0 +1,65 @@
+"""A stack as the commands see it: its names, its outputs, its state. All of it comes from Pulumi itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components.platform import object_prefix
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class StackError(Exception):
+    """The stack cannot be used as asked; the message says why and what mends it."""
+
+
+def project_name() -> str:
+    """The project's name, as `Pulumi.yaml` has it."""
+    name: str = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["name"]
+    return name
+
+
+def prefix(stack: str) -> str:
+    """What the names of the stack's objects on the engine begin with."""
+    return object_prefix(project_name(), short_name(stack))
+
+
+def short_name(stack: str) -> str:
+    """The last part of a stack's full name, organization/project/stack."""
+    return stack.rpartition("/")[2]
+
+
+def pulumi(*arguments: str, text: str | None = None) -> str:
+    """Run Pulumi and return what it prints. Raises `StackError` with its own words."""
+    done = subprocess.run(
+        [PROJECT / "bin" / "pulumi", "--non-interactive", *arguments],
+        cwd=PROJECT,
+        input=text,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PULUMI_SKIP_UPDATE_CHECK": "true"},
+        check=False,
+    )
+    if done.returncode:
+        raise StackError(f"`pulumi {arguments[0]}` failed: {done.stderr.strip() or done.stdout.strip()}")
+    return done.stdout
+
+
+def outputs(stack: str) -> dict[str, Any]:
+    """The stack's outputs, secrets left out."""
+    values: dict[str, Any] = json.loads(pulumi("stack", "output", "--json", "--stack", stack))
+    if not values:
+        raise StackError(f"the stack {stack} is not up. Mend it with: make up STACK={short_name(stack)}")
+    return values
+
+
+def export(stack: str) -> dict[str, Any]:
+    """The stack's state, secrets encrypted."""
+    state: dict[str, Any] = json.loads(pulumi("stack", "export", "--stack", stack))
+    return state

@@ -1,0 +1,51 @@
+"""The way to the Docker engine, and what to say when there is none."""
+
+from __future__ import annotations
+
+import os
+
+import docker
+from docker.errors import DockerException
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+
+
+class EngineError(Exception):
+    """The engine cannot be used; the message says why and what mends it."""
+
+
+def engine_host() -> str:
+    """Address of the engine, as Docker's own client and the Pulumi provider read it."""
+    return os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+
+
+def open_engine() -> docker.DockerClient:
+    """A client of the engine that has answered. Raises `EngineError`."""
+    host = engine_host()
+    _check_socket(host)
+    try:
+        client = docker.from_env(timeout=60)
+        client.ping()
+    except (DockerException, OSError) as error:
+        raise EngineError(
+            f"no Docker engine answers at {host}: it must run before the stack can. "
+            f"Mend it with: make engine, or systemctl start docker ({_innermost(error)})"
+        ) from None
+    return client
+
+
+def _check_socket(host: str) -> None:
+    """The client's own words for a forbidden socket hide the reason four exceptions deep."""
+    path = host.removeprefix("unix://")
+    if path == host or not os.path.exists(path) or os.access(path, os.R_OK | os.W_OK):
+        return
+    raise EngineError(
+        f"the Docker engine's socket {path} is closed to this user: reading and writing it is needed. "
+        'Mend it with: sudo usermod -aG docker "$USER", then sign in anew'
+    )
+
+
+def _innermost(error: BaseException) -> str:
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    return str(error)

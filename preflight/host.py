@@ -1,0 +1,140 @@
+"""What on the host would make this stack fail: ports, images, and volumes that hold something else."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterator, Mapping
+
+import docker
+import pulumi
+from docker.errors import APIError, ImageNotFound, NotFound
+from docker.models.containers import Container
+
+from components.engine import LABEL
+from components.image import Image
+from components.platform import PlatformArgs
+from components.postgres import ROLE as POSTGRES
+from components.settings import bad_setting
+
+from .engine import EngineError, engine_host, open_engine
+
+_IMAGE_SETTING = {"postgres": "postgresVersion or postgresImage", "mlflow": "pythonImage", "adminer": "debianImage"}
+
+
+def check_host(args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> None:
+    """Look at the engine for what would make the stack `prefix` fail; `ports` go by the setting that chose each.
+
+    Raises `pulumi.RunError` with the value seen, the rule and the command that mends it.
+    """
+    try:
+        engine = open_engine()
+    except EngineError as error:
+        raise pulumi.RunError(str(error)) from None
+    try:
+        containers = list(_containers(engine))
+        for key, port in ports.items():
+            _check_port(containers, prefix, key, port, args.bind_address)
+        _check_major(engine, prefix, args.postgres_major)
+        _check_volume_is_free(containers, prefix)
+        for role, image in args.image_builds.items():
+            _check_image(engine, prefix, role, image)
+    finally:
+        engine.close()
+
+
+def _containers(engine: docker.DockerClient) -> Iterator[Container]:
+    # One that another program removes in the meantime must not fail the look.
+    yield from engine.containers.list(ignore_removed=True)
+
+
+def _is_ours(container: Container, prefix: str) -> bool:
+    return bool(container.labels.get(f"{LABEL}.stack") == prefix)
+
+
+def _check_port(containers: list[Container], prefix: str, key: str, port: int, address: str) -> None:
+    for container in containers:
+        if port not in _host_ports(container):
+            continue
+        if _is_ours(container, prefix):
+            return
+        raise bad_setting(
+            key, port, f"the container {container.name} has that port already; stop it or choose another", port + 1
+        )
+    if engine_host().startswith("unix://"):
+        _check_bind(key, port, address)
+
+
+def _host_ports(container: Container) -> set[int]:
+    return {int(bound["HostPort"]) for binding in container.ports.values() for bound in binding or []}
+
+
+def _check_bind(key: str, port: int, address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # Connections that just ended would otherwise look like a listener.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                rule = f"another program listens there (ss -ltnp 'sport = :{port}' names it); stop it or choose another"
+                raise bad_setting(key, port, rule, port + 1) from None
+            if error.errno == errno.EADDRNOTAVAIL:
+                rule = "no interface of this machine has that address (ip address lists them)"
+                raise bad_setting("bindAddress", address, rule, "127.0.0.1") from None
+            raise
+
+
+def _check_major(engine: docker.DockerClient, prefix: str, wanted: int) -> None:
+    name = f"{prefix}-{POSTGRES}-data"
+    try:
+        labels = engine.volumes.get(name).attrs["Labels"] or {}
+    except NotFound:
+        return
+    held = labels.get(f"{LABEL}.postgres-major", str(wanted))
+    if held != str(wanted):
+        rule = (
+            f"the volume {name} holds a cluster of PostgreSQL {held}, and data files do not move between majors "
+            "(dump and restore into a new stack instead); nothing was touched"
+        )
+        raise bad_setting("postgresVersion", wanted, rule, held)
+
+
+def _check_volume_is_free(containers: list[Container], prefix: str) -> None:
+    """Two servers on one volume would ruin it."""
+    name = f"{prefix}-{POSTGRES}-data"
+    for container in containers:
+        if _is_ours(container, prefix):
+            continue
+        if any(mount.get("Name") == name for mount in container.attrs["Mounts"]):
+            raise pulumi.RunError(
+                f"the volume {name} is in use by the container {container.name}, which is not of this stack: two "
+                f"servers on one volume would ruin it. Mend it with: docker stop {container.name}"
+            )
+
+
+def _check_image(engine: docker.DockerClient, prefix: str, role: str, image: Image) -> None:
+    """The base is needed only while what is built from it is not there."""
+    if _is_local(engine, f"{prefix.lower()}/{role}:{image.digest}") or _is_local(engine, image.base):
+        return
+    try:
+        engine.images.get_registry_data(image.base)
+    except (APIError, OSError) as error:
+        raise pulumi.RunError(
+            f"the image {image.base} cannot be found, neither on the Docker engine nor in a registry: {role} is built "
+            f"from it ({_reason(error)}). Mend it by loading it (docker pull {image.base}, docker load) or with: "
+            f"pulumi config set {_IMAGE_SETTING[role]} …"
+        ) from None
+
+
+def _is_local(engine: docker.DockerClient, reference: str) -> bool:
+    try:
+        engine.images.get(reference)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def _reason(error: Exception) -> str:
+    return str(error.explanation if isinstance(error, APIError) and error.explanation else error)
