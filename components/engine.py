@@ -128,11 +128,17 @@ def _port(port: Port) -> docker.ContainerPortArgs:
 def _healthcheck(probe: Probe) -> docker.ContainerHealthcheckArgs:
     return docker.ContainerHealthcheckArgs(
         tests=["CMD", *probe.command],
-        interval=f"{probe.interval}s",
-        timeout=f"{probe.timeout}s",
-        start_period=f"{probe.patience}s",
+        interval=_duration(probe.interval),
+        timeout=_duration(probe.timeout),
+        start_period=_duration(probe.patience),
         retries=3,
     )
+
+
+def _duration(seconds: int) -> str:
+    """Seconds as the engine says them back; "300s" would come back as "5m0s" and look like a change."""
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
 def _fingerprint(probe: Probe) -> str:

@@ -13,8 +13,8 @@ from .workload import Mount, Port, Probe, SecretFile, Workload
 ROLE = "mlflow"
 PORT = 5000
 
-# The user id that images/mlflow gives to its user.
-_OWNER = 10001
+# The user id of `nobody`, as whom images/mlflow runs.
+_OWNER = 65534
 _PASS_FILE = "/run/secrets/pgpass"
 _ARTIFACTS = "/mlartifacts"
 _PRIVATE = ["10.*", "192.168.*", *(f"172.{number}.*" for number in range(16, 32)), "[fc00:*", "[fd00:*"]
