@@ -20,7 +20,7 @@ up: setup ## bring the stack up; ends by printing the tracking URL
 	@bin/pulumi up --yes --skip-preview --stack $(STACK)
 	@bin/pulumi stack output tracking_url --stack $(STACK)
 
-down: setup ## take the stack down; what is kept is named at the end
+down: ## take the stack down; what is kept is named at the end
 	@bin/pulumi destroy --yes --skip-preview --stack $(STACK)
 	@$(PYTHON) -m ops kept --stack $(STACK)
 

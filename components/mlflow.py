@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -33,6 +34,8 @@ class MlflowArgs:
     database_user: str
     database_password: pulumi.Input[str]
     keep_data: bool = True
+    starts_after: Sequence[pulumi.Resource] = ()
+    """What must be ready before the server starts; its image is built in the meantime."""
 
 
 class Mlflow(pulumi.ComponentResource):
@@ -73,7 +76,7 @@ class Mlflow(pulumi.ComponentResource):
                 networks=args.networks,
                 probe=Probe(command=["ready"], patience=300),
             ),
-            child,
+            pulumi.ResourceOptions(parent=self, depends_on=list(args.starts_after)),
         )
         self.volume_name = volume.name
         self.register_outputs({"volume_name": self.volume_name})

@@ -83,10 +83,11 @@ class Platform(pulumi.ComponentResource):
                 database_user=args.user,
                 database_password=server.password,
                 keep_data=args.keep_data,
+                # Without its database MLflow does not start.
+                starts_after=[server],
             ),
             self._engine,
-            # Without its database MLflow does not start.
-            pulumi.ResourceOptions(parent=self, depends_on=[server]),
+            child,
         )
         if args.adminer_port:
             Adminer(

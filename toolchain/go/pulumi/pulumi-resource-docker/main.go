@@ -9,15 +9,17 @@ import (
 	"github.com/terraform-providers/terraform-provider-docker/shim"
 )
 
-// version is set by the linker; the bridge refuses to serve while it is empty.
-var version string
+// dockerVersion is set by the linker, together with the variables of the other programs: hence the long name.
+// The bridge refuses to serve while it is empty.
+var dockerVersion string
 
 func main() {
 	empty := []byte("{}")
 	info := tfbridge.ProviderInfo{
-		P:            sdkv2.NewProvider(shim.New(version)),
+		P:            sdkv2.NewProvider(shim.New(dockerVersion)),
 		Name:         "docker",
-		Version:      version,
+		Version:      dockerVersion,
+		Config:       keep("registry_auth"),
 		MetadataInfo: tfbridge.NewProviderMetadata(empty),
 	}
 	info.Resources = map[string]*tfbridge.ResourceInfo{
@@ -30,9 +32,12 @@ func main() {
 			DeleteBeforeReplace: true,
 		},
 	}
+	info.DataSources = map[string]*tfbridge.DataSourceInfo{
+		"docker_image": {Tok: "docker:index/getRemoteImage:getRemoteImage"},
+	}
 	info.MustComputeTokens(tokens.SingleModule("docker_", "index", tokens.MakeStandard("docker")))
 	info.SetAutonaming(255, "-")
-	tfbridge.Main("docker", version, info, empty)
+	tfbridge.Main("docker", dockerVersion, info, empty)
 }
 
 // keep stops the bridge from making a list's name a plural.

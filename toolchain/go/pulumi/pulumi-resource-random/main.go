@@ -11,15 +11,16 @@ import (
 	"github.com/terraform-providers/terraform-provider-random/shim"
 )
 
-// version is set by the linker; the bridge refuses to serve while it is empty.
-var version string
+// randomVersion is set by the linker, together with the variables of the other programs: hence the long name.
+// The bridge refuses to serve while it is empty.
+var randomVersion string
 
 func main() {
 	empty := []byte("{}")
 	info := tfbridge.ProviderInfo{
 		P:            pfbridge.ShimProvider(shim.New()),
 		Name:         "random",
-		Version:      version,
+		Version:      randomVersion,
 		MetadataInfo: tfbridge.NewProviderMetadata(empty),
 	}
 	// The SDK says RandomPassword where Terraform says random_password.

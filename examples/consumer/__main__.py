@@ -1,0 +1,32 @@
+"""Another stack's program: it knows the platform by its outputs alone."""
+
+import pulumi
+import pulumi_docker as docker
+
+platform = pulumi.StackReference(pulumi.Config().require("platform"))
+
+image = docker.RemoteImage(
+    "job-image",
+    name=f"mlflow-consumer-{pulumi.get_stack()}:latest",
+    build=docker.RemoteImageBuildArgs(
+        context=".",
+        build_args={"MLFLOW_VERSION": platform.require_output("mlflow_version")},
+        network_mode="host",
+    ),
+)
+job = docker.Container(
+    "job",
+    name=f"mlflow-consumer-{pulumi.get_stack()}",
+    image=image.image_id,
+    envs=[pulumi.Output.format("MLFLOW_TRACKING_URI={}", platform.require_output("internal_tracking_url"))],
+    network_mode="bridge",
+    networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=platform.require_output("network_name"))],
+    # A job runs once and ends: `attach` waits for that, and an ended container is not a lost one.
+    must_run=False,
+    attach=True,
+    logs=True,
+    restart="no",
+)
+
+pulumi.export("exit_code", job.exit_code)
+pulumi.export("said", job.container_logs)
