@@ -1,0 +1,42 @@
+"""The platform, deployed on the fake engine."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from components import Platform, PlatformArgs
+
+from .fake_engine import PROJECT, FakeEngine
+
+CHECKOUT = Path(__file__).parents[2]
+IMAGES = CHECKOUT / "images"
+
+
+@cache
+def _deployed(**changes: Any) -> FakeEngine:
+    return run_platform(FakeEngine(), **changes)
+
+
+def deploy(**changes: Any) -> FakeEngine:
+    """A platform with some of its arguments changed. To be read only: whoever asks for the same gets the same."""
+    return _deployed(**changes)
+
+
+def everything(**changes: Any) -> FakeEngine:
+    """A platform with all that can be switched on."""
+    return _deployed(**{"postgres_port": 5432, "adminer_port": 8080, **changes})
+
+
+def run_platform(engine: FakeEngine, **changes: Any) -> FakeEngine:
+    """Run a program that is a platform alone; the platform's outputs become the stack's."""
+
+    def program() -> None:
+        platform = Platform(PROJECT, PlatformArgs(images=IMAGES, **changes))
+        for name, value in platform.outputs.items():
+            pulumi.export(name, value)
+
+    return engine.run(program)

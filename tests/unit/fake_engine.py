@@ -1,0 +1,167 @@
+"""The one fake Pulumi engine of the unit tests.
+
+It records what a program asks for and answers as the providers would. It makes nothing, so what a real engine does with
+a request is not shown here: that is for tests/integration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from google.protobuf import json_format  # type: ignore[import-untyped]
+from pulumi.runtime import mocks, rpc, settings, stack
+
+PROJECT = "mlflow-postgres"
+STACK = "dev"
+PASSWORD = "fake-password"
+DEPLOYMENT = "fake-deployment"
+
+PLATFORM = "mlflow-postgres:index:Platform"
+POSTGRES = "mlflow-postgres:index:Postgres"
+MLFLOW = "mlflow-postgres:index:Mlflow"
+ADMINER = "mlflow-postgres:index:Adminer"
+RANDOM_PASSWORD = "random:index/randomPassword:RandomPassword"
+RANDOM_ID = "random:index/randomId:RandomId"
+CONTAINER = "docker:index/container:Container"
+IMAGE = "docker:index/remoteImage:RemoteImage"
+NETWORK = "docker:index/network:Network"
+VOLUME = "docker:index/volume:Volume"
+
+# The mock monitor does not mark the password as secret, as the provider would: every mark seen is the program's own.
+_COMPUTED: dict[str, dict[str, str]] = {
+    RANDOM_PASSWORD: {"result": PASSWORD},
+    RANDOM_ID: {"hex": DEPLOYMENT},
+    IMAGE: {"imageId": "sha256:fake"},
+}
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One resource as the program asked for it."""
+
+    name: str
+    type: str
+    parent: str
+    request: Any
+    raw: dict[str, Any]
+    """The inputs, secrets in their wrappers."""
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        inputs: dict[str, Any] = plain(self.raw)
+        return inputs
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {each["label"]: each["value"] for each in self.inputs["labels"]}
+
+
+class FakeEngine(mocks.MockMonitor, mocks.Mocks):
+    """Records registrations, raw, and what components and the stack say of themselves."""
+
+    def __init__(self) -> None:
+        super().__init__(self)
+        self.registered: dict[str, Registration] = {}
+        self.outputs: dict[str, list[dict[str, Any]]] = {}
+
+    def run(self, program: Callable[[], object], config: Mapping[str, str] | None = None) -> FakeEngine:
+        """Run a program to its end, every registration and every output included. What it raises is raised."""
+
+        def inside() -> None:
+            settings.configure(
+                mocks.MockSettings(  # type: ignore[no-untyped-call]
+                    monitor=self,
+                    monitor_features=_features(self),
+                    engine=mocks.MockEngine(None),
+                    project=PROJECT,
+                    stack=STACK,
+                    dry_run=False,
+                    callbacks=None,
+                )
+            )
+            settings.SETTINGS.outputs.clear()
+            full = {f"{PROJECT}:{key}": value for key, value in (config or {}).items()}
+            pulumi.runtime.set_all_config(full)
+            asyncio.get_event_loop().run_until_complete(stack.run_in_stack(lambda: _ignore(program())))
+
+        # A context of its own, so that no setting and no root resource of one test is seen by the next.
+        contextvars.copy_context().run(inside)
+        return self
+
+    @property
+    def exports(self) -> dict[str, Any]:
+        """The stack's outputs, secrets in their wrappers."""
+        (exports,) = self.outputs[f"{PROJECT}-{STACK}"]
+        return exports
+
+    def of(self, *types: str) -> dict[str, Registration]:
+        """What was registered of some types, by name."""
+        return {name: each for name, each in self.registered.items() if each.type in types}
+
+    def container(self, role: str) -> Registration:
+        (found,) = (each for each in self.of(CONTAINER).values() if each.labels["mlflow-postgres.role"] == role)
+        return found
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        raise AssertionError(f"planning looks nothing up, but {args.token} was called")
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        return f"{args.name}-id", {"name": args.name, **args.inputs, **_COMPUTED.get(args.typ, {})}
+
+    def ReadResource(self, request: Any) -> Any:
+        raise AssertionError(f"planning looks nothing up, but {request.type} {request.name} was read")
+
+    def RegisterResource(self, request: Any) -> Any:
+        if request.type != "pulumi:pulumi:Stack":
+            assert request.name not in self.registered, f"two resources are called {request.name}"
+            parent = _last(request.parent)
+            raw = json_format.MessageToDict(request.object)
+            self.registered[request.name] = Registration(request.name, request.type, parent, request, raw)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:
+        self.outputs.setdefault(_last(request.urn), []).append(json_format.MessageToDict(request.outputs))
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
+
+
+def plain(value: Any) -> Any:
+    """A value without the wrappers of its secrets."""
+    if rpc.is_rpc_secret(value):
+        return plain(rpc.unwrap_rpc_secret(value))
+    if isinstance(value, dict):
+        return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    return value
+
+
+def texts(value: Any, path: str = "", secret: bool = False) -> Iterator[tuple[str, str, bool]]:
+    """Every text within a value: where it is, what it says, and whether it is secret."""
+    if rpc.is_rpc_secret(value):
+        yield from texts(rpc.unwrap_rpc_secret(value), path, secret=True)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield path, key, secret
+            yield from texts(each, f"{path}.{key}".lstrip("."), secret)
+    elif isinstance(value, list):
+        for each in value:
+            yield from texts(each, path, secret)
+    else:
+        yield path, str(value), secret
+
+
+def _features(monitor: mocks.MockMonitor) -> set[int]:
+    return set(monitor.GetDeploymentInfo(None).supportedFeatures)  # type: ignore[no-untyped-call]
+
+
+def _last(urn: str) -> str:
+    return urn.rpartition("::")[2]
+
+
+def _ignore(_: object) -> None:
+    """What the program returns is no coroutine to wait for."""
