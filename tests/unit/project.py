@@ -1,0 +1,46 @@
+"""The project file, and what a stack's configuration becomes when a person runs the command that a message suggests."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from components import Settings
+
+from .deploy import CHECKOUT, IMAGES
+from .fake_engine import FakeEngine
+
+PROJECT_FILE: dict[str, Any] = yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_text())
+
+
+def as_text(value: object) -> str:
+    """A value as Pulumi hands it to the program."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def defaults() -> dict[str, str]:
+    """The configuration of who changes nothing."""
+    return {key: as_text(each["default"]) for key, each in PROJECT_FILE["config"].items()}
+
+
+def load(changes: dict[str, str], locks: Path = IMAGES / "mlflow" / "locks") -> Settings:
+    """The settings of a stack that changes some of the defaults."""
+    found: list[Settings] = []
+    FakeEngine().run(lambda: found.append(Settings.load(locks)), defaults() | changes)
+    return found[0]
+
+
+def mended(changes: dict[str, str], message: str) -> dict[str, str]:
+    """The configuration after the command that a message suggests."""
+    suggested = re.search(r"Mend it with: (pulumi config .*)", message)
+    assert suggested, f"no command of Pulumi's in: {message}"
+    match shlex.split(suggested[1]):
+        case ["pulumi", "config", "set", key, value]:
+            return changes | {key: value}
+        case ["pulumi", "config", "rm", key]:
+            return {other: value for other, value in changes.items() if other != key}
+    raise AssertionError(f"not a command of Pulumi's: {suggested[1]}")

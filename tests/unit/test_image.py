@@ -1,0 +1,88 @@
+"""An image's digest, which its tag is made of: a change builds, and nothing else does."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from components.image import Image
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "image"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "Dockerfile").write_text("FROM base\n")
+    (folder / "bin" / "serve").write_text("#!/bin/sh\n")
+    return folder
+
+
+def digest(folder: Path, base: str = "base", **arguments: str) -> str:
+    return Image(context=folder, base=base, arguments=arguments).digest
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "content": lambda folder: (folder / "bin" / "serve").write_text("#!/bin/bash\n"),
+    "executable bit": lambda folder: (folder / "bin" / "serve").chmod(0o755),
+    "name": lambda folder: (folder / "bin" / "serve").rename(folder / "bin" / "run"),
+    "place": lambda folder: (folder / "bin" / "serve").rename(folder / "serve"),
+    "new file": lambda folder: (folder / "bin" / "ready").touch(),
+    "hidden file": lambda folder: (folder / ".dockerignore").touch(),
+    "gone": lambda folder: (folder / "bin" / "serve").unlink(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_file_changes_the_digest(folder: Path, change: str) -> None:
+    before = digest(folder)
+    CHANGES[change](folder)
+    assert digest(folder) != before
+
+
+def test_a_changed_base_or_argument_changes_the_digest(folder: Path) -> None:
+    assert len({digest(folder), digest(folder, "other"), digest(folder, VERSION="1"), digest(folder, VERSION="2")}) == 4
+
+
+def test_the_order_of_the_arguments_does_not_change_the_digest(folder: Path) -> None:
+    assert digest(folder, ONE="1", TWO="2") == digest(folder, TWO="2", ONE="1")
+
+
+def test_the_digest_is_the_same_wherever_the_checkout_is(folder: Path, tmp_path: Path) -> None:
+    moved = shutil.copytree(folder, tmp_path / "another" / "place")
+    assert digest(moved) == digest(folder), "else every clone builds every image anew"
+
+
+def test_the_digest_is_the_same_whoever_made_the_checkout(folder: Path) -> None:
+    before = digest(folder)
+    (folder / "Dockerfile").chmod(0o600)
+    (folder / "bin" / "serve").touch()
+    assert digest(folder) == before, "who may read a file, and when it was written, is not in the image"
+
+
+def test_the_digest_can_be_a_tag(folder: Path) -> None:
+    assert re.fullmatch(r"[a-f0-9]{16}", digest(folder))
+
+
+def test_the_base_is_handed_to_the_dockerfile(folder: Path) -> None:
+    image = Image(context=folder, base="mine", arguments={"VERSION": "1"})
+    assert image.build_arguments == {"BASE_IMAGE": "mine", "VERSION": "1"}
+
+
+@pytest.mark.parametrize("missing", ["Dockerfile", "folder"])
+def test_a_folder_without_a_dockerfile_is_refused_by_its_name(folder: Path, missing: str) -> None:
+    (folder / "Dockerfile").unlink()
+    where = folder if missing == "Dockerfile" else folder / "nowhere"
+    message = f"{where} holds no Dockerfile: name the folder of the image to build"
+    with pytest.raises(FileNotFoundError, match=f"^{re.escape(message)}$"):
+        digest(where)
+
+
+@pytest.mark.xfail(reason="reported: a Dockerfile anywhere below is enough", strict=True)
+def test_a_dockerfile_further_down_is_not_the_images(folder: Path) -> None:
+    (folder / "Dockerfile").rename(folder / "bin" / "Dockerfile")
+    with pytest.raises(FileNotFoundError):
+        digest(folder)
