@@ -1,0 +1,168 @@
+"""A Docker engine made by hand: the client's own models over a few dictionaries, and no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import docker
+from docker.errors import APIError, ImageNotFound, NotFound
+from docker.models.containers import Container
+from docker.models.networks import Network
+from docker.models.volumes import Volume
+
+Ports = dict[str, list[dict[str, str]] | None]
+
+
+def labels(role: str, stack: str = "mlflow-postgres-dev", deployment: str = "this-life") -> dict[str, str]:
+    """The labels of an object of a stack."""
+    mark = {"stack": stack, "role": role, "deployment": deployment}
+    return {f"mlflow-postgres.{key}": value for key, value in mark.items()}
+
+
+class FakeContainer(Container):
+    """A container that writes down what is done to it."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        labels: Mapping[str, str] | None = None,
+        ports: Ports | None = None,
+        volumes: Iterable[str] = (),
+        stop_timeout: int | None = None,
+        gone: bool = False,
+    ) -> None:
+        super().__init__(
+            attrs={
+                "Id": f"{name}-id",
+                "Name": f"/{name}",
+                "Config": {"Labels": dict(labels or {}), "StopTimeout": stop_timeout},
+                "NetworkSettings": {"Ports": ports or {}},
+                "Mounts": [{"Type": "volume", "Name": volume} for volume in volumes] + [{"Type": "bind"}],
+            }
+        )
+        self.gone = gone
+        self.done: list[str] = []
+
+    def stop(self, *, timeout: float | None = None) -> None:
+        if self.gone:
+            raise NotFound(f"No such container: {self.name}")
+        self.done.append(f"stop within {timeout}")
+
+    def remove(self, *, v: bool = False, link: bool = False, force: bool = False) -> None:
+        assert not v, "volumes are never touched"
+        assert not link, "a link is not a container"
+        self.done.append(f"remove by force: {force}")
+
+
+class FakeNetwork(Network):
+    """A network that writes down what is done to it."""
+
+    def __init__(self, name: str, *, labels: Mapping[str, str] | None = None, joined: Iterable[Container] = ()) -> None:
+        super().__init__(attrs={"Id": f"{name}-id", "Name": name, "Labels": dict(labels or {})})
+        self.joined = list(joined)
+        self.done: list[str] = []
+
+    @property
+    def containers(self) -> list[Container]:
+        return self.joined
+
+    def reload(self) -> None:
+        """Nothing changes behind its back."""
+
+    def disconnect(self, container: str | Container, force: bool = False) -> None:
+        assert isinstance(container, Container)
+        self.done.append(f"disconnect {container.name} by force: {force}")
+
+    def remove(self) -> None:
+        self.done.append("remove")
+
+
+class FakeVolume(Volume):
+    """A volume that nobody may remove."""
+
+    def __init__(self, name: str, *, labels: Mapping[str, str] | None = None) -> None:
+        super().__init__(attrs={"Name": name, "Labels": None if labels is None else dict(labels)})
+
+    def remove(self, force: bool = False) -> None:
+        raise AssertionError(f"volumes are never touched, but {self.name} was removed (by force: {force})")
+
+
+class _Listed:
+    """Containers, networks or volumes, found as the engine finds them: by a label."""
+
+    def __init__(self, things: Iterable[Any]) -> None:
+        self.things = list(things)
+
+    def list(self, filters: Mapping[str, str] | None = None, **_: bool) -> list[Any]:
+        key, _sign, value = (filters or {"label": ""})["label"].partition("=")
+        return [each for each in self.things if not key or _labels(each).get(key) == value]
+
+    def get(self, name: str) -> Any:
+        for each in self.things:
+            if each.name == name:
+                return each
+        raise NotFound(f"no such thing: {name}")
+
+
+class _Images:
+    def __init__(self, local: Iterable[str], registry: Iterable[str], trouble: Exception | None) -> None:
+        self.local = set(local)
+        self.registry = set(registry)
+        self.trouble = trouble
+
+    def get(self, reference: str) -> str:
+        if reference not in self.local:
+            raise ImageNotFound(f"No such image: {reference}")
+        return reference
+
+    def get_registry_data(self, reference: str) -> str:
+        if self.trouble:
+            raise self.trouble
+        if reference not in self.registry:
+            raise APIError("404 Client Error", explanation="manifest unknown")
+        return reference
+
+
+class FakeDocker(docker.DockerClient):
+    """An engine that holds what it is given."""
+
+    def __init__(
+        self,
+        *,
+        containers: Iterable[Container] = (),
+        networks: Iterable[Network] = (),
+        volumes: Iterable[Volume] = (),
+        local: Iterable[str] = (),
+        registry: Iterable[str] = (),
+        trouble: Exception | None = None,
+    ) -> None:
+        self._containers = _Listed(containers)
+        self._networks = _Listed(networks)
+        self._volumes = _Listed(volumes)
+        self._images = _Images(local, registry, trouble)
+        self.closed = False
+
+    @property
+    def containers(self) -> Any:
+        return self._containers
+
+    @property
+    def networks(self) -> Any:
+        return self._networks
+
+    @property
+    def volumes(self) -> Any:
+        return self._volumes
+
+    @property
+    def images(self) -> Any:
+        return self._images
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _labels(thing: Any) -> dict[str, str]:
+    return thing.labels if isinstance(thing, Container) else thing.attrs.get("Labels") or {}
