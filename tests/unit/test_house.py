@@ -1,0 +1,126 @@
+"""The rooms of the house: who may use whom, who reads configuration, who creates containers. Read from the source."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from .deploy import CHECKOUT, everything
+from .fake_engine import FakeEngine
+
+# Which rooms a room may use beside itself.
+MAY_USE = {
+    "__main__": {"components", "preflight"},
+    "components": set[str](),
+    "preflight": {"components"},
+    "ops": {"components", "preflight"},
+    "bench": {"components", "preflight", "ops"},
+    "toolchain": set[str](),
+}
+ROOMS = {*MAY_USE, "docs", "examples", "tests"}
+
+
+def sources(room: str) -> list[Path]:
+    if room == "__main__":
+        return [CHECKOUT / "__main__.py"]
+    return sorted((CHECKOUT / room).rglob("*.py"))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The full names of the modules, and of what is taken from them, that a file imports from elsewhere."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield from (f"{node.module}.{each.name}" for each in node.names)
+
+
+def attributes(path: Path) -> set[str]:
+    """Everything that a file takes out of a module, such as docker.Container."""
+    return {ast.unparse(node) for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)}
+
+
+@pytest.mark.parametrize("room", MAY_USE)
+def test_a_room_uses_only_those_below_it(room: str) -> None:
+    used = {(path.name, name.partition(".")[0]) for path in sources(room) for name in imported(path)}
+    wrong = {(file, other) for file, other in used if other in ROOMS - MAY_USE[room] - {room}}
+    assert wrong == set(), "arrows go down only"
+
+
+def test_nobody_knows_that_there_is_a_toolchain() -> None:
+    outside = [path for room in MAY_USE if room != "toolchain" for path in sources(room)]
+    outside += [path for path in sources("tests/integration") if path.name != "test_toolchain.py"]
+    knowing = {path.name for path in outside for name in imported(path) if name.partition(".")[0] == "toolchain"}
+    assert knowing == set(), "a machine that has Docker and Pulumi needs none of it"
+
+
+def test_only_the_settings_read_configuration() -> None:
+    rooms = [path for room in ("__main__", "components", "preflight", "ops") for path in sources(room)]
+    readers = {
+        path.name
+        for path in rooms
+        if any(name.endswith(".Config") for name in {*attributes(path), *imported(path)})
+        or any(name.startswith("pulumi.runtime") for name in imported(path))
+    }
+    assert readers == {"settings.py"}, "a component that reads configuration is of no use to another program"
+
+
+def test_only_the_engine_room_creates_containers() -> None:
+    creators = {
+        path.name
+        for room in ("__main__", "components")
+        for path in sources(room)
+        if {"docker.Container", "docker.Service"} & attributes(path)
+        or any(name.startswith("pulumi_docker.") for name in imported(path))
+    }
+    assert creators == {"engine.py"}
+
+
+def test_components_reach_neither_the_network_nor_other_programs_while_planning() -> None:
+    reaching = {"socket", "subprocess", "urllib", "requests", "http", "docker", "os"}
+    used = {name.partition(".")[0] for path in sources("components") for name in imported(path)}
+    assert used & reaching == set()
+
+
+def test_the_program_only_wires() -> None:
+    program = CHECKOUT / "__main__.py"
+    assert len(program.read_text().splitlines()) < 40
+    assert not {name for name in attributes(program) if name.endswith(".apply")}
+    deciding = [node for node in ast.walk(tree(program)) if isinstance(node, ast.If | ast.While | ast.Try)]
+    assert deciding == []
+
+
+def test_a_component_creates_nothing_inside_apply() -> None:
+    applying = {path.name for path in sources("components") if any(".apply" in name for name in attributes(path))}
+    assert applying == set(), "a resource made inside apply is missing from the preview"
+
+
+def test_every_component_is_of_our_package_and_named_by_one_noun() -> None:
+    engine: FakeEngine = everything()
+    types = {each.type for each in engine.registered.values() if each.name in engine.outputs}
+    assert {re.fullmatch(r"mlflow-postgres:index:([A-Z][a-z]+)", each) is not None for each in types} == {True}
+
+
+def test_every_make_command_that_a_message_suggests_is_there() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
+    rooms = [path for room in ("components", "preflight", "ops", "toolchain") for path in sources(room)]
+    texts = [node.value for path in rooms for node in ast.walk(tree(path)) if isinstance(node, ast.Constant)]
+    texts.append((CHECKOUT / "bin" / "pulumi").read_text())
+    suggested = {
+        target
+        for text in texts
+        if isinstance(text, str)
+        for target in re.findall(r"(?:[Mm]end it with: |[`(])make ([a-z]+)", text)
+    }
+    assert suggested, "the messages name some"
+    assert suggested <= targets
