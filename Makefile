@@ -17,7 +17,7 @@ engine: ## a running Docker engine, if there is none
 
 up: setup ## bring the stack up; ends by printing the tracking URL
 	@bin/pulumi stack select --create $(STACK) >/dev/null
-	@bin/pulumi up --yes --skip-preview --stack $(STACK)
+	@bin/pulumi up --yes --skip-preview --stack $(STACK) || { $(PYTHON) -m ops explain --stack $(STACK); exit 1; }
 	@bin/pulumi stack output tracking_url --stack $(STACK)
 
 down: ## take the stack down; what is kept is named at the end
@@ -30,7 +30,8 @@ check: .venv/tests ## style and types only
 	@.venv/bin/ruff format --check --quiet . && .venv/bin/ruff check --quiet .
 	@.venv/bin/mypy
 	@.venv/bin/shellcheck bin/pulumi .ci/run images/*/bin/serve images/postgres/bin/prepare-database images/postgres/initdb.d/*.sh
-	@$(PYTHON) -m docs.settings --check README.md
+	@$(PYTHON) docs/settings_table.py --check README.md
+	@! git grep -q '^encryptionsalt' HEAD -- 'Pulumi.*.yaml' || { echo 'a Pulumi.*.yaml was committed with its encryptionsalt: take that line out, it fits one passphrase only' >&2; exit 1; }
 
 unit: .venv/tests
 	@$(PYTHON) -m pytest tests/unit
@@ -44,8 +45,21 @@ psql: ## a shell in the database
 logs: ## the services' logs
 	@$(PYTHON) -m ops logs --stack $(STACK)
 
-fix: .venv/tests ## put the style right
+forget: ## after a lost state or passphrase: remove what runs, keep the data
+	@$(PYTHON) -m ops forget --stack $(STACK)
+
+lock: ## pin every package anew; MLFLOW=3.17.2 also pins that version's image
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
+	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --universal --python-version 3.11 requirements.in -o requirements.txt
+	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+ifdef MLFLOW
+	@printf 'mlflow==%s\n' '$(MLFLOW)' | cat images/mlflow/requirements.in - | $(PYTHON) -m uv pip compile --quiet \
+	  --generate-hashes --python-version 3.13 --no-header - -o images/mlflow/locks/$(MLFLOW).txt
+endif
+
+fix: .venv/tests ## put the style and the generated parts right
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+	@$(PYTHON) docs/settings_table.py README.md
 
 .venv/runtime: requirements.txt
 	@test -x $(PYTHON) || python3 -m venv .venv

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import time
+from pathlib import Path
 
 from preflight import open_engine
 
@@ -11,7 +14,10 @@ from .stack import prefix
 
 
 def run(options: argparse.Namespace) -> None:
-    """Remove the containers and networks that carry the stack's name. Its volumes stay, for the next `up` to open."""
+    """Remove the containers and networks that carry the stack's name. Its volumes stay, for the next `up` to open.
+
+    A local state whose passphrase is gone cannot be read by anybody: it is put aside, not deleted.
+    """
     engine = open_engine()
     try:
         for container in objects.containers(engine, prefix(options.stack)):
@@ -24,3 +30,20 @@ def run(options: argparse.Namespace) -> None:
             print(f"kept the volume {volume.name}")
     finally:
         engine.close()
+    _put_unreadable_state_aside()
+
+
+def _put_unreadable_state_aside() -> None:
+    folder = _local_state()
+    state = folder / ".pulumi"
+    if not state.exists() or (folder / "passphrase").exists():
+        return
+    aside = state.with_name(f".pulumi.unreadable-{time.strftime('%Y%m%d-%H%M%S')}")
+    state.rename(aside)
+    print(f"put the state that has no passphrase aside, as {aside}")
+
+
+def _local_state() -> Path:
+    """The folder that bin/pulumi keeps the state in, for a user without a backend of their own."""
+    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(home) / "mlflow-postgres"

@@ -1,0 +1,196 @@
+"""A stack of its own on the real engine: own folder, own state, own name, own ports, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import docker
+import yaml
+from docker.models.containers import Container
+
+from components.engine import LABEL
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on; asked for at once, so that they differ."""
+    with_port = [socket.socket() for _ in range(count)]
+    for each in with_port:
+        each.bind(("127.0.0.1", 0))
+    ports = [int(each.getsockname()[1]) for each in with_port]
+    for each in with_port:
+        each.close()
+    return ports
+
+
+def clone(target: Path) -> Path:
+    """A fresh copy of the project as it stands, with this checkout's virtualenv."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    files = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True).stdout
+    for name in files.decode().rstrip("\0").split("\0"):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    (target / ".venv").symlink_to(ROOT / ".venv")
+    return target
+
+
+class Deployment:
+    """The project in a folder of its own, with one stack of a name that nobody else has."""
+
+    def __init__(self, room: Path, engine: docker.DockerClient) -> None:
+        self.room = room
+        self.engine = engine
+        self.name = f"it-{uuid.uuid4().hex[:8]}"
+        self.prefix = f"mlflow-postgres-{self.name}"
+        self.project = clone(room / "project")
+        self.state = room / "state" / "mlflow-postgres"
+        self.printed = ""
+        """Everything that the project's commands have printed in this deployment."""
+        mlflow, postgres, adminer = free_ports(3)
+        self.settings: dict[str, Any] = {"mlflowPort": mlflow, "postgresPort": postgres, "adminerPort": adminer}
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")},
+            "XDG_STATE_HOME": str(room / "state"),
+            # A developer who is signed in to a backend of their own must not meet a test's stack there.
+            "PULUMI_CREDENTIALS_PATH": str(room / "credentials"),
+        }
+        self.configure()
+        self.pulumi("stack", "init", self.name)
+
+    def configure(self, **settings: Any) -> None:
+        """Set, or with None unset, settings of the stack, as an edit of its file does."""
+        self.settings |= settings
+        chosen = {f"mlflow-postgres:{key}": value for key, value in self.settings.items() if value is not None}
+        path = self.project / f"Pulumi.{self.name}.yaml"
+        document = (yaml.safe_load(path.read_text()) if path.exists() else None) or {}
+        path.write_text(yaml.safe_dump({**document, "config": chosen}))
+
+    def start(self, *arguments: str, folder: Path | None = None) -> subprocess.Popen[str]:
+        """Start `bin/pulumi` and return at once."""
+        return subprocess.Popen(
+            [self.project / "bin" / "pulumi", *arguments, "--non-interactive"],
+            cwd=folder or self.project,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def pulumi(self, *arguments: str, fails: bool = False, folder: Path | None = None) -> str:
+        """Run `bin/pulumi` to its end and return what it printed; a test fails if it ends otherwise than expected."""
+        with self.start(*arguments, folder=folder) as process:
+            printed = process.communicate()[0]
+        self.printed += printed
+        assert bool(process.returncode) == fails, f"pulumi {' '.join(arguments)} ended {process.returncode}:\n{printed}"
+        return printed
+
+    def up(self, fails: bool = False) -> str:
+        return self.pulumi("up", "--yes", "--skip-preview", "--stack", self.name, fails=fails)
+
+    def destroy(self) -> str:
+        return self.pulumi("destroy", "--yes", "--skip-preview", "--stack", self.name)
+
+    def preview(self, *arguments: str, fails: bool = False) -> str:
+        return self.pulumi("preview", *arguments, "--stack", self.name, fails=fails)
+
+    def preview_unchanged(self) -> None:
+        """The plan of a stack that is up has nothing to do."""
+        self.preview("--expect-no-changes", "--diff")
+
+    def ops(self, *arguments: str) -> str:
+        """Run one of our own commands."""
+        done = subprocess.run(
+            [ROOT / ".venv" / "bin" / "python", "-m", "ops", *arguments, "--stack", self.name],
+            cwd=self.project,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.printed += done.stdout + done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, secrets included. What this prints is not kept among what the commands printed."""
+        with self.start("stack", "output", "--json", "--show-secrets", "--stack", self.name) as process:
+            values: dict[str, Any] = json.loads(process.communicate()[0])
+        return values
+
+    def container(self, role: str) -> Container:
+        return self.engine.containers.get(f"{self.prefix}-{role}")
+
+    def image(self, role: str) -> str:
+        """Id of the image that a container of the stack was made from."""
+        return str(self.container(role).attrs["Image"])
+
+    def execute(self, role: str, *command: str) -> str:
+        """Run a command inside a container and return what it prints; a test fails if the command does."""
+        code, printed = self.container(role).exec_run(list(command), stream=False)
+        assert isinstance(printed, bytes)
+        assert code == 0, printed.decode()
+        return printed.decode()
+
+    def objects(self) -> dict[str, set[str]]:
+        """Names of what the engine has of this stack, by kind."""
+        mine = self._labelled()
+        return {
+            "containers": {str(each.name) for each in self.engine.containers.list(all=True, filters=mine)},
+            "networks": {str(each.name) for each in self.engine.networks.list(filters=mine)},
+            "volumes": {str(each.name) for each in self.engine.volumes.list(filters=mine)},
+            "images": {
+                tag for each in self.engine.images.list() for tag in each.tags if tag.startswith(f"{self.prefix}/")
+            },
+        }
+
+    def remove(self) -> None:
+        """Take away everything that the engine has of this stack, whatever state a test left it in."""
+        mine = self._labelled()
+        for container in self.engine.containers.list(all=True, filters=mine):
+            container.remove(force=True)
+        for network in self.engine.networks.list(filters=mine):
+            network.remove()
+        for volume in self.engine.volumes.list(filters=mine):
+            volume.remove(force=True)
+        for tag in self.objects()["images"]:
+            self.engine.images.remove(tag)
+
+    def _labelled(self) -> dict[str, str | list[str] | bool]:
+        return {"label": f"{LABEL}.stack={self.prefix}"}
+
+
+@contextmanager
+def deployment(engine: docker.DockerClient, **settings: Any) -> Iterator[Deployment]:
+    """A deployment that is not up yet; everything of it is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="mlflow-postgres-it-") as room:
+        made = Deployment(Path(room), engine)
+        try:
+            made.configure(**settings)
+            yield made
+        finally:
+            made.remove()
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    """Wait until a condition holds; fails the test, naming it, when that takes too long."""
+    pause = threading.Event()
+    for _ in range(int(seconds * 20)):
+        if condition():
+            return
+        pause.wait(0.05)
+    raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")

@@ -1,0 +1,167 @@
+"""Bad input stops with one message, before anything is touched, and the next `up` works."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from docker import DockerClient
+
+from preflight import EngineError, open_engine
+
+from .harness import Deployment, deployment
+
+
+@pytest.fixture(autouse=True)
+def untouched(stack: Deployment, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever the message, the stack is as it was: the very same containers, networks, volumes and images."""
+    if "engine" in request.fixturenames and "stack" not in request.fixturenames:
+        yield
+        return
+    before, settings = _everything(stack), dict(stack.settings)
+    yield
+    stack.settings = settings
+    stack.configure()
+    assert _everything(stack) == before
+
+
+def _everything(stack: Deployment) -> dict[str, Any]:
+    started = {role: stack.container(role).attrs["State"]["StartedAt"] for role in ("postgres", "mlflow", "adminer")}
+    return {**stack.objects(), "started": started}
+
+
+def refuse(stack: Deployment, *words: str, mend: str) -> None:
+    """Both preview and up end with an error, which says these words and the command that mends it."""
+    for printed in (stack.preview(fails=True), stack.up(fails=True)):
+        said = " ".join(printed.split())
+        for word in words:
+            assert word in said, printed
+        assert re.search(rf"Mend it [^.]*{mend}", said), printed
+        assert "Traceback" not in printed, printed
+
+
+@pytest.mark.parametrize(("settings", "words", "mend"), [
+    ({"mlflowPort": 80}, ["mlflowPort is 80", "from 1024 to 65535"], "pulumi config set mlflowPort 5000"),
+    ({"mlflowPort": 70000}, ["mlflowPort is 70000", "from 1024 to 65535"], "pulumi config set mlflowPort 5000"),
+    ({"adminerPort": 20000, "mlflowPort": 20000}, ["adminerPort is 20000", "mlflowPort has that port already"],
+     "pulumi config set adminerPort 20001"),
+    ({"postgresVersion": "12"}, ["postgresVersion is '12'", "13 to 18"], "pulumi config set postgresVersion 17"),
+    ({"postgresVersion": "17-beta"}, ["postgresVersion is '17-beta'", "a major from 13 to 18"],
+     "pulumi config set postgresVersion 17"),
+    ({"mlflowVersion": "latest"}, ["mlflowVersion is 'latest'", "three numbers"],
+     "pulumi config set mlflowVersion 3.17.2"),
+    ({"mlflowVersion": "3.0.99"}, ["no lock file for it", "make lock MLFLOW=3.0.99"],
+     "pulumi config set mlflowVersion 3.17.2"),
+    ({"mlflowprot": 5000}, ["mlflowprot is not a setting", "the nearest one is mlflowPort"],
+     "pulumi config rm mlflowprot"),
+    ({"bindAddress": "localhost"}, ["bindAddress is 'localhost'", "an IP address"],
+     "pulumi config set bindAddress 127.0.0.1"),
+    ({"bindAddress": "192.0.2.1", "mlflowPort": 25000}, ["bindAddress is '192.0.2.1'", "no interface"],
+     "pulumi config set bindAddress 127.0.0.1"),
+    ({"pythonImage": "python:0.0-none"}, ["the image python:0.0-none cannot be found", "mlflow is built from it"],
+     "pulumi config set pythonImage"),
+], ids=lambda value: "-".join(value) if isinstance(value, dict) else "")  # fmt: skip
+def test_a_bad_setting(stack: Deployment, settings: dict[str, Any], words: list[str], mend: str) -> None:
+    stack.configure(**settings)
+    refuse(stack, *words, mend=mend)
+
+
+def test_a_port_that_is_no_number(stack: Deployment) -> None:
+    """Pulumi itself knows the type, from Pulumi.yaml."""
+    stack.configure(mlflowPort="many")
+    assert "'mlflowPort' must be of type 'integer'" in stack.preview(fails=True)
+
+
+def test_a_volume_of_another_major(stack: Deployment) -> None:
+    stack.configure(postgresVersion="16")
+    words = ["postgresVersion is 16", f"{stack.prefix}-postgres-data holds a cluster of PostgreSQL 17"]
+    refuse(stack, *words, "nothing was touched", mend="pulumi config set postgresVersion 17")
+
+
+def test_a_port_that_another_program_has(stack: Deployment) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        stack.configure(mlflowPort=port)
+        refuse(stack, f"mlflowPort is {port}", "another program listens there", mend="pulumi config set mlflowPort")
+
+
+def test_a_port_that_another_container_has(stack: Deployment, engine: DockerClient) -> None:
+    with _container(stack, engine, ports={"1234/tcp": ("127.0.0.1", 0)}) as other:
+        port = int(other.ports["1234/tcp"][0]["HostPort"])
+        stack.configure(mlflowPort=port)
+        refuse(stack, f"mlflowPort is {port}", f"the container {other.name} has", mend="pulumi config set mlflowPort")
+
+
+def test_a_volume_that_another_container_uses(stack: Deployment, engine: DockerClient) -> None:
+    with _container(stack, engine, volumes={f"{stack.prefix}-postgres-data": {"bind": "/data"}}) as other:
+        refuse(stack, f"in use by the container {other.name}", mend=f"docker stop {other.name}")
+
+
+@contextmanager
+def _container(stack: Deployment, engine: DockerClient, **options: Any) -> Iterator[Any]:
+    other = engine.containers.run(stack.image("postgres"), entrypoint=["sleep", "600"], detach=True, **options)
+    try:
+        other.reload()
+        yield other
+    finally:
+        other.remove(force=True)
+
+
+def test_no_engine(stack: Deployment) -> None:
+    stack.environment["DOCKER_HOST"] = "unix:///nowhere/docker.sock"
+    try:
+        refuse(stack, "no Docker engine answers at unix:///nowhere/docker.sock", mend="make engine")
+    finally:
+        del stack.environment["DOCKER_HOST"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_an_engine_whose_socket_is_closed_to_the_user() -> None:
+    os.setresuid(65534, 65534, 0)
+    try:
+        with pytest.raises(EngineError, match=r"is closed to this user.*Mend it with: sudo usermod -aG docker"):
+            open_engine()
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+def test_a_lost_passphrase(stack: Deployment) -> None:
+    passphrase = stack.state / "passphrase"
+    aside = passphrase.rename(stack.room / "passphrase")
+    try:
+        refuse(stack, f"the passphrase {passphrase} is gone", mend="make forget")
+        assert not passphrase.exists(), "a new passphrase would make the loss final"
+    finally:
+        aside.rename(passphrase)
+
+
+def test_a_wrong_passphrase(stack: Deployment) -> None:
+    passphrase = stack.state / "passphrase"
+    right = passphrase.read_text()
+    passphrase.write_text("not this one\n")
+    try:
+        assert "incorrect passphrase" in stack.up(fails=True)
+    finally:
+        passphrase.write_text(right)
+
+
+def test_after_all_of_it_the_next_up_works_and_changes_nothing(stack: Deployment) -> None:
+    stack.up()
+    stack.preview_unchanged()
+
+
+def test_a_stack_whose_passphrase_is_lost_for_good_begins_anew_on_the_same_data(engine: DockerClient) -> None:
+    with deployment(engine) as lost:
+        lost.up()
+        lost.execute("postgres", "psql", "-U", "mlflow", "-d", "mlflow", "-c", "CREATE TABLE mark AS SELECT 1")
+        (lost.state / "passphrase").unlink()
+        assert "make forget" in lost.up(fails=True)
+        lost.ops("forget")
+        lost.pulumi("stack", "init", lost.name)
+        lost.up()
+        lost.execute("postgres", "psql", "-U", "mlflow", "-d", "mlflow", "-c", "SELECT * FROM mark")

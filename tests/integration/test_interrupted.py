@@ -1,0 +1,90 @@
+"""A killed `up`, at any moment: the next one converges by itself, with nothing orphaned and nothing lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from .harness import Deployment, wait_for
+
+Moment = Callable[[Deployment], bool]
+
+
+def nothing_yet(stack: Deployment) -> bool:
+    """As soon as the run holds its lock."""
+    return any((stack.state / ".pulumi" / "locks").rglob("*.json"))
+
+
+def a_network_is_there(stack: Deployment) -> bool:
+    return bool(stack.objects()["networks"])
+
+
+def the_database_starts(stack: Deployment) -> bool:
+    return _runs(stack, "postgres")
+
+
+def an_image_is_there(stack: Deployment) -> bool:
+    return bool(stack.objects()["images"])
+
+
+def the_server_starts(stack: Deployment) -> bool:
+    return _runs(stack, "mlflow")
+
+
+def _runs(stack: Deployment, role: str) -> bool:
+    """The container is there and not ready: Pulumi is waiting for it, and no state knows it."""
+    name = f"{stack.prefix}-{role}"
+    return any(each.name == name and each.health != "healthy" for each in stack.engine.containers.list())
+
+
+MOMENTS: list[Moment] = [nothing_yet, a_network_is_there, an_image_is_there, the_database_starts, the_server_starts]
+
+
+def kill(stack: Deployment, moment: Moment, *command: str) -> None:
+    with stack.start(*command, "--yes", "--skip-preview", "--stack", stack.name) as process:
+        wait_for(lambda: moment(stack) or process.poll() is not None, moment.__name__)
+        assert process.poll() is None, f"it ended before {moment.__name__}: {process.communicate()[0]}"
+        process.kill()
+
+
+@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.__name__)
+def test_an_up_that_was_killed_is_finished_by_the_next(own_stack: Deployment, moment: Moment) -> None:
+    own_stack.configure(keepData=False)
+    kill(own_stack, moment, "up")
+    own_stack.up()
+    own_stack.preview_unchanged()
+    assert own_stack.objects()["containers"] == {f"{own_stack.prefix}-{role}" for role in ("postgres", "mlflow")}
+    networks = {f"{own_stack.prefix}-{role}" for role in ("database", "tracking", "published")}
+    assert own_stack.objects()["networks"] == networks
+    assert len(own_stack.engine.networks.list(names=list(networks))) == len(networks), "a second network of a name"
+    own_stack.destroy()
+    assert own_stack.objects() == {"containers": set(), "networks": set(), "images": set(), "volumes": set()}
+
+
+def test_a_destroy_that_was_killed_is_finished_by_the_next(own_stack: Deployment) -> None:
+    own_stack.up()
+
+    def the_server_is_gone(stack: Deployment) -> bool:
+        return f"{stack.prefix}-mlflow" not in stack.objects()["containers"]
+
+    kill(own_stack, the_server_is_gone, "destroy")
+    own_stack.destroy()
+    assert own_stack.objects() == {"containers": set(), "networks": set(), "images": set(), "volumes": set()}
+
+
+def test_objects_of_another_state_are_not_touched(own_stack: Deployment) -> None:
+    """A second checkout with a state of its own must not take the first one's containers for orphans."""
+    own_stack.up()
+    before = own_stack.container("postgres").id
+    other = dict(own_stack.environment)
+    own_stack.environment["XDG_STATE_HOME"] = str(own_stack.room / "other-state")
+    try:
+        own_stack.pulumi("stack", "init", own_stack.name)
+        printed = own_stack.up(fails=True)
+        assert "this state did not make it" in printed
+        assert "make forget" in printed
+    finally:
+        own_stack.environment = other
+    assert own_stack.container("postgres").id == before
+    own_stack.destroy()

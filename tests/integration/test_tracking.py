@@ -1,0 +1,113 @@
+"""What the platform is for: MLflow's own client logs, reads back, and finds it all in PostgreSQL's tables."""
+
+from __future__ import annotations
+
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import psycopg
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+
+from .harness import Deployment
+
+PARAMETERS = {"rate": "0.1", "depth": "7", "名前": "ünïcode"}
+METRICS = {"loss": 1.5, "accuracy": 0.25}
+STEPS = 100
+
+
+@dataclass(frozen=True)
+class Logged:
+    client: MlflowClient
+    experiment_id: str
+    run_id: str
+    artifact: bytes
+
+
+@pytest.fixture(scope="module")
+def logged(stack: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Logged:
+    client = MlflowClient(stack.outputs()["tracking_url"])
+    experiment_id = client.create_experiment("integration")
+    run_id = client.create_run(experiment_id, run_name="first").info.run_id
+    client.log_batch(
+        run_id,
+        metrics=[
+            Metric(key, value * step, 1_000 + step, step) for key, value in METRICS.items() for step in range(STEPS)
+        ],
+        params=[Param(key, value) for key, value in PARAMETERS.items()],
+        tags=[RunTag("stage", "test")],
+    )
+    path = tmp_path_factory.mktemp("artifact") / "weights.bin"
+    path.write_bytes(os.urandom(20_000_000))
+    client.log_artifact(run_id, str(path))
+    client.set_terminated(run_id)
+    return Logged(client, experiment_id, run_id, path.read_bytes())
+
+
+@pytest.fixture
+def database(stack: Deployment) -> Iterator[psycopg.Connection]:
+    outputs = stack.outputs()
+    with psycopg.connect(
+        host=outputs["postgres_host"],
+        port=outputs["postgres_port"],
+        dbname=outputs["postgres_database"],
+        user=outputs["postgres_user"],
+        password=outputs["postgres_password"],
+    ) as connection:
+        yield connection
+
+
+def test_a_run_is_read_back_as_it_was_logged(logged: Logged) -> None:
+    run = logged.client.get_run(logged.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params == PARAMETERS
+    assert run.data.tags["stage"] == "test"
+    for key, value in METRICS.items():
+        history = logged.client.get_metric_history(logged.run_id, key)
+        assert [(each.step, each.value) for each in history] == [(step, value * step) for step in range(STEPS)]
+
+
+def test_an_artifact_is_read_back_to_the_byte(logged: Logged, tmp_path: Path) -> None:
+    path = mlflow.artifacts.download_artifacts(
+        run_id=logged.run_id,
+        artifact_path="weights.bin",
+        dst_path=str(tmp_path),
+        tracking_uri=logged.client.tracking_uri,
+    )
+    assert Path(path).read_bytes() == logged.artifact
+
+
+def test_it_is_all_in_the_tables(logged: Logged, database: psycopg.Connection) -> None:
+    def rows(query: str) -> set[tuple[object, ...]]:
+        return set(database.execute(query, {"run": logged.run_id, "experiment": logged.experiment_id}).fetchall())
+
+    assert rows("SELECT name FROM experiments WHERE experiment_id = %(experiment)s") == {("integration",)}
+    assert rows("SELECT status FROM runs WHERE run_uuid = %(run)s") == {("FINISHED",)}
+    assert rows("SELECT key, value FROM params WHERE run_uuid = %(run)s") == set(PARAMETERS.items())
+    assert ("stage", "test") in rows("SELECT key, value FROM tags WHERE run_uuid = %(run)s")
+    assert rows("SELECT key, step, value FROM metrics WHERE run_uuid = %(run)s") == {
+        (key, step, value * step) for key, value in METRICS.items() for step in range(STEPS)
+    }
+
+
+def test_the_schema_is_at_the_head_of_the_images_mlflow(stack: Deployment, database: psycopg.Connection) -> None:
+    read_head = "from mlflow.store.db.utils import _get_latest_schema_revision as head; print('head', head())"
+    head = stack.execute("mlflow", "python", "-c", read_head).split("head ")[-1].strip()
+    assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [(head,)]
+
+
+def test_the_server_has_its_fast_loop_its_drivers_and_its_object_stores(stack: Deployment) -> None:
+    stack.execute("mlflow", "python", "-c", "import uvloop, httptools, boto3, psycopg")
+
+
+def test_a_page_of_another_name_is_refused(stack: Deployment) -> None:
+    """A web page that rebinds its own name to this address must not read the runs."""
+    url = stack.outputs()["tracking_url"] + "/api/2.0/mlflow/experiments/search?max_results=1"
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(urllib.request.Request(url, headers={"Host": "evil.example"}))
