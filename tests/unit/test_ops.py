@@ -1,0 +1,170 @@
+"""The commands beside `pulumi up`, on a Docker engine made by hand: what goes, what stays, what is said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ops import __main__ as ops
+from ops import forget, kept, logs, psql, stack
+from preflight import EngineError
+
+from .fake_docker import FakeContainer, FakeDocker, FakeNetwork, FakeVolume, labels
+
+VOLUMES = [
+    FakeVolume("mlflow-postgres-dev-postgres-data", labels=labels("postgres-data")),
+    FakeVolume("mlflow-postgres-dev-mlflow-artifacts", labels=labels("mlflow-artifacts")),
+    FakeVolume("theirs", labels=labels("postgres-data", stack="mlflow-postgres-other")),
+]
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder that bin/pulumi keeps the state of a new user in."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "mlflow-postgres"
+    folder.mkdir()
+    return folder
+
+
+def use(monkeypatch: pytest.MonkeyPatch, engine: FakeDocker) -> FakeDocker:
+    for command in (forget, kept, logs, psql):
+        monkeypatch.setattr(command, "open_engine", lambda: engine)
+    return engine
+
+
+def test_forget_removes_what_runs_and_leaves_the_data(
+    monkeypatch: pytest.MonkeyPatch, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours = FakeContainer("ours", labels=labels("postgres", deployment="another-life"), stop_timeout=120)
+    theirs = FakeContainer("theirs", labels=labels("postgres", stack="mlflow-postgres-other"))
+    wire = FakeNetwork("wire", labels=labels("tracking"))
+    engine = use(monkeypatch, FakeDocker(containers=[ours, theirs], networks=[wire], volumes=VOLUMES))
+    assert ops.main(["forget", "--stack", "dev"]) == 0
+    assert (ours.done, theirs.done, wire.done) == (["stop within 120", "remove by force: True"], [], ["remove"])
+    assert engine.closed
+    assert list(home.iterdir()) == []
+    assert capsys.readouterr().out.splitlines() == [
+        "removed the container ours",
+        "removed the network wire",
+        "kept the volume mlflow-postgres-dev-postgres-data",
+        "kept the volume mlflow-postgres-dev-mlflow-artifacts",
+    ]
+
+
+@pytest.mark.parametrize(
+    "passphrase",
+    [
+        None,
+        pytest.param(
+            "", marks=pytest.mark.xfail(reason="reported: bin/pulumi calls an empty one gone, forget not", strict=True)
+        ),
+    ],
+    ids=["gone", "empty"],
+)
+def test_forget_puts_a_state_without_passphrase_aside_for_nobody_can_read_it(
+    monkeypatch: pytest.MonkeyPatch, home: Path, passphrase: str | None
+) -> None:
+    (home / ".pulumi").mkdir()
+    (home / ".pulumi" / "state").touch()
+    if passphrase is not None:
+        (home / "passphrase").write_text(passphrase)
+    use(monkeypatch, FakeDocker())
+    assert ops.main(["forget", "--stack", "dev"]) == 0
+    assert not (home / ".pulumi").exists(), "bin/pulumi would refuse every further command"
+    (aside,) = home.glob(".pulumi.unreadable-*")
+    assert (aside / "state").exists(), "put aside, not deleted: the passphrase may be in a backup"
+
+
+def test_forget_leaves_a_state_with_its_passphrase_alone(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    (home / ".pulumi").mkdir()
+    (home / "passphrase").write_text("ours")
+    use(monkeypatch, FakeDocker())
+    assert ops.main(["forget", "--stack", "dev"]) == 0
+    assert (home / ".pulumi").exists()
+
+
+@pytest.mark.xfail(reason="reported: a passphrase in the environment is not looked for", strict=True)
+def test_forget_leaves_a_state_alone_whose_passphrase_its_user_keeps(
+    monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    (home / ".pulumi").mkdir()
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "theirs")
+    use(monkeypatch, FakeDocker())
+    assert ops.main(["forget", "--stack", "dev"]) == 0
+    assert (home / ".pulumi").exists()
+
+
+def test_kept_names_the_volumes_of_the_stack_and_how_to_delete_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, FakeDocker(volumes=VOLUMES))
+    assert ops.main(["kept", "--stack", "dev"]) == 0
+    names = ["mlflow-postgres-dev-mlflow-artifacts", "mlflow-postgres-dev-postgres-data"]
+    assert capsys.readouterr().out == (
+        f"kept, for the next `make up` to find every run again: {', '.join(names)}\n"
+        f"to delete them and every run in them: docker volume rm {' '.join(names)}\n"
+    )
+
+
+def test_where_nothing_is_kept_nothing_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(monkeypatch, FakeDocker())
+    assert ops.main(["kept", "--stack", "dev"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("command", ["forget", "kept", "logs", "explain"])
+def test_an_engine_that_is_missing_is_one_line_on_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    def missing() -> FakeDocker:
+        raise EngineError("no Docker engine answers")
+
+    for module in (forget, kept, logs):
+        monkeypatch.setattr(module, "open_engine", missing)
+    assert ops.main([command, "--stack", "dev"]) == 1
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", f"ops {command}: no Docker engine answers\n")
+
+
+@pytest.mark.parametrize("name", ["it", "organization/mlflow-postgres/it"])
+def test_the_outputs_of_a_stack_that_is_not_up_are_refused_with_the_command_that_makes_it(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(stack, "pulumi", lambda *_: "{}")
+    with pytest.raises(stack.StackError, match=rf"^the stack {name} is not up\. Mend it with: make up STACK=it$"):
+        stack.outputs(name)
+
+
+def test_the_outputs_are_read_without_their_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def pulumi(*arguments: str) -> str:
+        asked.append(arguments)
+        return json.dumps({"tracking_url": "http://here"})
+
+    monkeypatch.setattr(stack, "pulumi", pulumi)
+    assert stack.outputs("it") == {"tracking_url": "http://here"}
+    assert asked == [("stack", "output", "--json", "--stack", "it")], "--show-secrets would put the password on a pipe"
+
+
+@pytest.mark.parametrize("script", ["echo no such stack >&2", "echo no such stack"])
+def test_what_pulumi_refuses_is_said_in_its_own_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "pulumi").write_text(f"#!/bin/sh\n{script}\nexit 255\n")
+    (tmp_path / "bin" / "pulumi").chmod(0o755)
+    monkeypatch.setattr(stack, "PROJECT", tmp_path)
+    with pytest.raises(stack.StackError, match=r"^`pulumi stack` failed: no such stack$"):
+        stack.pulumi("stack", "export")
+
+
+def test_a_stack_is_found_on_the_engine_by_the_last_part_of_its_name() -> None:
+    assert {stack.prefix(name) for name in ("it", "organization/mlflow-postgres/it")} == {"mlflow-postgres-it"}
