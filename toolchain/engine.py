@@ -20,6 +20,7 @@ from toolchain.progress import Failure, say, step
 
 ENGINE_LOG = Path("/var/log/dockerd.log")
 PID_FILE = Path("/var/run/docker.pid")
+CONTAINERD_PID_FILE = Path("/var/run/docker/containerd/containerd.pid")
 START_SECONDS = 60.0
 MANUAL = "install Docker Engine for your system, start it, then run this again"
 
@@ -132,25 +133,28 @@ def start(engine: Engine) -> None:
         run(["systemctl", "start", "docker"], "systemctl start docker", "systemctl status docker says why")
         _wait_for(engine, None)
         return
-    pid = pid_of_dockerd(PID_FILE)
+    pid = live_pid(PID_FILE, "dockerd")
     if pid is None:
-        # A pid file of a dead engine whose number now belongs to another process keeps a new one from starting.
+        # After a SIGKILL these files stay. If their number belongs to another process by now, or to a zombie,
+        # a new engine takes it for a running one: it refuses to start, or waits in vain for its containerd.
         PID_FILE.unlink(missing_ok=True)
+        if live_pid(CONTAINERD_PID_FILE, "containerd") is None:
+            CONTAINERD_PID_FILE.unlink(missing_ok=True)
         _wait_for(engine, _start_detached())
     else:
         say(f"dockerd is there (process {pid}) but does not answer yet; waiting for it")
         _wait_for(engine, None)
 
 
-def pid_of_dockerd(pid_file: Path, processes: Path = Path("/proc")) -> int | None:
-    """The process in the engine's pid file, if it is alive and a dockerd; None if the file is stale or missing."""
+def live_pid(pid_file: Path, program: str, processes: Path = Path("/proc")) -> int | None:
+    """The process in a pid file, if it is alive and runs that program; None if the file is stale or missing."""
     try:
         pid = int(pid_file.read_text())
         state = (processes / str(pid) / "stat").read_text()
     except (OSError, ValueError):
         return None
     name, _, rest = state.partition("(")[2].rpartition(")")
-    return pid if name == "dockerd" and rest.split()[0] != "Z" else None
+    return pid if name == program and rest.split()[0] != "Z" else None
 
 
 def find_dockerd() -> str | None:

@@ -20,7 +20,7 @@ import pytest
 from toolchain import debian, golang, images, processes, progress, pulumi, rootfs
 from toolchain.__main__ import in_lanes
 from toolchain.cache import alone, broken_file, cache_folder, key_of, mounts_below, point, remove_tree, write_manifest
-from toolchain.engine import Answer, Plan, Situation, ask, decide, pid_of_dockerd
+from toolchain.engine import Answer, Plan, Situation, ask, decide, live_pid
 from toolchain.engine_api import ApiError, Engine
 
 CHECKOUT = Path(__file__).parents[2]
@@ -216,15 +216,15 @@ def test_what_only_the_user_can_do_is_said(seen: Situation, words: list[str]) ->
 
 def test_stale_pid_files(tmp_path: Path) -> None:
     pid_file = tmp_path / "docker.pid"
-    assert pid_of_dockerd(pid_file) is None
+    assert live_pid(pid_file, "dockerd") is None
     for text in ["", "no number", "4194305", str(os.getpid())]:
         pid_file.write_text(text)
-        assert pid_of_dockerd(pid_file) is None
+        assert live_pid(pid_file, "dockerd") is None
     for state, expected in [("S", 7), ("Z", None)]:
         (tmp_path / "7").mkdir(exist_ok=True)
         (tmp_path / "7" / "stat").write_text(f"7 (dockerd) {state} 1 7")
         pid_file.write_text("7\n")
-        assert pid_of_dockerd(pid_file, tmp_path) == expected
+        assert live_pid(pid_file, "dockerd", tmp_path) == expected
 
 
 # --- the engine: the API
