@@ -19,6 +19,16 @@ HERE = socket.gethostname()
 LIVING = "import sys; open('/proc/self/comm', 'w').write('pulumi'); print('ready', flush=True); sys.stdin.read()"
 
 
+@pytest.fixture(autouse=True)
+def _no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is waited for without need is found at once, and not after the patience of a person."""
+
+    def wait(_: float) -> None:
+        raise AssertionError("there is nobody to wait for here")
+
+    monkeypatch.setattr("ops.locks.time.sleep", wait)
+
+
 @pytest.fixture
 def pulumi() -> Iterator[subprocess.Popen[str]]:
     """A living process by the name of pulumi."""
