@@ -33,9 +33,13 @@ def label(thing: Container | Network, key: str) -> str:
 
 
 def remove_container(container: Container) -> None:
-    """Stop it as its service wants to be stopped, then remove it. Volumes stay."""
+    """Stop it as its service wants to be stopped, then remove it. Volumes stay.
+
+    One that never was ready has accepted nothing, and a start that is cut short is made again: it is not waited for.
+    """
     try:
-        container.stop(timeout=_grace(container))
+        if container.health == "healthy":
+            container.stop(timeout=_grace(container))
         container.remove(force=True)
     except NotFound:
         return

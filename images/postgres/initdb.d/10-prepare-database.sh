@@ -1,3 +1,0 @@
-#!/bin/sh
-# The official image runs this once, on the temporary server of a cluster that was just made.
-exec prepare-database
