@@ -151,7 +151,7 @@ def build_programs(go: Path, folder: Path, environment: Mapping[str, str]) -> No
         done += not line.startswith("go: ")
 
     def progress() -> str:
-        return f"{min(done, total)} of {total} packages" if total else "fetching the modules"
+        return f"compiled {done} of at most {total} packages" if total else "fetching the modules"
 
     versions = {
         f"{SDK}/go/common/version.Version": module_version(module / "go.mod", SDK),
