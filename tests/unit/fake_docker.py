@@ -31,6 +31,7 @@ class FakeContainer(Container):
         ports: Ports | None = None,
         volumes: Iterable[str] = (),
         stop_timeout: int | None = None,
+        health: str = "healthy",
         gone: bool = False,
     ) -> None:
         super().__init__(
@@ -38,6 +39,7 @@ class FakeContainer(Container):
                 "Id": f"{name}-id",
                 "Name": f"/{name}",
                 "Config": {"Labels": dict(labels or {}), "StopTimeout": stop_timeout},
+                "State": {"Status": "running", "Health": {"Status": health}},
                 "NetworkSettings": {"Ports": ports or {}},
                 "Mounts": [{"Type": "volume", "Name": volume} for volume in volumes] + [{"Type": "bind"}],
             }

@@ -117,6 +117,13 @@ def test_an_orphan_of_this_life_is_stopped_as_it_wants_and_removed(
     assert capsys.readouterr().out == "recovered: removed the container orphan, which a killed run had made\n"
 
 
+def test_an_orphan_that_never_was_ready_is_not_waited_for(mending: Mending) -> None:
+    orphan = FakeContainer("orphan", labels=labels("postgres"), stop_timeout=120, health="starting")
+    mending.engine = FakeDocker(containers=[orphan])
+    mending.run()
+    assert orphan.done == ["remove by force: True"], "it has accepted nothing that could be lost"
+
+
 def test_an_orphaned_network_is_left_by_everybody_and_removed(
     mending: Mending, capsys: pytest.CaptureFixture[str]
 ) -> None:
