@@ -1,7 +1,7 @@
 # `make up` and `make test` do all the set-up; every other recipe is one command.
 # Everything but Pulumi itself is `python -m ops <command>`.
 .DEFAULT_GOAL := help
-.PHONY: help setup engine up down test check unit integration psql logs lock fix forget
+.PHONY: help setup engine up down test check vet unit integration psql logs lock fix forget
 STACK ?= dev
 PYTHON := .venv/bin/python
 
@@ -24,17 +24,21 @@ down: ## take the stack down; what is kept is named at the end
 	@bin/pulumi destroy --yes --skip-preview --stack $(STACK)
 	@$(PYTHON) -m ops kept --stack $(STACK)
 
-test: check unit integration ## everything: style, types, unit tests on mocks, integration tests on a real engine
+test: setup check vet unit integration ## everything: style, types, unit tests on mocks, integration tests on a real engine
 
 check: .venv/tests ## style and types only
 	@.venv/bin/ruff format --check --quiet . && .venv/bin/ruff check --quiet .
-	@.venv/bin/mypy
-	@.venv/bin/shellcheck bin/pulumi .ci/run images/*/bin/serve images/postgres/bin/prepare-database
+	@.venv/bin/mypy && .venv/bin/mypy examples/consumer/__main__.py examples/consumer/log_a_run.py
+	@.venv/bin/shellcheck bin/pulumi .ci/run images/*/bin/serve images/postgres/bin/prepare-database \
+	  toolchain/images/postgres/docker-entrypoint.sh
 	@$(PYTHON) docs/settings_table.py --check README.md
 	@! git grep -q '^encryptionsalt' HEAD -- 'Pulumi.*.yaml' || { echo 'a Pulumi.*.yaml was committed with its encryptionsalt: take that line out, it fits one passphrase only' >&2; exit 1; }
 
 unit: .venv/tests
 	@$(PYTHON) -m pytest tests/unit
+
+vet:
+	@python3 -m toolchain vet
 
 integration: setup .venv/tests
 	@$(PYTHON) -m pytest tests/integration

@@ -35,7 +35,6 @@ class Image:
         return digest.hexdigest()[:16]
 
     def _files(self) -> Iterator[Path]:
-        files = sorted(path for path in self.context.rglob("*") if path.is_file())
-        if not any(path.name == "Dockerfile" for path in files):
+        if not (self.context / "Dockerfile").is_file():
             raise FileNotFoundError(f"{self.context} holds no Dockerfile: name the folder of the image to build")
-        return iter(files)
+        yield from sorted(path for path in self.context.rglob("*") if path.is_file())

@@ -137,8 +137,8 @@ def object_prefix(name: str, stack: str) -> str:
 def _outputs(
     args: PlatformArgs, network: pulumi.Output[str], password: pulumi.Output[str]
 ) -> dict[str, pulumi.Input[str | int]]:
-    address = _reached_at(args.bind_address)
-    database_host = address if args.postgres_port else postgres.ROLE
+    address = _in_url(_reached_at(args.bind_address))
+    database_host = _reached_at(args.bind_address) if args.postgres_port else postgres.ROLE
     database_port = args.postgres_port or postgres.PORT
     outputs: dict[str, pulumi.Input[str | int]] = {
         "tracking_url": f"http://{address}:{args.mlflow_port}",
@@ -154,7 +154,7 @@ def _outputs(
                 "postgresql+psycopg://{user}:{password}@{host}:{port}/{database}",
                 user=args.user,
                 password=password,
-                host=database_host,
+                host=_in_url(database_host),
                 port=str(database_port),
                 database=args.database,
             )
@@ -169,5 +169,8 @@ def _outputs(
 
 def _reached_at(address: str) -> str:
     """How a client on the Docker host reaches what listens on `address`; "every address" is none to connect to."""
-    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
-    return f"[{reached}]" if ":" in reached else reached
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

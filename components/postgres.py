@@ -65,6 +65,7 @@ class Postgres(pulumi.ComponentResource):
             Workload(
                 image=image.image_id,
                 environment={
+                    "MLFLOW_POSTGRES_MAJOR": str(args.major),
                     "MLFLOW_POSTGRES_DATABASE": args.database,
                     "MLFLOW_POSTGRES_USER": args.user,
                     "MLFLOW_POSTGRES_PASSWORD_FILE": _PASSWORD_FILE,

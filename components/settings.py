@@ -6,6 +6,7 @@ import difflib
 import ipaddress
 import itertools
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -17,8 +18,8 @@ POSTGRES_MAJORS = range(13, 19)
 _USUAL_PORTS = {"mlflowPort": 5000, "postgresPort": 5432, "adminerPort": 8080}
 
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
-_POSTGRES_VERSION = re.compile(r"(\d{2})(\.\d+)?")
-_MLFLOW_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_POSTGRES_VERSION = re.compile(r"([0-9]{2})(\.[0-9]+)?")
+_MLFLOW_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
 
 
 def bad_setting(key: str, value: object, rule: str, example: object) -> pulumi.RunError:
@@ -74,6 +75,7 @@ class Settings:
     def __post_init__(self) -> None:
         self._check_versions()
         self._check_names()
+        self._check_images()
         self._check_address()
         self._check_ports()
 
@@ -118,12 +120,20 @@ class Settings:
             raise bad_setting("mlflowVersion", self.mlflow_version, rule, known[-1] if known else "3.17.2")
 
     def _check_names(self) -> None:
-        rule = "a name is a lower-case letter, then letters, digits and _, 63 at most"
+        rule = "a name is lower-case letters, digits and _, not a digit first, 63 at most"
         for key, value in (("postgresDatabase", self.postgres_database), ("postgresUser", self.postgres_user)):
             if not _IDENTIFIER.fullmatch(value):
                 raise bad_setting(key, value, rule, "mlflow")
             if value.startswith("pg_") or value in ("postgres", "template0", "template1"):
                 raise bad_setting(key, value, "PostgreSQL keeps this name for itself", "mlflow")
+
+    def _check_images(self) -> None:
+        for key, value, usual in (
+            ("pythonImage", self.python_image, "python:3.13-slim-trixie"),
+            ("debianImage", self.debian_image, "debian:trixie-slim"),
+        ):
+            if not value:
+                raise bad_setting(key, value, "an image has a name", usual)
 
     def _check_address(self) -> None:
         try:
@@ -138,11 +148,12 @@ class Settings:
             if not 1024 <= port <= 65535:
                 raise bad_setting(key, port, "a port is a number from 1024 to 65535", _USUAL_PORTS[key])
             if port in taken:
-                raise bad_setting(key, port, f"{taken[port]} has that port already", _free_number(port, self.ports))
+                raise bad_setting(key, port, f"{taken[port]} has that port already", free_number(port, self.ports))
             taken[port] = key
 
 
-def _free_number(port: int, ports: dict[str, int]) -> int:
+def free_number(port: int, ports: Mapping[str, int]) -> int:
+    """The next port after `port` that none of `ports` is."""
     candidates = itertools.chain(range(port + 1, 65536), range(1024, port))
     return next(number for number in candidates if number not in ports.values())
 

@@ -1,7 +1,7 @@
 """The settings table of the README, made from `Pulumi.yaml`.
 
-    python docs/settings_table.py README.md          writes it
-    python docs/settings_table.py --check README.md  fails if it is not what `Pulumi.yaml` says
+python docs/settings_table.py README.md          writes it
+python docs/settings_table.py --check README.md  fails if it is not what `Pulumi.yaml` says
 """
 
 from __future__ import annotations

@@ -34,9 +34,11 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _put_unreadable_state_aside() -> None:
+    if "PULUMI_CONFIG_PASSPHRASE" in os.environ or os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
+        return
     folder = _local_state()
-    state = folder / ".pulumi"
-    if not state.exists() or (folder / "passphrase").exists():
+    state, passphrase = folder / ".pulumi", folder / "passphrase"
+    if not state.exists() or (passphrase.exists() and passphrase.stat().st_size):
         return
     aside = state.with_name(f".pulumi.unreadable-{time.strftime('%Y%m%d-%H%M%S')}")
     state.rename(aside)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,11 +26,19 @@ class Lock:
         """Whether the process is there and is a Pulumi. One on another machine is believed to be."""
         if self.host != socket.gethostname():
             return True
-        try:
-            # A number that was given to another process since does not hold the lock.
-            return "pulumi" in Path(f"/proc/{self.pid}/comm").read_text()
-        except OSError:
-            return False
+        # A number that was given to another process since does not hold the lock.
+        return "pulumi" in _program(self.pid)
+
+
+def _program(pid: int) -> str:
+    """Name of the program that a process runs; empty if there is no such process."""
+    if not Path("/proc").is_dir():
+        listing = ["ps", "-o", "comm=", "-p", str(pid)]
+        return subprocess.run(listing, capture_output=True, text=True, check=False).stdout
+    try:
+        return Path(f"/proc/{pid}/comm").read_text()
+    except OSError:
+        return ""
 
 
 def folder(project: str, stack: str) -> Path | None:
@@ -45,11 +54,12 @@ def held(where: Path) -> Iterator[Lock]:
     """The locks in a folder."""
     for path in where.glob("*.json"):
         try:
-            lock = json.loads(path.read_text())
-        except (OSError, ValueError):
+            said = json.loads(path.read_text())
+            lock = Lock(pid=said["pid"], host=said["hostname"])
+        except (OSError, ValueError, KeyError, TypeError):
             # Released between the listing and the look, or half written by a process that was killed.
             continue
-        yield Lock(pid=lock["pid"], host=lock["hostname"])
+        yield lock
 
 
 def wait_for_the_living(where: Path) -> bool:

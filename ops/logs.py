@@ -51,3 +51,5 @@ def _print(container: Container, lines: int, follow: bool) -> None:
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
             print(f"{role:<9}{line.decode(errors='replace')}", flush=True)
+    if rest:
+        print(f"{role:<9}{rest.decode(errors='replace')}", flush=True)

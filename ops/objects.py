@@ -38,7 +38,7 @@ def remove_container(container: Container) -> None:
     One that never was ready has accepted nothing, and a start that is cut short is made again: it is not waited for.
     """
     try:
-        if container.health == "healthy":
+        if container.health != "starting":
             container.stop(timeout=_grace(container))
         container.remove(force=True)
     except NotFound:

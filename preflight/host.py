@@ -15,11 +15,11 @@ from components.engine import LABEL
 from components.image import Image
 from components.platform import PlatformArgs
 from components.postgres import ROLE as POSTGRES
-from components.settings import bad_setting
+from components.settings import bad_setting, free_number
 
 from .engine import EngineError, engine_host, open_engine
 
-_IMAGE_SETTING = {"postgres": "postgresVersion or postgresImage", "mlflow": "pythonImage", "adminer": "debianImage"}
+_EVERY_ADDRESS = ("", "0.0.0.0", "::")
 
 
 def check_host(args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> None:
@@ -33,8 +33,8 @@ def check_host(args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> Non
         raise pulumi.RunError(str(error)) from None
     try:
         containers = list(_containers(engine))
-        for key, port in ports.items():
-            _check_port(containers, prefix, key, port, args.bind_address)
+        for key in ports:
+            _check_port(containers, prefix, key, args.bind_address, ports)
         _check_major(engine, prefix, args.postgres_major)
         _check_volume_is_free(containers, prefix)
         for role, image in args.image_builds.items():
@@ -52,38 +52,45 @@ def _is_ours(container: Container, prefix: str) -> bool:
     return bool(container.labels.get(f"{LABEL}.stack") == prefix)
 
 
-def _check_port(containers: list[Container], prefix: str, key: str, port: int, address: str) -> None:
+def _check_port(containers: list[Container], prefix: str, key: str, address: str, ports: Mapping[str, int]) -> None:
+    port = ports[key]
     for container in containers:
-        if port not in _host_ports(container):
+        if not _holds(container, port, address):
             continue
         if _is_ours(container, prefix):
             return
-        raise bad_setting(
-            key, port, f"the container {container.name} has that port already; stop it or choose another", port + 1
-        )
+        rule = f"the container {container.name} has that port already; stop it or choose another"
+        raise bad_setting(key, port, rule, free_number(port, ports))
     if engine_host().startswith("unix://"):
-        _check_bind(key, port, address)
+        _check_bind(key, address, ports)
 
 
-def _host_ports(container: Container) -> set[int]:
-    return {int(bound["HostPort"]) for binding in container.ports.values() for bound in binding or []}
+def _holds(container: Container, port: int, address: str) -> bool:
+    """Whether a container has a TCP port of an address; "every address" is all of them, on either side."""
+    bindings = [each for inside, bound in container.ports.items() if inside.endswith("/tcp") for each in bound or []]
+    return any(
+        int(each["HostPort"]) == port
+        and (each["HostIp"] == address or each["HostIp"] in _EVERY_ADDRESS or address in _EVERY_ADDRESS)
+        for each in bindings
+    )
 
 
-def _check_bind(key: str, port: int, address: str) -> None:
+def _check_bind(key: str, address: str, ports: Mapping[str, int]) -> None:
+    port = ports[key]
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # Connections that just ended would otherwise look like a listener.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            # Connections that just ended would otherwise look like a listener.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((address, port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                rule = f"another program listens there (ss -ltnp 'sport = :{port}' names it); stop it or choose another"
-                raise bad_setting(key, port, rule, port + 1) from None
-            if error.errno == errno.EADDRNOTAVAIL:
-                rule = "no interface of this machine has that address (ip address lists them)"
-                raise bad_setting("bindAddress", address, rule, "127.0.0.1") from None
-            raise
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            rule = f"another program listens there (ss -ltnp 'sport = :{port}' names it); stop it or choose another"
+            raise bad_setting(key, port, rule, free_number(port, ports)) from None
+        if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+            rule = "no interface of this machine has that address (ip address lists them)"
+            raise bad_setting("bindAddress", address, rule, "127.0.0.1") from None
+        raise
 
 
 def _check_major(engine: docker.DockerClient, prefix: str, wanted: int) -> None:
@@ -123,9 +130,20 @@ def _check_image(engine: docker.DockerClient, prefix: str, role: str, image: Ima
     except (APIError, OSError) as error:
         raise pulumi.RunError(
             f"the image {image.base} cannot be found, neither on the Docker engine nor in a registry: {role} is built "
-            f"from it ({_reason(error)}). Mend it by loading it (docker pull {image.base}, docker load) or with: "
-            f"pulumi config set {_IMAGE_SETTING[role]} …"
+            f"from it ({_reason(error)}). Load it (docker pull, docker load) or choose another. "
+            f"Mend it with: {_another_image(role, image.base)}"
         ) from None
+
+
+def _another_image(role: str, base: str) -> str:
+    """The command that goes back to an image that is known to work."""
+    match role:
+        case "mlflow":
+            return "pulumi config set pythonImage python:3.13-slim-trixie"
+        case "adminer":
+            return "pulumi config set debianImage debian:trixie-slim"
+    official = base.startswith("postgres:") and base.endswith("-trixie")
+    return "pulumi config set postgresVersion 17" if official else "pulumi config rm postgresImage"
 
 
 def _is_local(engine: docker.DockerClient, reference: str) -> bool:

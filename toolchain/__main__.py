@@ -1,4 +1,7 @@
-"""`python3 -m toolchain`: supply what this machine lacks. `python3 -m toolchain engine`: only the Docker engine."""
+"""`python3 -m toolchain`: supply what this machine lacks.
+
+With `engine`, only the Docker engine; with `vet`, look over our own Go sources instead.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from toolchain.engine import ensure_engine
 from toolchain.images import ensure_images
 from toolchain.processes import Stopped, stop_all, wait_for_package_managers
 from toolchain.progress import Failure, say
-from toolchain.pulumi import ensure_pulumi
+from toolchain.pulumi import ensure_pulumi, vet
 
 Lane = Callable[[], object]
 
@@ -33,12 +36,12 @@ class Interrupted(BaseException):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the steps; returns the exit code: 0 done, 1 a step failed, 128 + n stopped by signal n."""
     parser = argparse.ArgumentParser(prog="python3 -m toolchain", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=["all", "engine"], default="all", help="default: all")
+    parser.add_argument("what", nargs="?", choices=["all", "engine", "vet"], default="all", help="default: all")
     what = parser.parse_args(arguments).what
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
     try:
-        supply(cache_folder(), engine_only=what == "engine")
+        supply(cache_folder(), what)
     except Failure as failure:
         print(failure, file=sys.stderr, flush=True)
         return 1
@@ -55,13 +58,16 @@ def interrupt(number: int, _: FrameType | None) -> None:
     raise Interrupted(number)
 
 
-def supply(cache: Path, *, engine_only: bool) -> None:
+def supply(cache: Path, what: str) -> None:
     """Supply what is missing, one run at a time. Raises Failure, Interrupted."""
     with alone(cache):
         for leftover in (cache / "tmp").glob("*"):
             remove_tree(leftover)
-        if engine_only:
+        if what == "engine":
             in_lanes([ensure_engine])
+            return
+        if what == "vet":
+            in_lanes([lambda: vet(cache)])
             return
         if importlib.util.find_spec("ensurepip") is None:
             debian.install(["python3-venv"], "Python's venv module")

@@ -183,6 +183,16 @@ def build(
     run(command, f"building {' '.join(names)}", MEND, env=environment, cwd=module, each_line=each_line)
 
 
+def vet(cache: Path) -> None:
+    """Have `go vet` look over our own sources. Raises Failure."""
+    go = golang.find_go(golang.needed_version(GO / "pulumi" / "go.mod"), cache)
+    environment = build_environment(cache)
+    with step("go vet"):
+        shims = [path.read_text().split()[1] for path in sorted((GO / "shims").glob("*/go.mod"))]
+        command = [str(go), "vet", *BUILD_FLAGS, "./...", *shims]
+        run(command, "go vet", "mend what it says", env=environment, cwd=GO / "pulumi")
+
+
 def copy_exec_script(go: Path, folder: Path, environment: Mapping[str, str]) -> None:
     """The language host runs this script from beside itself; it is of the CLI's version, as the Python SDK is."""
     asked = [str(go), "list", "-m", "-f", "{{.Dir}}", SDK]

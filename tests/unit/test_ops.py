@@ -60,9 +60,7 @@ def test_forget_removes_what_runs_and_leaves_the_data(
     "passphrase",
     [
         None,
-        pytest.param(
-            "", marks=pytest.mark.xfail(reason="reported: bin/pulumi calls an empty one gone, forget not", strict=True)
-        ),
+        "",
     ],
     ids=["gone", "empty"],
 )
@@ -88,7 +86,6 @@ def test_forget_leaves_a_state_with_its_passphrase_alone(monkeypatch: pytest.Mon
     assert (home / ".pulumi").exists()
 
 
-@pytest.mark.xfail(reason="reported: a passphrase in the environment is not looked for", strict=True)
 def test_forget_leaves_a_state_alone_whose_passphrase_its_user_keeps(
     monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:

@@ -67,7 +67,6 @@ def test_the_tracking_url_can_be_opened_whatever_address_is_bound(bound: str, re
     assert deploy(bind_address=bound).exports["tracking_url"] == f"http://{reached}:5000"
 
 
-@pytest.mark.xfail(reason="reported: the brackets of a URL are in postgres_host", strict=True)
 def test_the_host_of_the_database_is_a_host_and_no_part_of_a_url() -> None:
     exports = plain(deploy(postgres_port=5432, bind_address="::1").exports)
     assert exports["postgres_host"] == "::1", "libpq would look for a host that is called [::1]"
