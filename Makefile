@@ -18,6 +18,7 @@ engine: ## a running Docker engine, if there is none
 up: setup ## bring the stack up; ends by printing the tracking URL
 	@bin/pulumi stack select --create $(STACK) >/dev/null
 	@bin/pulumi up --yes --skip-preview --stack $(STACK) || { $(PYTHON) -m ops explain --stack $(STACK); exit 1; }
+	@$(PYTHON) -m ops explain --stack $(STACK)
 	@bin/pulumi stack output tracking_url --stack $(STACK)
 
 down: ## take the stack down; what is kept is named at the end

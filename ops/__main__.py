@@ -27,6 +27,8 @@ def main(arguments: list[str]) -> int:
     for name, (_, purpose) in COMMANDS.items():
         command = commands.add_parser(name, help=purpose, description=purpose)
         command.add_argument("--stack", required=True, help="the stack's name, such as dev")
+        if name == "recover":
+            command.add_argument("--settle", action="store_true", help="also wait for services that are starting")
         if name == "logs":
             command.add_argument("--follow", action="store_true", help="go on with what is yet to come")
     options = parser.parse_args(arguments)

@@ -10,7 +10,7 @@ from docker.models.containers import Container
 from preflight import open_engine
 
 from . import objects
-from .stack import prefix
+from .stack import StackError, prefix
 
 _LINES = 200
 _LAST_WORDS = 12
@@ -33,15 +33,21 @@ def run(options: argparse.Namespace) -> None:
 
 
 def explain(options: argparse.Namespace) -> None:
-    """Print the last words of the services that are not well: Pulumi says only that they did not become ready."""
+    """Print the last words of the services that are not well: Pulumi says only that they did not become ready.
+
+    Raises `StackError` if there is such a service.
+    """
     engine = open_engine()
     try:
-        for container in objects.containers(engine, prefix(options.stack)):
-            if container.health != "healthy":
-                print(f"{container.name} is {container.status} and {container.health}; its last words:")
-                _print(container, _LAST_WORDS, follow=False)
+        unwell = [each for each in objects.containers(engine, prefix(options.stack)) if each.health != "healthy"]
+        for container in unwell:
+            print(f"{container.name} is {container.status} and {container.health}; its last words:")
+            _print(container, _LAST_WORDS, follow=False)
     finally:
         engine.close()
+    if unwell:
+        names = ", ".join(str(each.name) for each in unwell)
+        raise StackError(f"not ready: {names}. When the cause is gone, mend it with: make up STACK={options.stack}")
 
 
 def _print(container: Container, lines: int, follow: bool) -> None:

@@ -10,12 +10,14 @@ import argparse
 import json
 from typing import Any
 
+import docker
 from docker.models.containers import Container
 from docker.models.networks import Network
 
 from preflight import open_engine
 
 from . import locks, objects
+from .settle import settle
 from .stack import StackError, export, prefix, project_name, pulumi, short_name
 
 
@@ -25,7 +27,13 @@ def run(options: argparse.Namespace) -> None:
     _release_stale_lock(stack)
     state = export(stack)
     _drop_pending_operations(stack, state)
-    _remove_orphans(stack, state)
+    engine = open_engine()
+    try:
+        _remove_orphans(engine, stack, state)
+        if options.settle:
+            settle(engine, prefix(stack))
+    finally:
+        engine.close()
 
 
 def _release_stale_lock(stack: str) -> None:
@@ -43,26 +51,22 @@ def _drop_pending_operations(stack: str, state: dict[str, Any]) -> None:
         print(f"recovered: {len(pending)} operation(s) of the killed run were cut short", flush=True)
 
 
-def _remove_orphans(stack: str, state: dict[str, Any]) -> None:
+def _remove_orphans(engine: docker.DockerClient, stack: str, state: dict[str, Any]) -> None:
     resources = state["deployment"].get("resources") or []
     known = {resource.get("id") for resource in resources}
     deployment = _deployment(resources)
-    engine = open_engine()
-    try:
-        containers = [each for each in objects.containers(engine, prefix(stack)) if each.id not in known]
-        networks = [each for each in objects.networks(engine, prefix(stack)) if each.id not in known]
-        found: list[Container | Network] = [*containers, *networks]
-        for each in found:
-            if objects.label(each, "deployment") != deployment:
-                raise StackError(_foreign(str(each.name), stack))
-        for container in containers:
-            objects.remove_container(container)
-            print(f"recovered: removed the container {container.name}, which a killed run had made", flush=True)
-        for network in networks:
-            objects.remove_network(network)
-            print(f"recovered: removed the network {network.name}, which a killed run had made", flush=True)
-    finally:
-        engine.close()
+    containers = [each for each in objects.containers(engine, prefix(stack)) if each.id not in known]
+    networks = [each for each in objects.networks(engine, prefix(stack)) if each.id not in known]
+    found: list[Container | Network] = [*containers, *networks]
+    for each in found:
+        if objects.label(each, "deployment") != deployment:
+            raise StackError(_foreign(str(each.name), stack))
+    for container in containers:
+        objects.remove_container(container)
+        print(f"recovered: removed the container {container.name}, which a killed run had made", flush=True)
+    for network in networks:
+        objects.remove_network(network)
+        print(f"recovered: removed the network {network.name}, which a killed run had made", flush=True)
 
 
 def _deployment(resources: list[dict[str, Any]]) -> str | None:

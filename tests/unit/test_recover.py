@@ -39,9 +39,9 @@ class Mending:
         monkeypatch.setattr(recover, "export", self._export)
         monkeypatch.setattr(recover, "open_engine", lambda: self.engine)
 
-    def run(self, stack: str = "dev") -> None:
+    def run(self, stack: str = "dev", *, settle: bool = False) -> None:
         try:
-            recover.run(argparse.Namespace(stack=stack))
+            recover.run(argparse.Namespace(stack=stack, settle=settle))
         finally:
             assert self.engine.closed
 
@@ -193,3 +193,28 @@ def test_a_state_that_made_nothing_yet_owns_nothing_on_the_engine(mending: Mendi
     mending.engine = FakeDocker(networks=[FakeNetwork("left", labels=labels("tracking"))])
     with pytest.raises(StackError, match=r"^left runs under the name of the stack dev, but this state did not make it"):
         mending.run()
+
+
+class Starting(FakeContainer):
+    """A container that becomes ready while it is waited for."""
+
+    looks = 0
+
+    @property
+    def health(self) -> str:
+        Starting.looks += 1
+        return "starting" if Starting.looks < 3 else "healthy"
+
+
+@pytest.mark.parametrize("settle", [True, False])
+def test_an_up_waits_for_what_a_restarted_engine_is_starting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], settle: bool
+) -> None:
+    mending = Mending(monkeypatch, tmp_path)
+    mending.state["deployment"]["resources"].append({"type": "docker:x", "urn": "x", "id": "server-id"})
+    mending.engine = FakeDocker(containers=[Starting("server", labels=labels("mlflow"))])
+    monkeypatch.setattr("ops.settle.time.sleep", lambda _: None)
+    Starting.looks = 0
+    mending.run(settle=settle)
+    assert (Starting.looks >= 3) == settle
+    assert ("waiting for server to become ready" in capsys.readouterr().out) == settle

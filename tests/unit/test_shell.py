@@ -167,9 +167,9 @@ def test_a_users_own_passphrase_is_used_for_our_state(run: Run, state: Path, pas
 @pytest.mark.parametrize(
     ("command", "stack"),
     [
-        ("up", "selected"),
-        ("up --yes --stack it", "it"),
-        ("update --stack=it", "it"),
+        ("up", "selected --settle"),
+        ("up --yes --stack it", "it --settle"),
+        ("update --stack=it", "it --settle"),
         ("destroy -s it", "it"),
         ("refresh", "selected"),
     ],
