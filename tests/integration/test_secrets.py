@@ -75,6 +75,7 @@ def test_the_search_finds_a_secret_that_was_planted(case: Case) -> None:
         environment={"PLANTED": planted},
         labels={f"{LABEL}.stack": case.stack.prefix, "planted": planted},
         name=f"{case.stack.prefix}-planted",
+        network_mode="none",
         detach=True,
     )
     try:

@@ -36,6 +36,7 @@ class Servers:
             },
             volumes={self.volume: {"bind": DATA}},
             init=True,
+            network_mode="none",
         )
         self.containers.append(container)
         put_file(container, "run/secrets/postgres-password", PASSWORD)
@@ -100,6 +101,7 @@ def test_a_cluster_that_was_made_by_a_tutorial_opens(servers: Servers, superuser
         environment=settings,
         volumes={servers.volume: {"bind": DATA}},
         detach=True,
+        network_mode="none",
     )
     servers.containers.append(tutorial)
     wait_for(lambda: answers(tutorial), "the tutorial's server")
