@@ -1,6 +1,7 @@
 # `make up` and `make test` do all the set-up; every other recipe is one command.
 # Everything but Pulumi itself is `python -m ops <command>`.
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help setup engine up down test check vet unit integration psql logs lock fix forget
 STACK ?= dev
 PYTHON := .venv/bin/python
@@ -67,10 +68,12 @@ fix: .venv/tests ## put the style and the generated parts right
 	@$(PYTHON) docs/settings_table.py README.md
 
 .venv/runtime: requirements.txt
-	@test -x $(PYTHON) || python3 -m venv .venv
-	@.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@echo "installing Python packages into .venv …" >&2
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || python3 -m venv --clear .venv
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
 
 .venv/tests: requirements-dev.txt .venv/runtime
-	@.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-dev.txt
+	@echo "installing what the tests need into .venv …" >&2
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-dev.txt
 	@touch $@

@@ -30,11 +30,15 @@ class SingleHost:
         self.prefix = prefix
         self._deployment = deployment
 
+    def object_name(self, role: str) -> str:
+        """The name on the engine of what plays a role in this stack."""
+        return f"{self.prefix}-{role}"
+
     def network(self, name: str, role: str, *, internal: bool, opts: pulumi.ResourceOptions) -> docker.Network:
         """A bridge network. An internal one has no way out and no ports on the host."""
         return docker.Network(
             name,
-            name=f"{self.prefix}-{role}",
+            name=self.object_name(role),
             driver="bridge",
             internal=internal,
             labels=[docker.NetworkLabelArgs(label=label, value=value) for label, value in self._labels(role).items()],
@@ -47,7 +51,7 @@ class SingleHost:
         """A named volume. A kept one stays on the host when the stack goes, and the next stack of the name opens it."""
         return docker.Volume(
             name,
-            name=f"{self.prefix}-{role}",
+            name=self.object_name(role),
             labels=[
                 docker.VolumeLabelArgs(label=f"{LABEL}.{key}", value=value)
                 for key, value in {"stack": self.prefix, "role": role, **labels}.items()
@@ -79,7 +83,7 @@ class SingleHost:
         labels = {**self._labels(role), f"{LABEL}.probe": _fingerprint(workload.probe)}
         return docker.Container(
             name,
-            name=f"{self.prefix}-{role}",
+            name=self.object_name(role),
             hostname=role,
             image=workload.image,
             command=list(workload.command) or None,
@@ -100,6 +104,9 @@ class SingleHost:
             wait_timeout=workload.probe.patience,
             shm_size=workload.limits.shared_memory_mb,
             init=True,
+            # Without an end the log, which every request adds to, fills the disk.
+            log_driver="json-file",
+            log_opts={"max-size": "10m", "max-file": "3"},
             restart=workload.restart,
             stop_timeout=workload.stop_seconds,
             destroy_grace_seconds=workload.stop_seconds,
@@ -130,7 +137,7 @@ def _healthcheck(probe: Probe) -> docker.ContainerHealthcheckArgs:
         tests=["CMD", *probe.command],
         interval=_duration(probe.interval),
         timeout=_duration(probe.timeout),
-        start_period=_duration(probe.patience),
+        start_period=_duration(probe.grace),
         retries=3,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,8 @@ class Image:
     base: str
     """Reference of the image to build from, handed to the Dockerfile as BASE_IMAGE."""
     arguments: Mapping[str, str] = field(default_factory=dict)
+    unused: Collection[Path] = ()
+    """Files of the folder that this image does not use: a change to them builds nothing."""
 
     @property
     def build_arguments(self) -> dict[str, str]:
@@ -37,4 +39,4 @@ class Image:
     def _files(self) -> Iterator[Path]:
         if not (self.context / "Dockerfile").is_file():
             raise FileNotFoundError(f"{self.context} holds no Dockerfile: name the folder of the image to build")
-        yield from sorted(path for path in self.context.rglob("*") if path.is_file())
+        yield from sorted(path for path in self.context.rglob("*") if path.is_file() and path not in self.unused)

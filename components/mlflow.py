@@ -74,7 +74,7 @@ class Mlflow(pulumi.ComponentResource):
                 mounts=[Mount(volume=volume.name, target=_ARTIFACTS)],
                 ports=[args.port],
                 networks=args.networks,
-                probe=Probe(command=["ready"], patience=300),
+                probe=Probe(command=["ready"]),
             ),
             pulumi.ResourceOptions(parent=self, depends_on=list(args.starts_after)),
         )

@@ -43,12 +43,14 @@ class PlatformArgs:
     @property
     def image_builds(self) -> dict[str, Image]:
         """The images that this platform builds, by role."""
+        locks = (self.images / mlflow.ROLE / "locks").glob("*.txt")
         images = {
             postgres.ROLE: Image(context=self.images / postgres.ROLE, base=self.postgres_base),
             mlflow.ROLE: Image(
                 context=self.images / mlflow.ROLE,
                 base=self.python_base,
                 arguments={"MLFLOW_VERSION": self.mlflow_version},
+                unused=[lock for lock in locks if lock.stem != self.mlflow_version],
             ),
         }
         if self.adminer_port:

@@ -66,6 +66,7 @@ class Postgres(pulumi.ComponentResource):
                 image=image.image_id,
                 environment={
                     "MLFLOW_POSTGRES_MAJOR": str(args.major),
+                    "MLFLOW_POSTGRES_VOLUME": engine.object_name(f"{ROLE}-data"),
                     "MLFLOW_POSTGRES_DATABASE": args.database,
                     "MLFLOW_POSTGRES_USER": args.user,
                     "MLFLOW_POSTGRES_PASSWORD_FILE": _PASSWORD_FILE,
@@ -75,9 +76,7 @@ class Postgres(pulumi.ComponentResource):
                 ports=[args.port] if args.port else [],
                 networks=args.networks,
                 # Over TCP: while a cluster is first made, a server without TCP answers on the socket alone.
-                probe=Probe(
-                    command=["pg_isready", "-h", "127.0.0.1", "-U", args.user, "-d", args.database], patience=300
-                ),
+                probe=Probe(command=["pg_isready", "-h", "127.0.0.1", "-U", args.user, "-d", args.database]),
                 # Parallel queries share memory through /dev/shm and fail when its 64 MB are used up.
                 limits=Limits(shared_memory_mb=256),
                 # A clean stop writes everything out first; a kill would cost a recovery at the next start.

@@ -17,6 +17,7 @@ POSTGRES_MAJORS = range(13, 19)
 
 _USUAL_PORTS = {"mlflowPort": 5000, "postgresPort": 5432, "adminerPort": 8080}
 
+_STACK = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _POSTGRES_VERSION = re.compile(r"([0-9]{2})(\.[0-9]+)?")
 _MLFLOW_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
@@ -24,7 +25,7 @@ _MLFLOW_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
 
 def bad_setting(key: str, value: object, rule: str, example: object) -> pulumi.RunError:
     """The error for a setting that cannot be used: the value seen, the rule, the command that mends it."""
-    return pulumi.RunError(f"{key} is {value!r}: {rule}. Mend it with: pulumi config set {key} {example}")
+    return pulumi.RunError(f"{key} is {value!r}: {rule}. Mend it with: bin/pulumi config set {key} {example}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,7 @@ class Settings:
     def load(cls, locks: Path) -> Settings:
         """Read the stack's configuration; `locks` is the folder with one lock file for each version of MLflow."""
         config = pulumi.Config()
+        _refuse_unusable_stack_name(pulumi.get_stack())
         _refuse_unknown_keys(config.name)
         settings = cls(
             mlflow_version=config.require("mlflowVersion"),
@@ -167,8 +169,17 @@ def _refuse_unknown_keys(namespace: str) -> None:
             nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
             raise pulumi.RunError(
                 f"{key} is not a setting of this project; the nearest one is {nearest}. "
-                f"Mend it with: pulumi config rm {key}"
+                f"Mend it with: bin/pulumi config rm {key}"
             )
+
+
+def _refuse_unusable_stack_name(name: str) -> None:
+    """The stack's name is part of every container's, volume's and image's, and Docker is stricter than Pulumi."""
+    if not _STACK.fullmatch(name):
+        raise pulumi.RunError(
+            f"the stack's name is {name!r}: Docker wants a lower-case letter, then letters, digits and single dashes. "
+            "Mend it with: bin/pulumi stack rename dev"
+        )
 
 
 def _camel(name: str) -> str:

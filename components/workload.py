@@ -42,8 +42,10 @@ class Probe:
     command: Sequence[str]
     interval: int = 5
     timeout: int = 10
-    patience: int = 120
+    patience: int = 180
     """How long the service may take to become ready before the deployment is called failed."""
+    grace: int = 600
+    """How long after its start a failing probe means "not yet", and not "broken". A recovery may take minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)

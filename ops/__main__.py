@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from docker.errors import DockerException
+from requests import RequestException
+
 from preflight import EngineError
 
 from . import forget, kept, logs, psql, recover
@@ -28,13 +31,15 @@ def main(arguments: list[str]) -> int:
         command = commands.add_parser(name, help=purpose, description=purpose)
         command.add_argument("--stack", required=True, help="the stack's name, such as dev")
         if name == "recover":
-            command.add_argument("--settle", action="store_true", help="also wait for services that are starting")
+            command.add_argument(
+                "--before", default="refresh", help="what is run next: preview, up, destroy or refresh"
+            )
         if name == "logs":
             command.add_argument("--follow", action="store_true", help="go on with what is yet to come")
     options = parser.parse_args(arguments)
     try:
         COMMANDS[options.command][0](options)
-    except (EngineError, StackError) as error:
+    except (EngineError, StackError, DockerException, RequestException) as error:
         print(f"ops {options.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

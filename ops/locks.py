@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .stack import pulumi
+
 # An update that takes longer than this, in seconds, is not waited for.
 _PATIENCE = 900
 
@@ -43,7 +45,7 @@ def _program(pid: int) -> str:
 
 def folder(project: str, stack: str) -> Path | None:
     """Where the state's locks are; None unless the state is a local folder."""
-    url = os.environ.get("PULUMI_BACKEND_URL", "")
+    url = os.environ.get("PULUMI_BACKEND_URL") or json.loads(pulumi("whoami", "--json"))["url"]
     if not url.startswith("file://"):
         return None
     root = Path(url.removeprefix("file://").partition("?")[0]).expanduser()

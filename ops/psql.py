@@ -18,7 +18,10 @@ def run(options: argparse.Namespace) -> None:
     values = outputs(options.stack)
     client = shutil.which("docker")
     if not client:
-        raise StackError("psql runs inside the database's container, and there is no docker command to enter it")
+        raise StackError(
+            "psql runs inside the database's container, and there is no docker command to enter it with. "
+            "Mend it with: apt-get install docker-cli, or docker.io"
+        )
     terminal = ["--tty"] if sys.stdin.isatty() else []
     shell = ["psql", "--username", values["postgres_user"], "--dbname", values["postgres_database"]]
     os.execv(client, [client, "exec", "--interactive", *terminal, _server(options.stack), *shell])

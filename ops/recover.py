@@ -24,14 +24,20 @@ from .stack import StackError, export, prefix, project_name, pulumi, short_name
 def run(options: argparse.Namespace) -> None:
     """Mend the stack `options.stack`. Raises `StackError` if its objects belong to a state other than this one."""
     stack = options.stack
+    if options.before == "preview":
+        # It changes nothing, and neither do we; but the state is refreshed first, which needs the engine.
+        open_engine().close()
+        return
     _release_stale_lock(stack)
     state = export(stack)
     _drop_pending_operations(stack, state)
     engine = open_engine()
     try:
         _remove_orphans(engine, stack, state)
-        if options.settle:
+        if options.before in ("up", "update"):
             settle(engine, prefix(stack))
+        if options.before == "destroy":
+            _refuse_guests(engine, stack)
     finally:
         engine.close()
 
@@ -67,6 +73,19 @@ def _remove_orphans(engine: docker.DockerClient, stack: str, state: dict[str, An
     for network in networks:
         objects.remove_network(network)
         print(f"recovered: removed the network {network.name}, which a killed run had made", flush=True)
+
+
+def _refuse_guests(engine: docker.DockerClient, stack: str) -> None:
+    """A network that somebody else's container is on cannot be removed; half of the stack would be gone by then."""
+    ours = {container.id for container in objects.containers(engine, prefix(stack))}
+    for network in objects.networks(engine, prefix(stack)):
+        network.reload()
+        guests = [str(container.name) for container in network.containers if container.id not in ours]
+        if guests:
+            raise StackError(
+                f"{', '.join(guests)} is on this stack's network {network.name}, which cannot go before it does. Take "
+                f"the stack down that it belongs to, or mend it with: docker rm --force {' '.join(guests)}"
+            )
 
 
 def _deployment(resources: list[dict[str, Any]]) -> str | None:

@@ -1,4 +1,4 @@
-"""Wait for services that are on their way: an engine that was restarted starts them by itself, with no run watching."""
+"""See to it that every service of a stack is well, or is made anew by the next run."""
 
 from __future__ import annotations
 
@@ -10,15 +10,24 @@ from docker.models.containers import Container
 
 from . import objects
 
-# As long as the most patient probe of components/ gives its service, in seconds.
-_PATIENCE = 300
+# As long as a failing probe means "not yet" (Probe.grace), in seconds.
+_PATIENCE = 600
 
 
 def settle(engine: docker.DockerClient, prefix: str) -> None:
-    """Return when no running service of the stack is still starting; each has then become ready, failed or ended.
+    """Wait for services on their way, as after the engine's restart, and remove those that are not well.
 
-    A run that finds nothing to change would otherwise say "up" of a server that does not answer yet.
+    Pulumi makes a container that is gone anew and waits until it is ready. One that stopped it starts without
+    waiting, and one that failed it leaves as it is: it would say "up" of a server that does not answer.
     """
+    _wait(engine, prefix)
+    for container in objects.containers(engine, prefix):
+        if not _is_well(container):
+            print(f"{container.name} is {_condition(container)}; it is made anew", flush=True)
+            objects.remove_container(container)
+
+
+def _wait(engine: docker.DockerClient, prefix: str) -> None:
     deadline = time.monotonic() + _PATIENCE
     told: set[str] = set()
     while starting := [each for each in objects.containers(engine, prefix) if _is_starting(each)]:
@@ -32,7 +41,20 @@ def settle(engine: docker.DockerClient, prefix: str) -> None:
 
 
 def _is_starting(container: Container) -> bool:
+    """One that has already failed and was restarted is not waited for: it may do so for ever."""
     try:
-        return container.status == "running" and container.health == "starting"
+        return container.status == "running" and container.health == "starting" and not _restarts(container)
     except NotFound:
         return False
+
+
+def _restarts(container: Container) -> int:
+    return int(container.attrs.get("RestartCount") or 0)
+
+
+def _is_well(container: Container) -> bool:
+    return container.status == "running" and container.health == "healthy"
+
+
+def _condition(container: Container) -> str:
+    return f"{container.status} and {container.health}"

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 
 import docker
 import pulumi
-from docker.errors import APIError, ImageNotFound, NotFound
+from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
+from requests import RequestException
 
 from components.engine import LABEL
 from components.image import Image
@@ -19,6 +20,7 @@ from components.settings import bad_setting, free_number
 
 from .engine import EngineError, engine_host, open_engine
 
+_ROLE = {"mlflowPort": "mlflow", "postgresPort": "postgres", "adminerPort": "adminer"}
 _EVERY_ADDRESS = ("", "0.0.0.0", "::")
 
 
@@ -32,15 +34,24 @@ def check_host(args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> Non
     except EngineError as error:
         raise pulumi.RunError(str(error)) from None
     try:
-        containers = list(_containers(engine))
-        for key in ports:
-            _check_port(containers, prefix, key, args.bind_address, ports)
-        _check_major(engine, prefix, args.postgres_major)
-        _check_volume_is_free(containers, prefix)
-        for role, image in args.image_builds.items():
-            _check_image(engine, prefix, role, image)
+        _check(engine, args, prefix, ports)
+    except (DockerException, RequestException) as error:
+        raise pulumi.RunError(
+            f"the Docker engine at {engine_host()} failed while it was looked at: {_reason(error)}. "
+            "Mend it with: docker info, which shows what is wrong with it"
+        ) from None
     finally:
         engine.close()
+
+
+def _check(engine: docker.DockerClient, args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> None:
+    containers = list(_containers(engine))
+    for key in ports:
+        _check_port(containers, prefix, key, args.bind_address, ports)
+    _check_major(engine, prefix, args.postgres_major)
+    _check_volume_is_free(containers, prefix)
+    for role, image in args.image_builds.items():
+        _check_image(engine, prefix, role, image)
 
 
 def _containers(engine: docker.DockerClient) -> Iterator[Container]:
@@ -57,7 +68,7 @@ def _check_port(containers: list[Container], prefix: str, key: str, address: str
     for container in containers:
         if not _holds(container, port, address):
             continue
-        if _is_ours(container, prefix):
+        if _is_ours(container, prefix) and container.labels.get(f"{LABEL}.role") == _ROLE[key]:
             return
         rule = f"the container {container.name} has that port already; stop it or choose another"
         raise bad_setting(key, port, rule, free_number(port, ports))
@@ -103,7 +114,8 @@ def _check_major(engine: docker.DockerClient, prefix: str, wanted: int) -> None:
     if held != str(wanted):
         rule = (
             f"the volume {name} holds a cluster of PostgreSQL {held}, and data files do not move between majors "
-            "(dump and restore into a new stack instead); nothing was touched"
+            f"(dump and restore into a new stack instead, or, if nothing in it is needed, docker volume rm {name}); "
+            "nothing was touched"
         )
         raise bad_setting("postgresVersion", wanted, rule, held)
 
@@ -139,17 +151,18 @@ def _another_image(role: str, base: str) -> str:
     """The command that goes back to an image that is known to work."""
     match role:
         case "mlflow":
-            return "pulumi config set pythonImage python:3.13-slim-trixie"
+            return "bin/pulumi config set pythonImage python:3.13-slim-trixie"
         case "adminer":
-            return "pulumi config set debianImage debian:trixie-slim"
+            return "bin/pulumi config set debianImage debian:trixie-slim"
     official = base.startswith("postgres:") and base.endswith("-trixie")
-    return "pulumi config set postgresVersion 17" if official else "pulumi config rm postgresImage"
+    return "bin/pulumi config set postgresVersion 17" if official else "bin/pulumi config rm postgresImage"
 
 
 def _is_local(engine: docker.DockerClient, reference: str) -> bool:
     try:
         engine.images.get(reference)
-    except ImageNotFound:
+    except APIError:
+        # Not there, or no name that an image can have.
         return False
     return True
 

@@ -25,6 +25,12 @@ def is_supported_debian(os_release: Path = Path("/etc/os-release")) -> bool:
     return facts.get("ID") == "debian" and facts.get("VERSION_ID") in SUPPORTED
 
 
+def engine_packages(os_release: Path = Path("/etc/os-release")) -> list[str]:
+    """The engine and its command. Debian 12 has both in one package, 13 only recommends the command."""
+    in_one = 'VERSION_ID="12"' in os_release.read_text()
+    return ["docker.io"] if in_one else ["docker.io", "docker-cli"]
+
+
 def is_root() -> bool:
     """Whether we may install packages."""
     return os.geteuid() == 0

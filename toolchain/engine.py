@@ -99,7 +99,7 @@ def ensure_engine(environment: Mapping[str, str] = os.environ) -> Engine:
         )
     )
     if plan is Plan.INSTALL:
-        debian.install(["docker.io"], "a Docker engine")
+        debian.install(debian.engine_packages(), "a Docker engine")
     if plan is not Plan.NOTHING and ask(engine) is not Answer.YES:
         with step("starting the Docker engine"):
             start(engine)

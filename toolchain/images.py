@@ -80,6 +80,8 @@ def pull_all(engine: Engine, recipes: Sequence[Recipe]) -> list[Recipe]:
             with step(f"asking the image registry for {recipe.image}"):
                 engine.pull(recipe.image, ASK_SECONDS, SILENCE_SECONDS)
         except (ApiError, TimeoutError) as error:
+            if "no space left" in str(error):
+                raise Failure(f"pulling {recipe.image}", "free space on the engine's disk", str(error)) from error
             if any(word in str(error) for word in REGISTRY_WORDS):
                 mend = f"docker pull {recipe.image} says more (a limit passes with time, or with docker login)"
                 raise Failure(f"the image registry refused {recipe.image}", mend, str(error)) from error

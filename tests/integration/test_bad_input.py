@@ -46,25 +46,25 @@ def refuse(stack: Deployment, *words: str, mend: str) -> None:
 
 
 @pytest.mark.parametrize(("settings", "words", "mend"), [
-    ({"mlflowPort": 80}, ["mlflowPort is 80", "from 1024 to 65535"], "pulumi config set mlflowPort 5000"),
-    ({"mlflowPort": 70000}, ["mlflowPort is 70000", "from 1024 to 65535"], "pulumi config set mlflowPort 5000"),
+    ({"mlflowPort": 80}, ["mlflowPort is 80", "from 1024 to 65535"], "bin/pulumi config set mlflowPort 5000"),
+    ({"mlflowPort": 70000}, ["mlflowPort is 70000", "from 1024 to 65535"], "bin/pulumi config set mlflowPort 5000"),
     ({"adminerPort": 20000, "mlflowPort": 20000}, ["adminerPort is 20000", "mlflowPort has that port already"],
-     "pulumi config set adminerPort 20001"),
-    ({"postgresVersion": "12"}, ["postgresVersion is '12'", "13 to 18"], "pulumi config set postgresVersion 17"),
+     "bin/pulumi config set adminerPort 20001"),
+    ({"postgresVersion": "12"}, ["postgresVersion is '12'", "13 to 18"], "bin/pulumi config set postgresVersion 17"),
     ({"postgresVersion": "17-beta"}, ["postgresVersion is '17-beta'", "a major from 13 to 18"],
-     "pulumi config set postgresVersion 17"),
+     "bin/pulumi config set postgresVersion 17"),
     ({"mlflowVersion": "latest"}, ["mlflowVersion is 'latest'", "three numbers"],
-     "pulumi config set mlflowVersion 3.17.2"),
+     "bin/pulumi config set mlflowVersion 3.17.2"),
     ({"mlflowVersion": "3.0.99"}, ["no lock file for it", "make lock MLFLOW=3.0.99"],
-     "pulumi config set mlflowVersion 3.17.2"),
+     "bin/pulumi config set mlflowVersion 3.17.2"),
     ({"mlflowprot": 5000}, ["mlflowprot is not a setting", "the nearest one is mlflowPort"],
-     "pulumi config rm mlflowprot"),
+     "bin/pulumi config rm mlflowprot"),
     ({"bindAddress": "localhost"}, ["bindAddress is 'localhost'", "an IP address"],
-     "pulumi config set bindAddress 127.0.0.1"),
+     "bin/pulumi config set bindAddress 127.0.0.1"),
     ({"bindAddress": "192.0.2.1", "mlflowPort": 25000}, ["bindAddress is '192.0.2.1'", "no interface"],
-     "pulumi config set bindAddress 127.0.0.1"),
+     "bin/pulumi config set bindAddress 127.0.0.1"),
     ({"pythonImage": "python:0.0-none"}, ["the image python:0.0-none cannot be found", "mlflow is built from it"],
-     "pulumi config set pythonImage"),
+     "bin/pulumi config set pythonImage"),
 ], ids=lambda value: "-".join(value) if isinstance(value, dict) else "")  # fmt: skip
 def test_a_bad_setting(stack: Deployment, settings: dict[str, Any], words: list[str], mend: str) -> None:
     stack.configure(**settings)
@@ -80,21 +80,23 @@ def test_a_port_that_is_no_number(stack: Deployment) -> None:
 def test_a_volume_of_another_major(stack: Deployment) -> None:
     stack.configure(postgresVersion="16")
     words = ["postgresVersion is 16", f"{stack.prefix}-postgres-data holds a cluster of PostgreSQL 17"]
-    refuse(stack, *words, "nothing was touched", mend="pulumi config set postgresVersion 17")
+    refuse(stack, *words, "nothing was touched", mend="bin/pulumi config set postgresVersion 17")
 
 
 def test_a_port_that_another_program_has(stack: Deployment) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         stack.configure(mlflowPort=port)
-        refuse(stack, f"mlflowPort is {port}", "another program listens there", mend="pulumi config set mlflowPort")
+        refuse(stack, f"mlflowPort is {port}", "another program listens there", mend="bin/pulumi config set mlflowPort")
 
 
 def test_a_port_that_another_container_has(stack: Deployment, engine: DockerClient) -> None:
     with _container(stack, engine, ports={"1234/tcp": ("127.0.0.1", 0)}) as other:
         port = int(other.ports["1234/tcp"][0]["HostPort"])
         stack.configure(mlflowPort=port)
-        refuse(stack, f"mlflowPort is {port}", f"the container {other.name} has", mend="pulumi config set mlflowPort")
+        refuse(
+            stack, f"mlflowPort is {port}", f"the container {other.name} has", mend="bin/pulumi config set mlflowPort"
+        )
 
 
 def test_a_volume_that_another_container_uses(stack: Deployment, engine: DockerClient) -> None:

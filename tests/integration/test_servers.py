@@ -147,7 +147,7 @@ def test_a_volume_of_another_major_is_refused_and_left_alone(servers: Servers) -
     servers.put("PG_VERSION", "16\n")
     said = refuses(servers.start())
     assert "the volume holds a cluster of PostgreSQL 16" in said
-    assert "pulumi config set postgresVersion 16" in said
+    assert "bin/pulumi config set postgresVersion 16" in said
     assert "the volume holds a cluster of PostgreSQL 16" in refuses(servers.start()), "the first try changed it"
 
 

@@ -32,6 +32,7 @@ class FakeContainer(Container):
         volumes: Iterable[str] = (),
         stop_timeout: int | None = None,
         health: str = "healthy",
+        status: str = "running",
         gone: bool = False,
     ) -> None:
         super().__init__(
@@ -39,7 +40,7 @@ class FakeContainer(Container):
                 "Id": f"{name}-id",
                 "Name": f"/{name}",
                 "Config": {"Labels": dict(labels or {}), "StopTimeout": stop_timeout},
-                "State": {"Status": "running", "Health": {"Status": health}},
+                "State": {"Status": status, "Health": {"Status": health}},
                 "NetworkSettings": {"Ports": ports or {}},
                 "Mounts": [{"Type": "volume", "Name": volume} for volume in volumes] + [{"Type": "bind"}],
             }

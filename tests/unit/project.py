@@ -36,11 +36,11 @@ def load(changes: dict[str, str], locks: Path = IMAGES / "mlflow" / "locks") -> 
 
 def mended(changes: dict[str, str], message: str) -> dict[str, str]:
     """The configuration after the command that a message suggests."""
-    suggested = re.search(r"Mend it with: (pulumi config .*)", message)
+    suggested = re.search(r"Mend it with: (bin/pulumi config .*)", message)
     assert suggested, f"no command of Pulumi's in: {message}"
     match shlex.split(suggested[1]):
-        case ["pulumi", "config", "set", key, value]:
+        case ["bin/pulumi", "config", "set", key, value]:
             return changes | {key: value}
-        case ["pulumi", "config", "rm", key]:
+        case ["bin/pulumi", "config", "rm", key]:
             return {other: value for other, value in changes.items() if other != key}
     raise AssertionError(f"not a command of Pulumi's: {suggested[1]}")

@@ -157,7 +157,14 @@ def test_the_locks_are_in_the_state_of_the_project_and_the_stack(
     assert locks.folder("mlflow-postgres", "dev") == expected
 
 
-@pytest.mark.parametrize("url", ["", "https://api.pulumi.com", "s3://bucket"])
+@pytest.mark.parametrize("url", ["https://api.pulumi.com", "s3://bucket"])
 def test_a_state_that_is_no_local_folder_has_no_locks_here(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("PULUMI_BACKEND_URL", url)
     assert locks.folder("mlflow-postgres", "dev") is None
+
+
+def test_whoever_signed_in_to_a_folder_of_their_own_is_asked_for_by_pulumi(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
+    monkeypatch.setattr("ops.locks.pulumi", lambda *_: '{"url": "file:///srv/state"}')
+    found = locks.folder("mlflow-postgres", "dev")
+    assert found == Path("/srv/state/.pulumi/locks/organization/mlflow-postgres/dev")

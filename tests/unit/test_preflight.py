@@ -73,7 +73,7 @@ def test_a_port_of_another_container_is_refused_by_the_containers_name(monkeypat
     engine = FakeDocker(containers=[FakeContainer("someone", ports=bound(5000))], local=BASES)
     assert refusal(monkeypatch, engine, {"mlflowPort": 5000}) == (
         "mlflowPort is 5000: the container someone has that port already; stop it or choose another. "
-        "Mend it with: pulumi config set mlflowPort 5001"
+        "Mend it with: bin/pulumi config set mlflowPort 5001"
     )
 
 
@@ -123,7 +123,7 @@ def test_a_port_of_another_program_is_refused_with_the_way_to_find_it(
     load(mended({"postgresPort": str(taken)}, message))
     assert message.startswith(
         f"postgresPort is {taken}: another program listens there (ss -ltnp 'sport = :{taken}' names it); "
-        "stop it or choose another. Mend it with: pulumi config set postgresPort "
+        "stop it or choose another. Mend it with: bin/pulumi config set postgresPort "
     )
 
 
@@ -136,7 +136,7 @@ def test_an_address_that_no_interface_has_is_refused(monkeypatch: pytest.MonkeyP
     message = refusal(monkeypatch, FakeDocker(local=BASES), {"mlflowPort": free}, bind_address="192.0.2.7")
     assert message == (
         "bindAddress is '192.0.2.7': no interface of this machine has that address (ip address lists them). "
-        "Mend it with: pulumi config set bindAddress 127.0.0.1"
+        "Mend it with: bin/pulumi config set bindAddress 127.0.0.1"
     )
 
 
@@ -156,8 +156,9 @@ def test_a_volume_of_another_major_is_refused_with_the_one_it_holds(monkeypatch:
     message = refusal(monkeypatch, FakeDocker(volumes=[volume], local=BASES), postgres_major=17)
     assert message == (
         f"postgresVersion is 17: the volume {DATA} holds a cluster of PostgreSQL 16, and data files do not move "
-        "between majors (dump and restore into a new stack instead); nothing was touched. "
-        "Mend it with: pulumi config set postgresVersion 16"
+        "between majors (dump and restore into a new stack instead, or, if nothing in it is needed, docker volume rm "
+        f"{DATA}); nothing was touched. "
+        "Mend it with: bin/pulumi config set postgresVersion 16"
     )
 
 
@@ -207,7 +208,7 @@ def test_an_image_that_cannot_be_had_is_refused_by_its_name(
     assert message.startswith(
         "the image no/such:image cannot be found, neither on the Docker engine nor in a registry: "
         f"{role} is built from it (manifest unknown). Load it (docker pull, docker load) or choose another. "
-        "Mend it with: pulumi config "
+        "Mend it with: bin/pulumi config "
     )
 
 

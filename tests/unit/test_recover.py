@@ -39,9 +39,9 @@ class Mending:
         monkeypatch.setattr(recover, "export", self._export)
         monkeypatch.setattr(recover, "open_engine", lambda: self.engine)
 
-    def run(self, stack: str = "dev", *, settle: bool = False) -> None:
+    def run(self, stack: str = "dev", *, before: str = "refresh") -> None:
         try:
-            recover.run(argparse.Namespace(stack=stack, settle=settle))
+            recover.run(argparse.Namespace(stack=stack, before=before))
         finally:
             assert self.engine.closed
 
@@ -202,19 +202,68 @@ class Starting(FakeContainer):
 
     @property
     def health(self) -> str:
-        Starting.looks += 1
-        return "starting" if Starting.looks < 3 else "healthy"
+        self.looks += 1
+        return "starting" if self.looks < 3 else "healthy"
 
 
-@pytest.mark.parametrize("settle", [True, False])
+def in_state(mending: Mending, *containers: FakeContainer) -> None:
+    """Containers that the state knows."""
+    resources = [{"type": "docker:x", "urn": "x", "id": container.id} for container in containers]
+    mending.state["deployment"]["resources"] += resources
+    mending.engine = FakeDocker(containers=list(containers))
+
+
+@pytest.mark.parametrize(("before", "waits"), [("up", True), ("update", True), ("refresh", False), ("destroy", False)])
 def test_an_up_waits_for_what_a_restarted_engine_is_starting(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], settle: bool
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    before: str,
+    waits: bool,
 ) -> None:
     mending = Mending(monkeypatch, tmp_path)
-    mending.state["deployment"]["resources"].append({"type": "docker:x", "urn": "x", "id": "server-id"})
-    mending.engine = FakeDocker(containers=[Starting("server", labels=labels("mlflow"))])
+    server = Starting("server", labels=labels("mlflow"))
+    in_state(mending, server)
     monkeypatch.setattr("ops.settle.time.sleep", lambda _: None)
-    Starting.looks = 0
-    mending.run(settle=settle)
-    assert (Starting.looks >= 3) == settle
-    assert ("waiting for server to become ready" in capsys.readouterr().out) == settle
+    mending.run(before=before)
+    assert (server.looks >= 3) == waits
+    assert ("waiting for server to become ready" in capsys.readouterr().out) == waits
+    assert server.done == [], "it is well"
+
+
+@pytest.mark.parametrize(("status", "health"), [("exited", "unhealthy"), ("running", "unhealthy"), ("created", "")])
+def test_an_up_takes_away_what_is_not_well_so_that_it_is_made_anew_and_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: str, health: str
+) -> None:
+    """The provider starts a stopped container without waiting, and leaves one that failed as it is."""
+    mending = Mending(monkeypatch, tmp_path)
+    server = FakeContainer("server", labels=labels("mlflow"), health=health, status=status)
+    well = FakeContainer("well", labels=labels("postgres"))
+    in_state(mending, server, well)
+    mending.run(before="up")
+    assert server.done[-1:] == ["remove by force: True"]
+    assert well.done == []
+
+
+def test_a_destroy_names_the_guests_on_the_stacks_network_before_anything_goes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mending = Mending(monkeypatch, tmp_path)
+    server, guest = FakeContainer("server", labels=labels("mlflow")), FakeContainer("guest")
+    in_state(mending, server)
+    network = FakeNetwork("wire", labels=labels("tracking"), joined=[server, guest])
+    mending.state["deployment"]["resources"].append({"type": "docker:x", "urn": "y", "id": network.id})
+    mending.engine = FakeDocker(containers=[server], networks=[network])
+    with pytest.raises(StackError, match=r"^guest is on this stack's network wire.*docker rm --force guest"):
+        mending.run(before="destroy")
+
+
+def test_before_a_preview_the_engine_is_tried_and_nothing_is_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mending = Mending(monkeypatch, tmp_path)
+    leave_lock(mending.locks)
+    orphan = FakeContainer("orphan", labels=labels("postgres"))
+    mending.engine = FakeDocker(containers=[orphan])
+    mending.run(before="preview")
+    assert (orphan.done, mending.told) == ([], [])

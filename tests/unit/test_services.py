@@ -81,12 +81,12 @@ def test_the_provider_waits_as_long_as_the_engine_does() -> None:
     engine = everything()
     waits = {role: engine.container(role).inputs for role in ("postgres", "mlflow", "adminer")}
     assert {role: each["waitTimeout"] for role, each in waits.items()} == {
-        "postgres": 300,
-        "mlflow": 300,
+        "postgres": 180,
+        "mlflow": 180,
         "adminer": 60,
     }
     periods = {role: each["healthcheck"]["startPeriod"] for role, each in waits.items()}
-    assert periods == {"postgres": "5m0s", "mlflow": "5m0s", "adminer": "1m0s"}, (
+    assert periods == dict.fromkeys(("postgres", "mlflow", "adminer"), "10m0s"), (
         "a duration said in other words than the engine's comes back as a change"
     )
 

@@ -109,7 +109,7 @@ def test_a_setting_that_cannot_work_is_refused_with_a_command_that_mends_it(
     changes: dict[str, str], said: str, command: str
 ) -> None:
     message = refusal(changes)
-    assert message.startswith(f"{said} Mend it with: pulumi config set ")
+    assert message.startswith(f"{said} Mend it with: bin/pulumi config set ")
     assert message.endswith(f" {command}")
     load(mended(changes, message))
 
@@ -124,7 +124,7 @@ def test_a_version_without_a_lock_file_is_refused_with_those_that_have_one(locks
     message = refusal({"mlflowVersion": "3.15.0"}, locks)
     assert message == (
         f"mlflowVersion is '3.15.0': no lock file for it in {locks} (there: 3.16.0, 3.17.2); "
-        "`make lock MLFLOW=3.15.0` makes one. Mend it with: pulumi config set mlflowVersion 3.17.2"
+        "`make lock MLFLOW=3.15.0` makes one. Mend it with: bin/pulumi config set mlflowVersion 3.17.2"
     )
     load(mended({"mlflowVersion": "3.15.0"}, message), locks)
 
@@ -141,7 +141,8 @@ def test_without_any_lock_file_the_message_says_so(locks: Path) -> None:
 def test_an_unknown_key_is_refused_with_the_nearest_one_there_is(key: str, nearest: str) -> None:
     message = refusal({key: "1"})
     assert message == (
-        f"{key} is not a setting of this project; the nearest one is {nearest}. Mend it with: pulumi config rm {key}"
+        f"{key} is not a setting of this project; the nearest one is {nearest}. "
+        f"Mend it with: bin/pulumi config rm {key}"
     )
     load(mended({key: "1"}, message))
 
