@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import threading
 
 from docker.models.containers import Container
@@ -56,6 +57,12 @@ def _print(container: Container, lines: int, follow: bool) -> None:
     for chunk in container.logs(stream=True, follow=follow, tail=lines):
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
-            print(f"{role:<9}{line.decode(errors='replace')}", flush=True)
+            _say(role, line)
     if rest:
-        print(f"{role:<9}{rest.decode(errors='replace')}", flush=True)
+        _say(role, rest)
+
+
+def _say(role: str, line: bytes) -> None:
+    # In one piece: the services speak at the same time.
+    sys.stdout.write(f"{role:<9}{line.decode(errors='replace')}\n")
+    sys.stdout.flush()

@@ -83,8 +83,8 @@ def _refuse_guests(engine: docker.DockerClient, stack: str) -> None:
         guests = [str(container.name) for container in network.containers if container.id not in ours]
         if guests:
             raise StackError(
-                f"{', '.join(guests)} is on this stack's network {network.name}, which cannot go before it does. Take "
-                f"the stack down that it belongs to, or mend it with: docker rm --force {' '.join(guests)}"
+                f"{', '.join(guests)} is on this stack's network {network.name}, which cannot go before it does: take "
+                f"down what it belongs to. Mend it with: docker rm --force {' '.join(guests)}"
             )
 
 

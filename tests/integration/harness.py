@@ -9,6 +9,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ import yaml
 from docker.models.containers import Container
 
 from components.engine import LABEL
+from ops.objects import remove_network
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -111,13 +113,13 @@ class Deployment:
         """The plan of a stack that is up has nothing to do."""
         self.preview("--expect-no-changes", "--diff")
 
-    def ops(self, *arguments: str) -> str:
-        """Run one of our own commands."""
+    def ops(self, *arguments: str, typed: str = "") -> str:
+        """Run one of our own commands, with something typed into it."""
         done = subprocess.run(
             [ROOT / ".venv" / "bin" / "python", "-m", "ops", *arguments, "--stack", self.name],
             cwd=self.project,
             env=self.environment,
-            stdin=subprocess.DEVNULL,
+            input=typed,
             capture_output=True,
             text=True,
             check=False,
@@ -131,6 +133,15 @@ class Deployment:
         with self.start("stack", "output", "--json", "--show-secrets", "--stack", self.name) as process:
             values: dict[str, Any] = json.loads(process.communicate()[0])
         return values
+
+    def answers(self) -> bool:
+        """Whether the server answers from the database at once: one request, and no second try."""
+        url = f"http://127.0.0.1:{self.settings['mlflowPort']}/api/2.0/mlflow/experiments/search?max_results=1"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return bool(json.load(answer)["experiments"])
+        except OSError:
+            return False
 
     def container(self, role: str) -> Container:
         return self.engine.containers.get(f"{self.prefix}-{role}")
@@ -162,9 +173,9 @@ class Deployment:
         """Take away everything that the engine has of this stack, whatever state a test left it in."""
         mine = self._labelled()
         for container in self.engine.containers.list(all=True, filters=mine):
-            container.remove(force=True)
+            container.remove(force=True, v=True)
         for network in self.engine.networks.list(filters=mine):
-            network.remove()
+            remove_network(network)
         for volume in self.engine.volumes.list(filters=mine):
             volume.remove(force=True)
         for tag in self.objects()["images"]:
@@ -194,3 +205,14 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120) -> 
             return
         pause.wait(0.05)
     raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
+
+
+Moment = Callable[[Deployment], bool]
+
+
+def kill(stack: Deployment, moment: Moment, *command: str) -> None:
+    """Start a command of Pulumi's, and end it with SIGKILL when a moment has come."""
+    with stack.start(*command, "--yes", "--skip-preview", "--stack", stack.name) as process:
+        wait_for(lambda: moment(stack) or process.poll() is not None, moment.__name__)
+        assert process.poll() is None, f"it ended before {moment.__name__}: {process.communicate()[0]}"
+        process.kill()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,11 +19,8 @@ from .harness import Deployment, deployment
 
 
 @pytest.fixture(autouse=True)
-def untouched(stack: Deployment, request: pytest.FixtureRequest) -> Iterator[None]:
+def untouched(stack: Deployment) -> Iterator[None]:
     """Whatever the message, the stack is as it was: the very same containers, networks, volumes and images."""
-    if "engine" in request.fixturenames and "stack" not in request.fixturenames:
-        yield
-        return
     before, settings = _everything(stack), dict(stack.settings)
     yield
     stack.settings = settings
@@ -37,12 +35,16 @@ def _everything(stack: Deployment) -> dict[str, Any]:
 
 def refuse(stack: Deployment, *words: str, mend: str) -> None:
     """Both preview and up end with an error, which says these words and the command that mends it."""
-    for printed in (stack.preview(fails=True), stack.up(fails=True)):
-        said = " ".join(printed.split())
-        for word in words:
-            assert word in said, printed
-        assert re.search(rf"Mend it [^.]*{mend}", said), printed
-        assert "Traceback" not in printed, printed
+    _says(stack.preview(fails=True), words, mend)
+    _says(stack.up(fails=True), words, mend)
+
+
+def _says(printed: str, words: Sequence[str], mend: str) -> None:
+    said = " ".join(printed.split())
+    for word in words:
+        assert word in said, printed
+    assert re.search(rf"Mend it [^.]*{mend}", said), printed
+    assert "Traceback" not in printed, printed
 
 
 @pytest.mark.parametrize(("settings", "words", "mend"), [
@@ -63,12 +65,26 @@ def refuse(stack: Deployment, *words: str, mend: str) -> None:
      "bin/pulumi config set bindAddress 127.0.0.1"),
     ({"bindAddress": "192.0.2.1", "mlflowPort": 25000}, ["bindAddress is '192.0.2.1'", "no interface"],
      "bin/pulumi config set bindAddress 127.0.0.1"),
+    ({"pythonImage": "No Image"}, ["the image No Image cannot be found"], "bin/pulumi config set pythonImage"),
     ({"pythonImage": "python:0.0-none"}, ["the image python:0.0-none cannot be found", "mlflow is built from it"],
      "bin/pulumi config set pythonImage"),
 ], ids=lambda value: "-".join(value) if isinstance(value, dict) else "")  # fmt: skip
 def test_a_bad_setting(stack: Deployment, settings: dict[str, Any], words: list[str], mend: str) -> None:
     stack.configure(**settings)
-    refuse(stack, *words, mend=mend)
+    _says(stack.up(fails=True), words, mend)
+
+
+def test_the_command_that_a_message_suggests_is_one_that_mends(stack: Deployment) -> None:
+    """The very words of the message, given to a shell in the project's folder."""
+    path = stack.project / f"Pulumi.{stack.name}.yaml"
+    before = path.read_text()
+    stack.configure(postgresVersion="12")
+    printed = " ".join(stack.preview(fails=True).split())
+    command = re.search(r"Mend it with: (bin/pulumi config set postgresVersion 17)", printed)
+    assert command, printed
+    subprocess.run(command[1], shell=True, cwd=stack.project, env=stack.environment, check=True)
+    stack.preview_unchanged()
+    path.write_text(before)
 
 
 def test_a_port_that_is_no_number(stack: Deployment) -> None:
@@ -111,7 +127,7 @@ def _container(stack: Deployment, engine: DockerClient, **options: Any) -> Itera
         other.reload()
         yield other
     finally:
-        other.remove(force=True)
+        other.remove(force=True, v=True)
 
 
 def test_no_engine(stack: Deployment) -> None:

@@ -20,9 +20,30 @@ def test_a_consumer_logs_its_run_and_leaves_the_platform_alone(stack: Deployment
     finally:
         stack.pulumi("destroy", "--yes", "--skip-preview", *on_it, folder=folder)
     assert stack.objects() == before
+    left = [each.name for each in stack.engine.containers.list(all=True) if "mlflow-consumer" in str(each.name)]
+    left += [tag for each in stack.engine.images.list() for tag in each.tags if stack.name in tag]
+    assert not [each for each in left if "mlflow-consumer" in str(each)]
     client = MlflowClient(stack.outputs()["tracking_url"])
     experiment = client.get_experiment_by_name("consumer")
     assert experiment is not None, said
     runs = client.search_runs([experiment.experiment_id])
     assert [run.data.metrics for run in runs] == [{"answer": 42.0}]
     stack.preview_unchanged()
+
+
+def test_a_platform_that_others_are_on_says_so_and_does_not_go_half_away(stack: Deployment) -> None:
+    before = stack.objects()
+    guest = stack.engine.containers.run(
+        stack.image("postgres"),
+        entrypoint=["sleep", "600"],
+        network=stack.outputs()["network_name"],
+        detach=True,
+    )
+    try:
+        refused = stack.pulumi("destroy", "--yes", "--skip-preview", "--stack", stack.name, fails=True)
+        assert f"{guest.name} is on this stack's network" in refused
+        assert f"Mend it with: docker rm --force {guest.name}" in refused
+    finally:
+        guest.remove(force=True, v=True)
+    assert stack.objects() == before
+    assert stack.answers()

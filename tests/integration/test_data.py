@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from mlflow import MlflowClient
 
-from .harness import Deployment
+from .harness import Deployment, free_ports, kill
 
 
 def sign_in(stack: Deployment, password: str) -> None:
@@ -43,11 +43,34 @@ def test_containers_removed_by_hand_come_back_with_every_run(own_stack: Deployme
     own_stack.preview_unchanged()
 
 
-def test_a_killed_server_comes_back_by_itself_or_with_the_next_up(own_stack: Deployment, run_id: str) -> None:
-    own_stack.container("postgres").kill()
-    own_stack.container("mlflow").kill()
+@pytest.mark.parametrize("end", ["stop", "kill", "restart"])
+def test_when_up_returns_a_server_that_was_ended_by_hand_answers(own_stack: Deployment, run_id: str, end: str) -> None:
+    for role in ("postgres", "mlflow"):
+        getattr(own_stack.container(role), end)()
     own_stack.up()
+    assert own_stack.answers()
     assert runs(own_stack) == {run_id}
+
+
+def test_a_changed_image_and_another_port_replace_the_servers_and_keep_the_runs(
+    own_stack: Deployment, run_id: str
+) -> None:
+    """Killed in the middle, too: the old server is gone by then, and the new one is in no state."""
+    for role in ("postgres", "mlflow"):
+        with (own_stack.project / "images" / role / "bin" / "serve").open("a") as script:
+            script.write("# another version\n")
+    (port,) = free_ports(1)
+    own_stack.configure(mlflowPort=port)
+    old = own_stack.container("mlflow").id
+
+    def the_server_is_replaced(stack: Deployment) -> bool:
+        return any(each.name == f"{stack.prefix}-mlflow" and each.id != old for each in stack.engine.containers.list())
+
+    kill(own_stack, the_server_is_replaced, "up")
+    own_stack.up()
+    assert own_stack.answers()
+    assert runs(own_stack) == {run_id}
+    own_stack.preview_unchanged()
 
 
 @pytest.mark.usefixtures("run_id", "first_password")

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from .harness import Deployment, wait_for
-
-Moment = Callable[[Deployment], bool]
+from .harness import Deployment, Moment, kill
 
 
 def nothing_yet(stack: Deployment) -> bool:
@@ -39,13 +35,6 @@ def _runs(stack: Deployment, role: str) -> bool:
 
 
 MOMENTS: list[Moment] = [nothing_yet, a_network_is_there, an_image_is_there, the_database_starts, the_server_starts]
-
-
-def kill(stack: Deployment, moment: Moment, *command: str) -> None:
-    with stack.start(*command, "--yes", "--skip-preview", "--stack", stack.name) as process:
-        wait_for(lambda: moment(stack) or process.poll() is not None, moment.__name__)
-        assert process.poll() is None, f"it ended before {moment.__name__}: {process.communicate()[0]}"
-        process.kill()
 
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -37,7 +38,7 @@ class Case:
             self.stack.configure(adminer=True)
             assert "adminer" in self.stack.up(fails=True)
         finally:
-            squatter.remove(force=True)
+            squatter.remove(force=True, v=True)
             self.stack.configure(adminer=None)
 
 
@@ -66,6 +67,13 @@ def test_the_search_looked_at_everything(case: Case) -> None:
     assert hits("docker:index/container:Container", {"printed": case.stack.printed})
 
 
+def test_the_watch_sees_a_process_that_was_short() -> None:
+    planted = "planted-in-a-process-0123"
+    with watched_processes() as seen:
+        subprocess.run(["sleep", "1"], env={"PLANTED": planted}, check=True)
+    assert hits(planted, seen)
+
+
 def test_the_search_finds_a_secret_that_was_planted(case: Case) -> None:
     """In an argument, an environment, a label and a log of a container of the stack."""
     planted = "planted-0123456789abcdef"
@@ -83,7 +91,7 @@ def test_the_search_finds_a_secret_that_was_planted(case: Case) -> None:
         assert places == {"docker inspect", "docker logs", "docker top"}
         assert {place.rpartition(" ")[2] for place in hits(planted, process_list())} == {"cmdline", "environ"}
     finally:
-        container.remove(force=True)
+        container.remove(force=True, v=True)
 
 
 @pytest.mark.parametrize(("role", "path", "owner"), [

@@ -26,20 +26,29 @@ class Servers:
         self.volume = f"it-{uuid.uuid4().hex[:8]}"
         self.containers: list[Container] = []
 
-    def start(self) -> Container:
+    def start(
+        self,
+        *,
+        user: str = "mlflow",
+        database: str = "mlflow",
+        password: str = PASSWORD,
+        target: str = DATA,
+        **environment: str,
+    ) -> Container:
         container = self.engine.containers.create(
             self.image,
             environment={
-                "MLFLOW_POSTGRES_DATABASE": "mlflow",
-                "MLFLOW_POSTGRES_USER": "mlflow",
+                "MLFLOW_POSTGRES_DATABASE": database,
+                "MLFLOW_POSTGRES_USER": user,
                 "MLFLOW_POSTGRES_PASSWORD_FILE": "/run/secrets/postgres-password",
+                **environment,
             },
-            volumes={self.volume: {"bind": DATA}},
+            volumes={self.volume: {"bind": target}},
             init=True,
             network_mode="none",
         )
         self.containers.append(container)
-        put_file(container, "run/secrets/postgres-password", PASSWORD)
+        put_file(container, "run/secrets/postgres-password", password)
         container.start()
         return container
 
@@ -52,7 +61,8 @@ class Servers:
     def remove(self) -> None:
         for container in self.containers:
             container.remove(force=True, v=True)
-        self.engine.volumes.get(self.volume).remove(force=True)
+        for volume in self.engine.volumes.list(filters={"name": self.volume}):
+            volume.remove(force=True)
 
 
 def put_file(container: Container, path: str, content: str) -> None:
@@ -76,8 +86,8 @@ def refuses(container: Container) -> str:
     return container.logs().decode()
 
 
-def signs_in(container: Container, password: str) -> bool:
-    check = ["psql", "-h", "127.0.0.1", "-U", "mlflow", "-d", "mlflow", "-c", "SELECT 1"]
+def signs_in(container: Container, password: str, user: str = "mlflow") -> bool:
+    check = ["psql", "-h", "127.0.0.1", "-U", user, "-d", "mlflow", "-c", "SELECT 1"]
     return container.exec_run(check, environment={"PGPASSWORD": password}).exit_code == 0
 
 
@@ -105,11 +115,84 @@ def test_a_cluster_that_was_made_by_a_tutorial_opens(servers: Servers, superuser
     )
     servers.containers.append(tutorial)
     wait_for(lambda: answers(tutorial), "the tutorial's server")
+    make = "CREATE TABLE runs (id serial PRIMARY KEY, name text); INSERT INTO runs (name) VALUES ('first')"
+    if superuser == "postgres":
+        assert tutorial.exec_run(["createdb", "-U", superuser, "mlflow"]).exit_code == 0
+    assert tutorial.exec_run(["psql", "-U", superuser, "-d", "mlflow", "-c", make]).exit_code == 0
     tutorial.stop(timeout=60)
     server = servers.start()
     wait_for(lambda: answers(server), "our server")
     assert signs_in(server, PASSWORD)
     assert not signs_in(server, "tutorial")
+    more = [
+        "psql",
+        "-U",
+        "mlflow",
+        "-d",
+        "mlflow",
+        "-c",
+        "INSERT INTO runs (name) VALUES ('x'); ALTER TABLE runs ADD b int",
+    ]
+    assert server.exec_run(more).exit_code == 0, "the tables must be the server's own, or it cannot migrate them"
+
+
+def test_a_database_of_another_name_is_not_left_behind_unseen(servers: Servers) -> None:
+    first = servers.start()
+    wait_for(lambda: answers(first), "the first server")
+    first.stop(timeout=60)
+    said = refuses(servers.start(database="other"))
+    assert "the volume holds the database mlflow, and not other" in said
+    assert "bin/pulumi config set postgresDatabase mlflow" in said
+
+
+def test_another_user_takes_over_and_the_former_one_is_out(servers: Servers) -> None:
+    first = servers.start()
+    wait_for(lambda: answers(first), "the first server")
+    assert first.exec_run(["psql", "-U", "mlflow", "-d", "mlflow", "-c", "CREATE TABLE runs ()"]).exit_code == 0
+    first.stop(timeout=60)
+    second = servers.start(user="team")
+    wait_for(lambda: answers(second), "the second server")
+    assert signs_in(second, PASSWORD, user="team")
+    assert not signs_in(second, PASSWORD)
+    assert second.exec_run(["psql", "-U", "team", "-d", "mlflow", "-c", "DROP TABLE runs"]).exit_code == 0
+
+
+@pytest.mark.parametrize("stage", ["all but PG_VERSION moved", "moved"])
+def test_a_first_start_that_was_killed_in_its_last_step_is_finished(servers: Servers, stage: str) -> None:
+    first = servers.start()
+    wait_for(lambda: answers(first), "the first server")
+    back = f"mkdir {DATA}/.making" + ("" if stage == "moved" else f" && mv {DATA}/PG_VERSION {DATA}/.making")
+    first.exec_run(["sh", "-c", back])
+    first.kill()
+    second = servers.start()
+    wait_for(lambda: answers(second), "the second server")
+    assert signs_in(second, PASSWORD)
+
+
+def test_the_cluster_of_18_is_inside_its_volume(servers: Servers) -> None:
+    """18 keeps its data one folder higher. The binaries here are 17's; the paths and the order of steps are not."""
+    place = "/var/lib/postgresql/18/docker"
+    server = servers.start(target="/var/lib/postgresql", PG_MAJOR="18", PGDATA=place)
+    wait_for(lambda: answers(server), "the server")
+    assert server.exec_run(["test", "-s", f"{place}/PG_VERSION"]).exit_code == 0
+    server.remove(force=True, v=True)
+    servers.containers.remove(server)
+    said = refuses(servers.start(target="/var/lib/postgresql", PG_MAJOR="18", PGDATA=place))
+    assert "holds a cluster of PostgreSQL 17" in said, "what is in the volume was not found again"
+
+
+def test_a_secret_that_cannot_be_read_is_no_empty_password(servers: Servers) -> None:
+    assert "is empty, or" in refuses(servers.start(password=""))
+
+
+def test_a_signal_in_the_middle_of_a_start_is_heard(servers: Servers) -> None:
+    server = servers.start()
+    wait_for(lambda: answers(server), "the server")
+    server.kill()
+    server.start()
+    server.stop(timeout=60)
+    server.reload()
+    assert server.attrs["State"]["ExitCode"] != 137, "it was not heard, and the engine killed it"
 
 
 @pytest.mark.parametrize("sign", [f"{DATA}/.making/PG_VERSION", f"{DATA}/.making/postmaster.pid"])
@@ -118,7 +201,7 @@ def test_a_first_start_that_was_killed_is_made_anew(servers: Servers, sign: str)
     first = servers.start()
     wait_for(lambda: first.exec_run(["test", "-e", sign]).exit_code == 0, sign)
     first.kill()
-    first.remove()
+    first.remove(v=True)
     servers.containers.remove(first)
     second = servers.start()
     wait_for(lambda: answers(second), "the second server")
