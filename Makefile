@@ -11,7 +11,7 @@ help: ## this list
 
 setup: ## engine, Pulumi, base images and virtualenv, as far as they are missing
 	@python3 -m toolchain
-	@$(MAKE) --no-print-directory .venv/runtime
+	@$(MAKE) --silent --no-print-directory .venv/runtime
 
 engine: ## a running Docker engine, if there is none
 	@python3 -m toolchain engine
@@ -43,7 +43,7 @@ vet:
 	@python3 -m toolchain vet
 
 integration: setup .venv/tests
-	@$(PYTHON) -m pytest tests/integration
+	@$(PYTHON) -m pytest tests/integration --numprocesses 2 --dist loadfile
 
 psql: ## a shell in the database
 	@$(PYTHON) -m ops psql --stack $(STACK)
