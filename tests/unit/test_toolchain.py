@@ -1,17 +1,14 @@
-"""toolchain/: what it decides and how it knows that things are whole. No engine, no network, no Go."""
+"""toolchain/: base images, Debian, Pulumi and Go, progress and lanes. No engine, no network, no Go."""
 
 from __future__ import annotations
 
-import http.server
 import os
-import socketserver
 import stat
 import subprocess
 import sys
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -19,296 +16,10 @@ import pytest
 
 from toolchain import debian, golang, images, processes, progress, pulumi, rootfs
 from toolchain.__main__ import in_lanes
-from toolchain.cache import alone, broken_file, cache_folder, key_of, mounts_below, point, remove_tree, write_manifest
-from toolchain.engine import Answer, Plan, Situation, ask, decide, live_pid
+from toolchain.cache import key_of
 from toolchain.engine_api import ApiError, Engine
 
 CHECKOUT = Path(__file__).parents[2]
-
-
-# --- where things are kept, and keys
-
-
-def test_cache_is_where_bin_pulumi_looks() -> None:
-    assert cache_folder({"HOME": "/h"}) == Path("/h/.cache/mlflow-postgres")
-    assert cache_folder({"HOME": "/h", "XDG_CACHE_HOME": "/x"}) == Path("/x/mlflow-postgres")
-    assert cache_folder({"HOME": "/h", "XDG_CACHE_HOME": ""}) == Path("/h/.cache/mlflow-postgres")
-
-
-def folder_with(place: Path, **files: str) -> Path:
-    place.mkdir(parents=True)
-    for name, text in files.items():
-        (place / name).write_text(text)
-    return place
-
-
-def test_key_does_not_depend_on_the_place_of_the_checkout(tmp_path: Path) -> None:
-    one = folder_with(tmp_path / "a" / "in", x="1", y="2")
-    other = folder_with(tmp_path / "b" / "in", y="2", x="1")
-    assert key_of([one, "v1"]) == key_of([other, "v1"])
-
-
-def test_key_changes_with_content_name_and_text(tmp_path: Path) -> None:
-    keys = {
-        key_of([folder_with(tmp_path / "a" / "in", x="1"), "v1"]),
-        key_of([folder_with(tmp_path / "b" / "in", x="2"), "v1"]),
-        key_of([folder_with(tmp_path / "c" / "in", z="1"), "v1"]),
-        key_of([tmp_path / "a" / "in", "v2"]),
-    }
-    assert len(keys) == 4
-    assert key_of(["ab", "c"]) != key_of(["a", "bc"])
-
-
-# --- the manifest
-
-
-@pytest.fixture
-def built(tmp_path: Path) -> tuple[Path, Path]:
-    program = tmp_path / "bin" / "pulumi"
-    program.parent.mkdir()
-    program.write_bytes(b"program")
-    program.chmod(0o755)
-    write_manifest(tmp_path / "manifest.json", tmp_path, [program])
-    return tmp_path / "manifest.json", program
-
-
-def test_whole_files_pass(built: tuple[Path, Path]) -> None:
-    manifest, program = built
-    assert broken_file(manifest, program.parents[1]) is None
-
-
-def test_no_manifest_means_nothing_was_completed(tmp_path: Path) -> None:
-    assert broken_file(tmp_path / "manifest.json", tmp_path) == ""
-
-
-def test_new_time_and_old_content_is_whole_and_learnt(built: tuple[Path, Path]) -> None:
-    manifest, program = built
-    os.utime(program, (1, 1))
-    assert broken_file(manifest, program.parents[1]) is None
-    assert '"mtime_ns": 1000000000' in manifest.read_text()
-
-
-@pytest.mark.parametrize("damage", ["content", "size", "gone", "not executable"])
-def test_damage_is_found(built: tuple[Path, Path], damage: str) -> None:
-    manifest, program = built
-    if damage == "content":
-        program.write_bytes(b"PROGRAM")
-        os.utime(program, (1, 1))
-    elif damage == "size":
-        program.write_bytes(b"")
-    elif damage == "gone":
-        program.unlink()
-    else:
-        program.chmod(0o644)
-    assert broken_file(manifest, program.parents[1]) == "bin/pulumi"
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"bin/pulumi": {}}'])
-def test_broken_manifest_is_found(built: tuple[Path, Path], text: str) -> None:
-    manifest, program = built
-    manifest.write_text(text)
-    assert broken_file(manifest, program.parents[1]) == "manifest.json"
-
-
-def test_link_is_moved_in_one_go_and_replaces_a_folder(tmp_path: Path) -> None:
-    (tmp_path / "one").mkdir()
-    (tmp_path / "bin").mkdir()
-    point(tmp_path / "bin", "one")
-    point(tmp_path / "bin", "two")
-    assert os.readlink(tmp_path / "bin") == "two"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "one"]
-
-
-def test_nothing_is_deleted_under_a_mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = tmp_path / "a b"
-    root.mkdir()
-    table = tmp_path / "mounts"
-    table.write_text(f"proc {tmp_path}/a\\040b/proc proc rw 0 0\nx {tmp_path}/a\\040bc none rw 0 0\n")
-    found = mounts_below(root, table)
-    assert found == [f"{tmp_path}/a b/proc"]
-    monkeypatch.setattr("toolchain.cache.mounts_below", lambda *_: found)
-    with pytest.raises(progress.Failure, match="deleting"):
-        remove_tree(root)
-    assert root.exists()
-
-
-# --- the lock
-
-
-def test_second_run_waits_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    order: list[str] = []
-
-    def second() -> None:
-        with alone(tmp_path):
-            order.append("second")
-
-    with alone(tmp_path):
-        waiting = threading.Thread(target=second)
-        waiting.start()
-        deadline = time.monotonic() + 5
-        while "waiting" not in capsys.readouterr().err and time.monotonic() < deadline:
-            time.sleep(0.01)
-        order.append("first")
-    waiting.join(5)
-    assert order == ["first", "second"]
-
-
-def test_lock_of_a_dead_run_does_not_hold(tmp_path: Path) -> None:
-    code = "import os, sys; from pathlib import Path; from toolchain.cache import alone\n"
-    code += f"with alone(Path({str(tmp_path)!r})): os._exit(9)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=False).returncode == 9
-    with alone(tmp_path):
-        assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
-
-
-def test_cache_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(progress.Failure, match="writing to the cache"), alone(tmp_path / "file" / "cache"):
-        pass
-
-
-# --- the engine: decisions
-
-
-def situation(
-    answer: Answer,
-    docker_host: str | None = None,
-    has_dockerd: bool = False,
-    is_root: bool = True,
-    is_debian: bool = True,
-    socket_group: str = "docker",
-) -> Situation:
-    return Situation(docker_host, answer, has_dockerd, is_root, is_debian, socket_group)
-
-
-@pytest.mark.parametrize(
-    ("seen", "plan"),
-    [
-        (situation(Answer.YES, is_root=False, is_debian=False), Plan.NOTHING),
-        (situation(Answer.YES, docker_host="tcp://h:2375"), Plan.NOTHING),
-        (situation(Answer.UNKNOWN, docker_host="ssh://h"), Plan.NOTHING),
-        (situation(Answer.NO), Plan.INSTALL),
-        (situation(Answer.NO, has_dockerd=True), Plan.START),
-        (situation(Answer.NO, has_dockerd=True, is_debian=False), Plan.START),
-    ],
-)
-def test_engine_decision(seen: Situation, plan: Plan) -> None:
-    assert decide(seen) is plan
-
-
-@pytest.mark.parametrize(
-    ("seen", "words"),
-    [
-        (situation(Answer.NO, docker_host="tcp://h:1", has_dockerd=True), ["DOCKER_HOST=tcp://h:1", "unset"]),
-        (situation(Answer.FORBIDDEN, is_root=False, socket_group="dock"), ["group dock", "usermod -aG dock"]),
-        (situation(Answer.FORBIDDEN, docker_host="unix:///s", is_root=False), ["/s", "usermod"]),
-        (situation(Answer.NO, is_root=False), ["only root", "apt-get install"]),
-        (situation(Answer.NO, is_root=False, has_dockerd=True), ["systemctl start docker"]),
-        (situation(Answer.NO, is_root=False, is_debian=False), ["install Docker Engine"]),
-        (situation(Answer.NO, is_debian=False), ["not Debian 12 or 13", "install Docker Engine"]),
-    ],
-)
-def test_what_only_the_user_can_do_is_said(seen: Situation, words: list[str]) -> None:
-    with pytest.raises(progress.Failure) as caught:
-        decide(seen)
-    assert all(word in str(caught.value) for word in words), str(caught.value)
-
-
-def test_stale_pid_files(tmp_path: Path) -> None:
-    pid_file = tmp_path / "docker.pid"
-    assert live_pid(pid_file, "dockerd") is None
-    for text in ["", "no number", "4194305", str(os.getpid())]:
-        pid_file.write_text(text)
-        assert live_pid(pid_file, "dockerd") is None
-    for state, expected in [("S", 7), ("Z", None)]:
-        (tmp_path / "7").mkdir(exist_ok=True)
-        (tmp_path / "7" / "stat").write_text(f"7 (dockerd) {state} 1 7")
-        pid_file.write_text("7\n")
-        assert live_pid(pid_file, "dockerd", tmp_path) == expected
-
-
-# --- the engine: the API
-
-
-class FakeEngine(http.server.BaseHTTPRequestHandler):
-    """Answers as the engine does; `late` is a line that the stream of a build or pull ends with."""
-
-    late = b'{"status": "done"}\n'
-    images: dict[str, bytes] = {}  # noqa: RUF012 - set by the tests
-    seen: list[tuple[str, bytes]] = []  # noqa: RUF012
-
-    def do_GET(self) -> None:
-        name = self.path.removeprefix("/images/").removesuffix("/json")
-        if self.path == "/_ping":
-            self._send(200, b"OK")
-        elif name in self.images:
-            self._send(200, self.images[name])
-        else:
-            self._send(404, b'{"message": "No such image"}')
-
-    def do_POST(self) -> None:
-        body = b""
-        while self.headers.get("Transfer-Encoding") == "chunked" and (size := int(self.rfile.readline(), 16)):
-            body += self.rfile.read(size)
-            self.rfile.readline()
-        self.seen.append((self.path, body))
-        self._send(200, b'{"stream": "Step 1\\n"}\n' + self.late)
-
-    def _send(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def address_string(self) -> str:
-        return "socket"
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    monkeypatch.setattr(FakeEngine, "seen", [])
-    monkeypatch.setattr(FakeEngine, "images", {})
-    with socketserver.ThreadingUnixStreamServer(str(tmp_path / "s"), FakeEngine) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield Engine(f"unix://{tmp_path / 's'}")
-        server.shutdown()
-
-
-def test_engine_answers(engine: Engine, tmp_path: Path) -> None:
-    assert ask(engine) is Answer.YES
-    assert ask(Engine(f"unix://{tmp_path}/none")) is Answer.NO
-    assert ask(Engine("tcp://127.0.0.1:1")) is Answer.NO
-    assert ask(Engine("ssh://host")) is Answer.UNKNOWN
-
-
-def test_permission_error_is_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    def closed(_: Engine) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(Engine, "ping", closed)
-    assert ask(Engine()) is Answer.FORBIDDEN
-
-
-def test_labels_tell_missing_official_and_ours_apart(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {"official:1": b'{"Id": "a", "Config": {"Labels": null}}', "ours:1": b'{"Config": {"Labels": {"l": "k"}}}'}
-    monkeypatch.setattr(FakeEngine, "images", found)
-    assert engine.image_labels("none:1") is None
-    assert engine.image_labels("official:1") == {}
-    assert engine.image_labels("ours:1") == {"l": "k"}
-
-
-def test_build_sends_the_context_and_a_late_error_is_raised(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine.build("name:tag", b"archive", {"l": "k"}, {})
-    path, body = FakeEngine.seen[0]
-    assert path.startswith("/build?t=name%3Atag&networkmode=host")
-    assert body == b"archive"
-    monkeypatch.setattr(FakeEngine, "late", b'{"error": "no space left on device"}\n')
-    with pytest.raises(ApiError, match=r"(?s)Step 1.*no space left"):
-        engine.build("name:tag", b"archive", {}, {})
-
 
 # --- images
 
@@ -371,7 +82,8 @@ def test_keys_of_stand_ins_follow_the_base(tmp_path: Path) -> None:
 
 def test_build_context_is_the_same_whatever_the_umask(tmp_path: Path) -> None:
     for name, mode in [("a", 0o755), ("b", 0o700)]:
-        folder_with(tmp_path / name, script="#!/bin/sh")
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "script").write_text("#!/bin/sh")
         (tmp_path / name / "script").chmod(mode)
     packed = images.pack(tmp_path / "a")
     assert packed == images.pack(tmp_path / "b")
