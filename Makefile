@@ -2,7 +2,7 @@
 # Everything but Pulumi itself is `python -m ops <command>`.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup engine up down test check vet unit integration psql logs lock fix forget
+.PHONY: help setup engine up down test check vet unit integration psql logs lock sbom pin fix forget
 STACK ?= dev
 PYTHON := .venv/bin/python
 
@@ -31,8 +31,8 @@ test: setup check vet unit integration ## everything: style, types, unit tests o
 check: .venv/tests ## style and types only
 	@.venv/bin/ruff format --check --quiet . && .venv/bin/ruff check --quiet .
 	@.venv/bin/mypy && .venv/bin/mypy examples/consumer/__main__.py examples/consumer/log_a_run.py
-	@.venv/bin/shellcheck bin/pulumi .ci/run images/*/bin/serve images/postgres/bin/prepare-database \
-	  toolchain/images/postgres/docker-entrypoint.sh
+	@.venv/bin/shellcheck bin/pulumi .ci/run toolchain/images/postgres/docker-entrypoint.sh \
+	  $$(grep -lE '^\#!(/bin/sh|/usr/bin/env bash)' images/*/bin/* images/mlflow/collect-postgresql)
 	@$(PYTHON) docs/settings_table.py --check README.md
 	@! git grep -q '^encryptionsalt' HEAD -- 'Pulumi.*.yaml' || { echo 'a Pulumi.*.yaml was committed with its encryptionsalt: take that line out, it fits one passphrase only' >&2; exit 1; }
 
@@ -54,14 +54,23 @@ logs: ## the services' logs
 forget: ## after a lost state or passphrase: remove what runs, keep the data
 	@$(PYTHON) -m ops forget --stack $(STACK)
 
-lock: ## pin every package anew; MLFLOW=3.17.2 also pins that version's image
+pin: setup ## write the digests that the base images have now into the stack's configuration
+	@bin/pulumi stack select --create $(STACK) >/dev/null
+	@$(PYTHON) -m ops pin --stack $(STACK)
+
+lock: ## pin every package anew; MLFLOW=3.17.2 also pins that version's image, with its SBOM
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
 	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --universal --python-version 3.11 requirements.in -o requirements.txt
 	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 ifdef MLFLOW
 	@printf 'mlflow==%s\n' '$(MLFLOW)' | cat images/mlflow/requirements.in - | $(PYTHON) -m uv pip compile --quiet \
 	  --generate-hashes --python-version 3.13 --no-header - -o images/mlflow/locks/$(MLFLOW).txt
+	@$(MAKE) --silent --no-print-directory .venv/tests
+	@$(PYTHON) docs/sbom.py images/mlflow/locks/$(MLFLOW).txt
 endif
+
+sbom: .venv/tests ## what is in MLflow's image, as a CycloneDX file beside each lock file
+	@$(PYTHON) docs/sbom.py images/mlflow/locks/*.txt
 
 fix: .venv/tests ## put the style and the generated parts right
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

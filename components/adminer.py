@@ -8,10 +8,13 @@ import pulumi
 
 from .engine import SingleHost
 from .image import Image
-from .workload import Port, Probe, Workload
+from .workload import Limits, Port, Probe, Workload
 
 ROLE = "adminer"
 PORT = 8080
+
+# The user id of `www-data` in Debian.
+_USER = 33
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +40,13 @@ class Adminer(pulumi.ComponentResource):
             ROLE,
             Workload(
                 image=image.image_id,
+                user=_USER,
                 ports=[args.port],
                 networks=args.networks,
+                # PHP keeps who is signed in, and what is uploaded, here.
+                memory_folders=["/tmp", "/var/lib/php/sessions"],
                 probe=Probe(command=["ready"], patience=60),
+                limits=Limits(memory_mb=256, processes=1024),
             ),
             child,
         )

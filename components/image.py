@@ -27,6 +27,11 @@ class Image:
         return {"BASE_IMAGE": self.base, **self.arguments}
 
     @property
+    def bases(self) -> list[str]:
+        """The images that building it needs: those that an argument called ..._IMAGE names."""
+        return [value for name, value in self.build_arguments.items() if name.endswith("_IMAGE")]
+
+    @property
     def digest(self) -> str:
         """Changes when a file, the base or an argument does; the image's tag is made of it."""
         digest = hashlib.sha256(repr(sorted(self.build_arguments.items())).encode())

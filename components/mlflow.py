@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import pulumi
 
+from .connections import MAX_OVERFLOW, POOL_SIZE
+from .database import Database
 from .engine import SingleHost
-from .image import Image
-from .workload import Mount, Port, Probe, SecretFile, Workload
+from .schema import Keys
+from .sign_in import SignIn
+from .workload import Limits, Mount, Port, Probe, Workload
 
 ROLE = "mlflow"
 PORT = 5000
 
-# The user id of `nobody`, as whom images/mlflow runs.
-_OWNER = 65534
-_PASS_FILE = "/run/secrets/pgpass"
+# `nobody`: the artifacts in every volume so far belong to it.
+_USER = 65534
 _ARTIFACTS = "/mlartifacts"
 _PRIVATE = ["10.*", "192.168.*", *(f"172.{number}.*" for number in range(16, 32)), "[fc00:*", "[fd00:*"]
 
@@ -25,17 +28,22 @@ _PRIVATE = ["10.*", "192.168.*", *(f"172.{number}.*" for number in range(16, 32)
 class MlflowArgs:
     """What a tracking server needs to be told."""
 
-    image: Image
+    image: pulumi.Input[str]
     networks: list[pulumi.Input[str]]
-    port: Port
-    database_host: str
-    database_port: int
-    database: str
-    database_user: str
-    database_password: pulumi.Input[str]
+    database: Database
+    """As the server's role sees it."""
+    keys: Keys
+    workers: int
+    limits: Limits
+    port: Port | None = None
+    """Where the server is reached from the Docker host; nowhere unless given."""
+    origin: str | None = None
+    """The address, such as https://mlflow.example.com, that a gateway in front of the server answers to."""
+    sign_in: SignIn | None = None
     keep_data: bool = True
-    starts_after: Sequence[pulumi.Resource] = ()
-    """What must be ready before the server starts; its image is built in the meantime."""
+    protect_data: bool = False
+    starts_after: pulumi.Input[Sequence[pulumi.Resource]] = ()
+    """What must be there before the server is started, or an older one of it is touched."""
 
 
 class Mlflow(pulumi.ComponentResource):
@@ -43,63 +51,73 @@ class Mlflow(pulumi.ComponentResource):
 
     volume_name: pulumi.Output[str]
     """Name of the volume that holds the artifacts."""
+    server: pulumi.Resource
 
     def __init__(
         self, name: str, args: MlflowArgs, engine: SingleHost, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("mlflow-postgres:index:Mlflow", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-
-        volume = engine.volume(f"{name}-artifacts", f"{ROLE}-artifacts", keep=args.keep_data, labels={}, opts=child)
-        image = engine.build(f"{name}-image", ROLE, args.image, child)
-        engine.run(
+        volume = engine.volume(
+            f"{name}-artifacts",
+            f"{ROLE}-artifacts",
+            keep=args.keep_data,
+            protect=args.protect_data,
+            labels={},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        sign_in = args.sign_in
+        self.server = engine.run(
             f"{name}-server",
             ROLE,
             Workload(
-                image=image.image_id,
+                image=args.image,
+                user=_USER,
                 command=[
                     *("mlflow", "server", "--host", "0.0.0.0", "--port", str(PORT)),
+                    *("--workers", str(args.workers)),
                     *("--serve-artifacts", "--artifacts-destination", _ARTIFACTS),
-                    *("--allowed-hosts", ",".join(_allowed_hosts(args.port))),
+                    *("--allowed-hosts", ",".join(_allowed_hosts(args))),
+                    *(["--cors-allowed-origins", args.origin] if args.origin else []),
+                    *(sign_in.server_options if sign_in else []),
                 ],
                 environment={
-                    # Without a password: libpq finds it in the pass file.
-                    "MLFLOW_BACKEND_STORE_URI": (
-                        f"postgresql+psycopg://{args.database_user}"
-                        f"@{args.database_host}:{args.database_port}/{args.database}"
-                    ),
-                    "PGPASSFILE": _PASS_FILE,
+                    **args.database.environment,
+                    **args.keys.environment,
+                    "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(POOL_SIZE),
+                    "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(MAX_OVERFLOW),
+                    **(sign_in.server_environment if sign_in else {}),
                 },
-                secret_files=[SecretFile(path=_PASS_FILE, content=_pass_file(args), owner=_OWNER)],
-                mounts=[Mount(volume=volume.name, target=_ARTIFACTS)],
-                ports=[args.port],
+                secret_files=[
+                    args.database.pass_file,
+                    *(sign_in.server_files(args.database.uri) if sign_in else []),
+                ],
+                mounts=[Mount(volume=volume.name, target=_ARTIFACTS), args.keys.mount],
+                memory_folders=["/home/mlflow"],
+                # An artifact on its way is kept here as a whole.
+                scratch_folders=["/tmp"],
+                ports=[args.port] if args.port else [],
                 networks=args.networks,
                 probe=Probe(command=["ready"]),
+                limits=args.limits,
             ),
-            pulumi.ResourceOptions(parent=self, depends_on=list(args.starts_after)),
+            pulumi.ResourceOptions(parent=self, depends_on=args.starts_after),
         )
         self.volume_name = volume.name
         self.register_outputs({"volume_name": self.volume_name})
 
 
-def _pass_file(args: MlflowArgs) -> pulumi.Output[str]:
-    """The one line of a libpq pass file, host:port:database:user:password."""
-    return pulumi.Output.secret(
-        pulumi.Output.format(
-            "{host}:{port}:{database}:{user}:{password}\n",
-            host=args.database_host,
-            port=str(args.database_port),
-            database=args.database,
-            user=args.database_user,
-            password=args.database_password,
-        )
-    )
-
-
-def _allowed_hosts(port: Port) -> list[str]:
+def _allowed_hosts(args: MlflowArgs) -> list[str]:
     """The Host headers that the server answers to; any other gets 403, which stops DNS rebinding from a web page."""
+    inside = [ROLE, f"{ROLE}:{PORT}", f"127.0.0.1:{PORT}"]
+    if args.origin:
+        where = urlsplit(args.origin)
+        inside = [*dict.fromkeys([where.netloc, str(where.hostname)]), *inside]
+    return [*_hosts_of(args.port), *inside] if args.port else inside
+
+
+def _hosts_of(port: Port) -> list[str]:
     address = f"[{port.address}]" if ":" in port.address else port.address
     outside = [f"{name}:{port.host}" for name in dict.fromkeys(["localhost", "127.0.0.1", "[::1]", address])]
     # Whoever opens the port on every address reaches it by one that is not known here: MLflow's own private ranges.
     private = _PRIVATE if port.address in ("0.0.0.0", "::") else []
-    return [*outside, *private, ROLE, f"{ROLE}:{PORT}", f"127.0.0.1:{PORT}"]
+    return [*outside, *private]

@@ -1,26 +1,32 @@
-"""The whole of it: networks, PostgreSQL, MLflow, and what is switched on beside them."""
+"""The whole of it: networks, PostgreSQL, its schema, MLflow, and what is switched on beside them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pulumi
 import pulumi_docker as docker
 import pulumi_random as random
 
-from . import adminer, mlflow, postgres
+from . import adminer, gateway, mlflow, postgres
 from .adminer import Adminer, AdminerArgs
+from .connections import connection_budget
+from .database import Database
 from .engine import SingleHost
+from .gateway import FrontDoor, Gateway, GatewayArgs
 from .image import Image
 from .mlflow import Mlflow, MlflowArgs
-from .postgres import Postgres, PostgresArgs
-from .workload import Port
+from .outputs import outputs
+from .postgres import Login, Postgres, PostgresArgs
+from .schema import Schema, SchemaArgs
+from .sign_in import SignIn
+from .workload import Limits, Port
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlatformArgs:
-    """What the platform needs to be told. All plain: each of these shapes the plan."""
+    """What the platform needs to be told. All but the front door's key is plain: each of these shapes the plan."""
 
     images: Path
     """Folder that holds the images' folders, relative to the program."""
@@ -32,29 +38,46 @@ class PlatformArgs:
     database: str = "mlflow"
     user: str = "mlflow"
     bind_address: str = "127.0.0.1"
+    side_address: str = "127.0.0.1"
+    """Address of the ports of PostgreSQL and Adminer, which have no TLS."""
     mlflow_port: int = 5000
+    """Host port of MLflow; without meaning where there is a front door."""
     postgres_port: int | None = None
     """Host port of PostgreSQL; without it the database is reached from its own network alone."""
     adminer_port: int | None = None
     """Host port of Adminer, which runs only if it is given."""
+    front_door: FrontDoor | None = None
+    """The gateway before MLflow, which runs only if it is given."""
+    sign_in: bool = False
+    credentials_version: int = 1
+    """A number that only rises: with each rise every generated secret is made anew."""
+    workers: int = 4
+    mlflow_limits: Limits = field(default_factory=lambda: Limits(memory_mb=4096))
+    # Parallel queries share memory through /dev/shm and fail when its usual 64 MB are used up.
+    postgres_limits: Limits = field(default_factory=lambda: Limits(memory_mb=2048, shared_memory_mb=256))
     keep_data: bool = True
     """Leave the volumes on the host when the stack is destroyed."""
+    protect_data: bool = False
+    """Refuse to destroy the stack at all."""
 
     @property
     def image_builds(self) -> dict[str, Image]:
         """The images that this platform builds, by role."""
-        locks = (self.images / mlflow.ROLE / "locks").glob("*.txt")
+        locks = (self.images / mlflow.ROLE / "locks").iterdir()
         images = {
             postgres.ROLE: Image(context=self.images / postgres.ROLE, base=self.postgres_base),
             mlflow.ROLE: Image(
                 context=self.images / mlflow.ROLE,
                 base=self.python_base,
-                arguments={"MLFLOW_VERSION": self.mlflow_version},
-                unused=[lock for lock in locks if lock.stem != self.mlflow_version],
+                # Dumps are made and read by the tools of the very server.
+                arguments={"MLFLOW_VERSION": self.mlflow_version, "POSTGRES_IMAGE": self.postgres_base},
+                unused=[lock for lock in locks if lock.name != f"{self.mlflow_version}.txt"],
             ),
         }
         if self.adminer_port:
             images[adminer.ROLE] = Image(context=self.images / adminer.ROLE, base=self.debian_base)
+        if self.front_door:
+            images[gateway.ROLE] = Image(context=self.images / gateway.ROLE, base=self.debian_base)
         return images
 
 
@@ -66,113 +89,136 @@ class Platform(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mlflow-postgres:index:Platform", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        deployment = random.RandomId(f"{name}-deployment", byte_length=8, opts=child)
+        self._name, self._args = name, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        deployment = random.RandomId(f"{name}-deployment", byte_length=8, opts=self._child)
         self._engine = SingleHost(object_prefix(name, pulumi.get_stack()), deployment.hex)
 
-        tracking = self._engine.network(f"{name}-tracking", "tracking", internal=False, opts=child)
-        database = self._engine.network(f"{name}-database", "database", internal=True, opts=child)
-        server = self._postgres(name, args, database, child)
-        Mlflow(
-            f"{name}-mlflow",
-            MlflowArgs(
-                image=args.image_builds[mlflow.ROLE],
-                networks=[tracking.name, database.name],
-                port=Port(container=mlflow.PORT, host=args.mlflow_port, address=args.bind_address),
-                database_host=postgres.ROLE,
-                database_port=postgres.PORT,
-                database=args.database,
-                database_user=args.user,
-                database_password=server.password,
-                keep_data=args.keep_data,
-                # Without its database MLflow does not start.
-                starts_after=[server],
-            ),
-            self._engine,
-            child,
+        tracking = self._engine.network(f"{name}-tracking", "tracking", internal=False, opts=self._child)
+        inner = self._engine.network(f"{name}-database", "database", internal=True, opts=self._child)
+        sign_in = (
+            SignIn(f"{name}-sign-in", version=args.credentials_version, opts=self._child) if args.sign_in else None
         )
+        database = self._postgres(inner)
+        server = self._mlflow(tracking, inner, database, sign_in)
         if args.adminer_port:
-            Adminer(
-                f"{name}-adminer",
-                AdminerArgs(
-                    image=args.image_builds[adminer.ROLE],
-                    networks=[tracking.name, database.name],
-                    port=Port(container=adminer.PORT, host=args.adminer_port, address=args.bind_address),
-                ),
-                self._engine,
-                child,
-            )
-        self.outputs = _outputs(args, tracking.name, server.password)
+            self._adminer(args.adminer_port, tracking, inner)
+        if args.front_door:
+            self._gateway(args.front_door, tracking, server)
+        self.outputs = outputs(args, tracking.name, database, sign_in)
         self.register_outputs(self.outputs)
 
-    def _postgres(
-        self, name: str, args: PlatformArgs, database: docker.Network, child: pulumi.ResourceOptions
-    ) -> Postgres:
-        networks: list[pulumi.Input[str]] = [database.name]
+    def _postgres(self, inner: docker.Network) -> Postgres:
+        args = self._args
+        networks: list[pulumi.Input[str]] = [inner.name]
         port = None
         if args.postgres_port:
             # An internal network opens no ports on the host, so a published server needs a second one, of its own.
-            published = self._engine.network(f"{name}-published", "published", internal=False, opts=child)
+            published = self._engine.network(
+                f"{self._name}-published", "published", internal=False, way_out=False, opts=self._child
+            )
             networks.append(published.name)
-            port = Port(container=postgres.PORT, host=args.postgres_port, address=args.bind_address)
+            port = Port(container=postgres.PORT, host=args.postgres_port, address=args.side_address)
         return Postgres(
-            f"{name}-postgres",
+            f"{self._name}-postgres",
             PostgresArgs(
                 image=args.image_builds[postgres.ROLE],
                 major=args.postgres_major,
                 networks=networks,
+                internal_network=inner.ipam_configs.apply(lambda ranges: str(ranges[0].subnet)),
+                connections=connection_budget(args.workers, sign_in=args.sign_in),
+                credentials_version=args.credentials_version,
+                limits=args.postgres_limits,
                 database=args.database,
                 user=args.user,
                 port=port,
+                # On loopback every client comes by way of the host, whatever address it claims.
+                published_to="samenet" if args.side_address == "127.0.0.1" else "all",
                 keep_data=args.keep_data,
+                protect_data=args.protect_data,
             ),
             self._engine,
-            child,
+            self._child,
+        )
+
+    def _mlflow(
+        self, tracking: docker.Network, inner: docker.Network, server: Postgres, sign_in: SignIn | None
+    ) -> Mlflow:
+        args = self._args
+        # Built while the database starts, and used twice: a schema belongs to one version of MLflow.
+        image = self._engine.build(
+            f"{self._name}-mlflow-image", mlflow.ROLE, args.image_builds[mlflow.ROLE], self._child
+        ).image_id
+        schema = Schema(
+            f"{self._name}-schema",
+            SchemaArgs(
+                image=image,
+                network=inner.name,
+                database=self._database(server.owner),
+                server_user=args.user,
+                credentials_version=args.credentials_version,
+                sign_in=sign_in,
+                keep_data=args.keep_data,
+                protect_data=args.protect_data,
+                starts_after=[server],
+            ),
+            self._engine,
+            self._child,
+        )
+        return Mlflow(
+            f"{self._name}-mlflow",
+            MlflowArgs(
+                image=image,
+                networks=[tracking.name, inner.name],
+                database=self._database(server.server),
+                keys=schema.keys,
+                workers=args.workers,
+                limits=args.mlflow_limits,
+                port=None
+                if args.front_door
+                else Port(container=mlflow.PORT, host=args.mlflow_port, address=args.bind_address),
+                origin=args.front_door.origin if args.front_door else None,
+                sign_in=sign_in,
+                keep_data=args.keep_data,
+                protect_data=args.protect_data,
+                starts_after=schema.done.apply(lambda done: [done]),
+            ),
+            self._engine,
+            self._child,
+        )
+
+    def _database(self, login: Login) -> Database:
+        return Database(host=postgres.ROLE, port=postgres.PORT, name=self._args.database, login=login)
+
+    def _adminer(self, port: int, tracking: docker.Network, inner: docker.Network) -> None:
+        Adminer(
+            f"{self._name}-adminer",
+            AdminerArgs(
+                image=self._args.image_builds[adminer.ROLE],
+                networks=[tracking.name, inner.name],
+                port=Port(container=adminer.PORT, host=port, address=self._args.side_address),
+            ),
+            self._engine,
+            self._child,
+        )
+
+    def _gateway(self, front_door: FrontDoor, tracking: docker.Network, server: Mlflow) -> None:
+        Gateway(
+            f"{self._name}-gateway",
+            GatewayArgs(
+                image=self._args.image_builds[gateway.ROLE],
+                network=tracking.name,
+                front_door=front_door,
+                address=self._args.bind_address,
+                upstream=f"{mlflow.ROLE}:{mlflow.PORT}",
+                keep_data=self._args.keep_data,
+                starts_after=[server],
+            ),
+            self._engine,
+            self._child,
         )
 
 
 def object_prefix(name: str, stack: str) -> str:
     """What the names of the objects on the engine begin with, for the platform `name` in the stack `stack`."""
     return f"{name}-{stack}"
-
-
-def _outputs(
-    args: PlatformArgs, network: pulumi.Output[str], password: pulumi.Output[str]
-) -> dict[str, pulumi.Input[str | int]]:
-    address = _in_url(_reached_at(args.bind_address))
-    database_host = _reached_at(args.bind_address) if args.postgres_port else postgres.ROLE
-    database_port = args.postgres_port or postgres.PORT
-    outputs: dict[str, pulumi.Input[str | int]] = {
-        "tracking_url": f"http://{address}:{args.mlflow_port}",
-        "internal_tracking_url": f"http://{mlflow.ROLE}:{mlflow.PORT}",
-        "network_name": network,
-        "postgres_host": database_host,
-        "postgres_port": database_port,
-        "postgres_database": args.database,
-        "postgres_user": args.user,
-        "postgres_password": password,
-        "backend_store_uri": pulumi.Output.secret(
-            pulumi.Output.format(
-                "postgresql+psycopg://{user}:{password}@{host}:{port}/{database}",
-                user=args.user,
-                password=password,
-                host=_in_url(database_host),
-                port=str(database_port),
-                database=args.database,
-            )
-        ),
-        "mlflow_version": args.mlflow_version,
-    }
-    if args.adminer_port:
-        server = f"pgsql={postgres.ROLE}&username={args.user}&db={args.database}"
-        outputs["adminer_url"] = f"http://{address}:{args.adminer_port}/?{server}"
-    return outputs
-
-
-def _reached_at(address: str) -> str:
-    """How a client on the Docker host reaches what listens on `address`; "every address" is none to connect to."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -1,12 +1,14 @@
-"""PostgreSQL: its password, its volume and its container. Knows nothing of MLflow."""
+"""PostgreSQL: its roles' passwords, its volume and its container. Knows nothing of MLflow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pulumi
 import pulumi_random as random
 
+from .connections import ConnectionBudget
 from .engine import SingleHost
 from .image import Image
 from .workload import Limits, Mount, Port, Probe, SecretFile, Workload
@@ -15,8 +17,7 @@ ROLE = "postgres"
 PORT = 5432
 
 # The user id of `postgres` in the official image.
-_OWNER = 999
-_PASSWORD_FILE = "/run/secrets/postgres-password"
+_USER = 999
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,18 +28,37 @@ class PostgresArgs:
     major: int
     """Major version of the server in the image. Plain: it decides where the volume is mounted."""
     networks: list[pulumi.Input[str]]
+    internal_network: pulumi.Input[str]
+    """Address range of the network without a way out, the only one from which the owner signs in."""
+    connections: ConnectionBudget
+    credentials_version: int
+    limits: Limits
     database: str = "mlflow"
     user: str = "mlflow"
     port: Port | None = None
     """Where the server is reached from the Docker host; nowhere unless given."""
+    published_to: Literal["nobody", "samenet", "all"] = "nobody"
+    """Who may sign in through that port: who comes through the host itself, or from any address."""
     keep_data: bool = True
+    protect_data: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """A role that signs in, and its password. Always secret."""
+
+    user: str
+    password: pulumi.Output[str]
 
 
 class Postgres(pulumi.ComponentResource):
-    """A server with one database, and one role that owns it."""
+    """A server with one database and three roles: who owns it, who works in it, who only reads."""
 
-    password: pulumi.Output[str]
-    """The role's password, generated. Always secret."""
+    owner: Login
+    """May create, change and drop what is in the database, and only from the internal network."""
+    server: Login
+    """Reads and writes rows; neither creates nor drops."""
+    readonly: Login
     volume_name: pulumi.Output[str]
     """Name of the volume that holds the cluster."""
 
@@ -46,15 +66,17 @@ class Postgres(pulumi.ComponentResource):
         self, name: str, args: PostgresArgs, engine: SingleHost, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("mlflow-postgres:index:Postgres", name, None, opts)
+        self._keepers = {"version": str(args.credentials_version)}
         child = pulumi.ResourceOptions(parent=self)
 
-        # Letters and digits only: the value goes into a pass file and a URI, where ':', '\\' and '@' have a meaning.
-        password = random.RandomPassword(f"{name}-password", length=32, special=False, opts=child)
-        self.password = pulumi.Output.secret(password.result)
+        self.owner = self._login(f"{name}-owner-password", f"{args.user}_owner")
+        self.server = self._login(f"{name}-password", args.user)
+        self.readonly = self._login(f"{name}-readonly-password", f"{args.user}_readonly")
         volume = engine.volume(
             f"{name}-data",
             f"{ROLE}-data",
             keep=args.keep_data,
+            protect=args.protect_data,
             labels={"postgres-major": str(args.major)},
             opts=child,
         )
@@ -64,28 +86,47 @@ class Postgres(pulumi.ComponentResource):
             ROLE,
             Workload(
                 image=image.image_id,
+                user=_USER,
+                command=["postgres", "-c", f"max_connections={args.connections.max_connections}"],
                 environment={
                     "MLFLOW_POSTGRES_MAJOR": str(args.major),
                     "MLFLOW_POSTGRES_VOLUME": engine.object_name(f"{ROLE}-data"),
                     "MLFLOW_POSTGRES_DATABASE": args.database,
                     "MLFLOW_POSTGRES_USER": args.user,
-                    "MLFLOW_POSTGRES_PASSWORD_FILE": _PASSWORD_FILE,
+                    "MLFLOW_POSTGRES_INTERNAL_NETWORK": args.internal_network,
+                    "MLFLOW_POSTGRES_PUBLISHED_TO": args.published_to if args.port else "nobody",
+                    "MLFLOW_POSTGRES_SERVER_CONNECTIONS": str(args.connections.server),
+                    "MLFLOW_POSTGRES_OWNER_CONNECTIONS": str(args.connections.owner),
+                    "MLFLOW_POSTGRES_READONLY_CONNECTIONS": str(args.connections.readonly),
                 },
-                secret_files=[SecretFile(path=_PASSWORD_FILE, content=self.password, owner=_OWNER)],
+                secret_files=[
+                    SecretFile(name="owner-password", content=self.owner.password),
+                    SecretFile(name="server-password", content=self.server.password),
+                    SecretFile(name="readonly-password", content=self.readonly.password),
+                ],
                 mounts=[Mount(volume=volume.name, target=data_path(args.major))],
+                memory_folders=["/tmp", "/run/postgresql"],
                 ports=[args.port] if args.port else [],
                 networks=args.networks,
                 # Over TCP: while a cluster is first made, a server without TCP answers on the socket alone.
                 probe=Probe(command=["pg_isready", "-h", "127.0.0.1", "-U", args.user, "-d", args.database]),
-                # Parallel queries share memory through /dev/shm and fail when its 64 MB are used up.
-                limits=Limits(shared_memory_mb=256),
+                limits=args.limits,
+                # What it calls a fast shutdown: on SIGTERM it would wait for every client to leave by itself.
+                stop_signal="SIGINT",
                 # A clean stop writes everything out first; a kill would cost a recovery at the next start.
                 stop_seconds=120,
             ),
             child,
         )
         self.volume_name = volume.name
-        self.register_outputs({"password": self.password, "volume_name": self.volume_name})
+        self.register_outputs({"password": self.server.password, "volume_name": self.volume_name})
+
+    def _login(self, name: str, user: str) -> Login:
+        # Letters and digits only: the value goes into a pass file and a URI, where ':', '\\' and '@' have a meaning.
+        password = random.RandomPassword(
+            name, length=32, special=False, keepers=self._keepers, opts=pulumi.ResourceOptions(parent=self)
+        )
+        return Login(user=user, password=pulumi.Output.secret(password.result))
 
 
 def data_path(major: int) -> str:

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
-import itertools
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pulumi
 from pulumi.runtime import config as runtime_config
 
-POSTGRES_MAJORS = range(13, 19)
-
-_USUAL_PORTS = {"mlflowPort": 5000, "postgresPort": 5432, "adminerPort": 8080}
+from . import rules
+from .rules import bad_setting
 
 _STACK = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
-_POSTGRES_VERSION = re.compile(r"([0-9]{2})(\.[0-9]+)?")
-_MLFLOW_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
-
-
-def bad_setting(key: str, value: object, rule: str, example: object) -> pulumi.RunError:
-    """The error for a setting that cannot be used: the value seen, the rule, the command that mends it."""
-    return pulumi.RunError(f"{key} is {value!r}: {rule}. Mend it with: bin/pulumi config set {key} {example}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +25,30 @@ class Settings:
 
     mlflow_version: str
     mlflow_port: int
+    mlflow_workers: int
+    mlflow_memory: int
+    mlflow_cpus: float
     postgres_version: str
     postgres_port: int
     postgres_database: str
     postgres_user: str
+    postgres_memory: int
+    postgres_cpus: float
     adminer: bool
     adminer_port: int
     bind_address: str
+    hostname: str
+    tls: str
+    https_port: int
+    http_port: int
+    acme_email: str
+    tls_certificate_file: str
+    tls_key_file: str
+    sign_in: bool
+    i_understand_this_is_open: bool
+    credentials_version: int
     keep_data: bool
+    protect_data: bool
     postgres_image: str
     python_image: str
     debian_image: str
@@ -58,15 +62,31 @@ class Settings:
         settings = cls(
             mlflow_version=config.require("mlflowVersion"),
             mlflow_port=config.require_int("mlflowPort"),
+            mlflow_workers=config.require_int("mlflowWorkers"),
+            mlflow_memory=config.require_int("mlflowMemory"),
+            mlflow_cpus=config.require_float("mlflowCpus"),
             postgres_version=config.require("postgresVersion"),
             postgres_port=config.require_int("postgresPort"),
             postgres_database=config.require("postgresDatabase"),
             postgres_user=config.require("postgresUser"),
+            postgres_memory=config.require_int("postgresMemory"),
+            postgres_cpus=config.require_float("postgresCpus"),
             adminer=config.require_bool("adminer"),
             adminer_port=config.require_int("adminerPort"),
             bind_address=config.require("bindAddress"),
-            keep_data=config.require_bool("keepData"),
             # An empty default may reach the program as no value at all.
+            hostname=config.get("hostname", ""),
+            tls=config.require("tls"),
+            https_port=config.require_int("httpsPort"),
+            http_port=config.require_int("httpPort"),
+            acme_email=config.get("acmeEmail", ""),
+            tls_certificate_file=config.get("tlsCertificateFile", ""),
+            tls_key_file=config.get("tlsKeyFile", ""),
+            sign_in=config.require_bool("signIn"),
+            i_understand_this_is_open=config.require_bool("iUnderstandThisIsOpen"),
+            credentials_version=config.require_int("credentialsVersion"),
+            keep_data=config.require_bool("keepData"),
+            protect_data=config.require_bool("protectData"),
             postgres_image=config.get("postgresImage", ""),
             python_image=config.require("pythonImage"),
             debian_image=config.require("debianImage"),
@@ -75,11 +95,7 @@ class Settings:
         return settings
 
     def __post_init__(self) -> None:
-        self._check_versions()
-        self._check_names()
-        self._check_images()
-        self._check_address()
-        self._check_ports()
+        rules.check(self)
 
     @property
     def postgres_major(self) -> int:
@@ -91,29 +107,29 @@ class Settings:
         return self.postgres_image or f"postgres:{self.postgres_version}-trixie"
 
     @property
+    def side_address(self) -> str:
+        """Address of PostgreSQL's and Adminer's ports. They have no TLS, so a front door open to all opens them not."""
+        return self.bind_address if self.i_understand_this_is_open else "127.0.0.1"
+
+    @property
     def ports(self) -> dict[str, int]:
         """The host ports that this stack opens, by the key that chose each."""
-        ports = {"mlflowPort": self.mlflow_port}
+        ports = {}
+        if self.hostname:
+            if self.tls != "off":
+                ports["httpsPort"] = self.https_port
+            if self.http_port or self.tls == "off":
+                ports["httpPort"] = self.http_port
+        else:
+            ports["mlflowPort"] = self.mlflow_port
         if self.postgres_port:
             ports["postgresPort"] = self.postgres_port
         if self.adminer:
             ports["adminerPort"] = self.adminer_port
         return ports
 
-    def _check_versions(self) -> None:
-        majors = f"{POSTGRES_MAJORS[0]} to {POSTGRES_MAJORS[-1]}"
-        version = _POSTGRES_VERSION.fullmatch(self.postgres_version)
-        if not version:
-            rule = f'a version of PostgreSQL is a major from {majors}, or a release of one such as "17.6"'
-            raise bad_setting("postgresVersion", self.postgres_version, rule, 17)
-        if int(version[1]) not in POSTGRES_MAJORS:
-            raise bad_setting("postgresVersion", self.postgres_version, f"the known majors are {majors}", 17)
-        if not _MLFLOW_VERSION.fullmatch(self.mlflow_version):
-            rule = "a version of MLflow is three numbers such as 3.17.2"
-            raise bad_setting("mlflowVersion", self.mlflow_version, rule, "3.17.2")
-
     def _check_lock(self, locks: Path) -> None:
-        known = sorted(path.stem for path in locks.glob("*.txt"))
+        known = sorted((path.stem for path in locks.glob("*.txt")), key=_numbers)
         if self.mlflow_version not in known:
             rule = (
                 f"no lock file for it in {locks} (there: {', '.join(known) or 'none'}); "
@@ -121,48 +137,14 @@ class Settings:
             )
             raise bad_setting("mlflowVersion", self.mlflow_version, rule, known[-1] if known else "3.17.2")
 
-    def _check_names(self) -> None:
-        rule = "a name is lower-case letters, digits and _, not a digit first, 63 at most"
-        for key, value in (("postgresDatabase", self.postgres_database), ("postgresUser", self.postgres_user)):
-            if not _IDENTIFIER.fullmatch(value):
-                raise bad_setting(key, value, rule, "mlflow")
-            if value.startswith("pg_") or value in ("postgres", "template0", "template1"):
-                raise bad_setting(key, value, "PostgreSQL keeps this name for itself", "mlflow")
 
-    def _check_images(self) -> None:
-        for key, value, usual in (
-            ("pythonImage", self.python_image, "python:3.13-slim-trixie"),
-            ("debianImage", self.debian_image, "debian:trixie-slim"),
-        ):
-            if not value:
-                raise bad_setting(key, value, "an image has a name", usual)
-
-    def _check_address(self) -> None:
-        try:
-            ipaddress.ip_address(self.bind_address)
-        except ValueError:
-            rule = "it must be an IP address of this machine, not a name"
-            raise bad_setting("bindAddress", self.bind_address, rule, "127.0.0.1") from None
-
-    def _check_ports(self) -> None:
-        taken: dict[int, str] = {}
-        for key, port in self.ports.items():
-            if not 1024 <= port <= 65535:
-                raise bad_setting(key, port, "a port is a number from 1024 to 65535", _USUAL_PORTS[key])
-            if port in taken:
-                raise bad_setting(key, port, f"{taken[port]} has that port already", free_number(port, self.ports))
-            taken[port] = key
-
-
-def free_number(port: int, ports: Mapping[str, int]) -> int:
-    """The next port after `port` that none of `ports` is."""
-    candidates = itertools.chain(range(port + 1, 65536), range(1024, port))
-    return next(number for number in candidates if number not in ports.values())
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
 
 
 def _refuse_unknown_keys(namespace: str) -> None:
     """A misspelt key would otherwise leave its default in force without a word."""
-    known = [_camel(field.name) for field in fields(Settings)]
+    known = [_camel(each.name) for each in fields(Settings)]
     for full_key in sorted(runtime_config.get_config_env() | runtime_config.CONFIG.get()):
         prefix, _, key = full_key.partition(":")
         if prefix == namespace and key not in known:

@@ -7,15 +7,21 @@ from dataclasses import dataclass, field
 
 import pulumi
 
+SECRETS = "/run/secrets"
+"""Folder of the secret files, inside every container."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SecretFile:
-    """A secret that the service reads from a file, mode 0400."""
+    """A secret that the task reads from a file."""
 
-    path: str
+    name: str
+    """The file's name; its folder is `SECRETS`."""
     content: pulumi.Input[str]
-    owner: int
-    """User id, inside the container, of the one reader."""
+
+    @property
+    def path(self) -> str:
+        return f"{SECRETS}/{self.name}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +30,7 @@ class Mount:
 
     volume: pulumi.Input[str]
     target: str
+    read_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,26 +57,52 @@ class Probe:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What the service may use."""
+    """What a task may use. Without an end, one that runs away takes the host with it."""
 
+    memory_mb: int
+    """Memory in MiB; there is no swap beyond it."""
+    cpus: float = 0
+    """Processors; 0 is all of them."""
+    processes: int = 4096
+    """Processes and threads of the task's user id on the whole host: the engine's own count per container cannot be
+    set through the provider."""
     shared_memory_mb: int = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workload:
-    """One service: a process, what it reads, where it is reached and how it is known to be ready."""
+class Task:
+    """A process that runs once, to its end: what it is, what it reads, what it may use.
+
+    Its root filesystem is read-only, it has no capabilities and can win no privileges.
+    """
 
     image: pulumi.Input[str]
-    probe: Probe
+    user: int
+    """User and group id of the process."""
+    limits: Limits
     command: Sequence[pulumi.Input[str]] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Never a secret: an environment is shown by the engine to whoever asks."""
     secret_files: Sequence[SecretFile] = ()
+    """Each in the folder /run/secrets, mode 0400, owned by the task's user."""
+    secrets_version: str = ""
+    """Whoever reads its secrets only once, at its start, is made anew when this changes."""
     mounts: Sequence[Mount] = ()
-    ports: Sequence[Port] = ()
+    memory_folders: Sequence[str] = ()
+    """Folders that can be written, are held in memory, and go with the container."""
+    scratch_folders: Sequence[str] = ()
+    """Folders that can be written, are held on disk, and go with the container."""
     networks: Sequence[pulumi.Input[str]] = ()
-    """The service answers on each of them to its role's name."""
-    limits: Limits = Limits()
+    """The task answers on each of them to its role's name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload(Task):
+    """One service: a process that stays, where it is reached and how it is known to be ready."""
+
+    probe: Probe
+    ports: Sequence[Port] = ()
     restart: str = "unless-stopped"
+    stop_signal: str = "SIGTERM"
     stop_seconds: int = 30
     """How long the process may take to end by itself before it is killed."""

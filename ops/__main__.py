@@ -10,7 +10,7 @@ from requests import RequestException
 
 from preflight import EngineError
 
-from . import forget, kept, logs, psql, recover
+from . import forget, kept, logs, pin, psql, recover, rollback
 from .stack import StackError
 
 COMMANDS = {
@@ -19,6 +19,8 @@ COMMANDS = {
     "kept": (kept.run, "name the volumes that a destroyed stack left, and how to delete them"),
     "psql": (psql.run, "open a shell in the database"),
     "logs": (logs.run, "print the services' logs"),
+    "rollback": (rollback.run, "put back the database as it was before an upgrade, and MLflow's version of then"),
+    "pin": (pin.run, "write the digests that the base images have now into the stack's configuration"),
     "explain": (logs.explain, "print the last words of the services that are not well"),
 }
 
@@ -34,6 +36,10 @@ def main(arguments: list[str]) -> int:
             command.add_argument(
                 "--before", default="refresh", help="what is run next: preview, up, destroy or refresh"
             )
+        if name == "rollback":
+            command.add_argument("--list", action="store_true", help="only show what there is to go back to")
+            command.add_argument("--dump", help="go back to this dump instead of the newest one made before an upgrade")
+            command.add_argument("--to", help="the version of MLflow that goes with a dump that does not say")
         if name == "logs":
             command.add_argument("--follow", action="store_true", help="go on with what is yet to come")
     options = parser.parse_args(arguments)

@@ -40,9 +40,9 @@ def explain(options: argparse.Namespace) -> None:
     """
     engine = open_engine()
     try:
-        unwell = [each for each in objects.containers(engine, prefix(options.stack)) if each.health != "healthy"]
+        unwell = [each for each in objects.containers(engine, prefix(options.stack)) if not objects.is_well(each)]
         for container in unwell:
-            print(f"{container.name} is {container.status} and {container.health}; its last words:")
+            print(f"{container.name} is {objects.condition(container)}; its last words:")
             _print(container, _LAST_WORDS, follow=False)
     finally:
         engine.close()

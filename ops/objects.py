@@ -8,7 +8,7 @@ from docker.models.containers import Container
 from docker.models.networks import Network
 from docker.models.volumes import Volume
 
-from components.engine import LABEL
+from components.engine import COURIER, LABEL, TASK
 
 
 def containers(engine: docker.DockerClient, prefix: str) -> list[Container]:
@@ -32,15 +32,41 @@ def label(thing: Container | Network, key: str) -> str:
     return str(labels.get(f"{LABEL}.{key}", ""))
 
 
+def is_well(container: Container) -> bool:
+    """Whether it is as an `up` leaves it: a service ready, a task ended without an error, a courier not started."""
+    match label(container, "kind"):
+        case kind if kind == COURIER:
+            return container.status == "created"
+        case kind if kind == TASK:
+            return container.status == "exited" and exit_code(container) == 0
+    return container.status == "running" and container.health == "healthy"
+
+
+def condition(container: Container) -> str:
+    """How it is, in a few words."""
+    match label(container, "kind"):
+        case kind if kind == TASK:
+            return f"{container.status} with exit code {exit_code(container)}"
+        case kind if kind == COURIER:
+            return str(container.status)
+    return f"{container.status} and {container.health}"
+
+
+def exit_code(container: Container) -> int:
+    """What its last run ended with."""
+    return int(container.attrs["State"].get("ExitCode") or 0)
+
+
 def remove_container(container: Container) -> None:
-    """Stop it as its service wants to be stopped, then remove it. Volumes stay.
+    """Stop it as its service wants to be stopped, then remove it. Volumes that have a name stay.
 
     One that never was ready has accepted nothing, and a start that is cut short is made again: it is not waited for.
     """
     try:
         if container.health != "starting":
             container.stop(timeout=_grace(container))
-        container.remove(force=True)
+        # Its volumes without a name too: nobody else could ever open them.
+        container.remove(force=True, v=True)
     except NotFound:
         return
 

@@ -30,6 +30,8 @@ def run(options: argparse.Namespace) -> None:
         return
     _release_stale_lock(stack)
     state = export(stack)
+    if options.before == "destroy":
+        _refuse_protected(stack, state)
     _drop_pending_operations(stack, state)
     engine = open_engine()
     try:
@@ -73,6 +75,16 @@ def _remove_orphans(engine: docker.DockerClient, stack: str, state: dict[str, An
     for network in networks:
         objects.remove_network(network)
         print(f"recovered: removed the network {network.name}, which a killed run had made", flush=True)
+
+
+def _refuse_protected(stack: str, state: dict[str, Any]) -> None:
+    """Pulumi would refuse as well, but with a command that leaves the setting as it is."""
+    if any(resource.get("protect") for resource in state["deployment"].get("resources") or []):
+        name = short_name(stack)
+        raise StackError(
+            f"protectData is true: the stack {name} may not be destroyed; nothing was touched. If it is to go, mend it "
+            f"with: bin/pulumi config set protectData false --stack {name}, then make up STACK={name}"
+        )
 
 
 def _refuse_guests(engine: docker.DockerClient, stack: str) -> None:

@@ -1,4 +1,4 @@
-"""See to it that every service of a stack is well, or is made anew by the next run."""
+"""See to it that everything of a stack is well, or is made anew by the next run."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def settle(engine: docker.DockerClient, prefix: str) -> None:
     """
     _wait(engine, prefix)
     for container in objects.containers(engine, prefix):
-        if not _is_well(container):
-            print(f"{container.name} is {_condition(container)}; it is made anew", flush=True)
+        if not objects.is_well(container):
+            print(f"{container.name} is {objects.condition(container)}; it is made anew", flush=True)
             objects.remove_container(container)
 
 
@@ -50,11 +50,3 @@ def _is_starting(container: Container) -> bool:
 
 def _restarts(container: Container) -> int:
     return int(container.attrs.get("RestartCount") or 0)
-
-
-def _is_well(container: Container) -> bool:
-    return container.status == "running" and container.health == "healthy"
-
-
-def _condition(container: Container) -> str:
-    return f"{container.status} and {container.health}"

@@ -16,11 +16,18 @@ from components.engine import LABEL
 from components.image import Image
 from components.platform import PlatformArgs
 from components.postgres import ROLE as POSTGRES
-from components.settings import bad_setting, free_number
+from components.rules import bad_setting, free_number
+from components.schema import ROLE as SCHEMA
 
 from .engine import EngineError, engine_host, open_engine
 
-_ROLE = {"mlflowPort": "mlflow", "postgresPort": "postgres", "adminerPort": "adminer"}
+_ROLE = {
+    "mlflowPort": "mlflow",
+    "postgresPort": "postgres",
+    "adminerPort": "adminer",
+    "httpsPort": "gateway",
+    "httpPort": "gateway",
+}
 _EVERY_ADDRESS = ("", "0.0.0.0", "::")
 
 
@@ -47,11 +54,32 @@ def check_host(args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> Non
 def _check(engine: docker.DockerClient, args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> None:
     containers = list(_containers(engine))
     for key in ports:
-        _check_port(containers, prefix, key, args.bind_address, ports)
+        side = key in ("postgresPort", "adminerPort")
+        _check_port(containers, prefix, key, args.side_address if side else args.bind_address, ports)
+    _check_processors(engine, args)
+    _check_credentials(engine, prefix, args.credentials_version)
     _check_major(engine, prefix, args.postgres_major)
     _check_volume_is_free(containers, prefix)
     for role, image in args.image_builds.items():
         _check_image(engine, prefix, role, image)
+
+
+def _check_processors(engine: docker.DockerClient, args: PlatformArgs) -> None:
+    """The engine refuses to start a container with more than it has."""
+    there = int(engine.info()["NCPU"])
+    for key, limits in (("mlflowCpus", args.mlflow_limits), ("postgresCpus", args.postgres_limits)):
+        if limits.cpus > there:
+            raise bad_setting(key, limits.cpus, f"the Docker engine has {there} processors", there)
+
+
+def _check_credentials(engine: docker.DockerClient, prefix: str, wanted: int) -> None:
+    """Secrets of a version that was left are gone; what they sealed is sealed by newer ones."""
+    # The job that makes them has ended.
+    for container in engine.containers.list(all=True, ignore_removed=True):
+        if _is_ours(container, prefix) and container.labels.get(f"{LABEL}.role") == SCHEMA:
+            there = int(container.labels.get(f"{LABEL}.secrets", wanted))
+            if there > wanted:
+                raise bad_setting("credentialsVersion", wanted, f"it only rises, and was {there} already", there)
 
 
 def _containers(engine: docker.DockerClient) -> Iterator[Container]:
@@ -98,6 +126,9 @@ def _check_bind(key: str, address: str, ports: Mapping[str, int]) -> None:
         if error.errno == errno.EADDRINUSE:
             rule = f"another program listens there (ss -ltnp 'sport = :{port}' names it); stop it or choose another"
             raise bad_setting(key, port, rule, free_number(port, ports)) from None
+        if error.errno == errno.EACCES:
+            # A port below 1024 that this user may not open: the engine may.
+            return
         if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
             rule = "no interface of this machine has that address (ip address lists them)"
             raise bad_setting("bindAddress", address, rule, "127.0.0.1") from None
@@ -135,15 +166,22 @@ def _check_volume_is_free(containers: list[Container], prefix: str) -> None:
 
 def _check_image(engine: docker.DockerClient, prefix: str, role: str, image: Image) -> None:
     """The base is needed only while what is built from it is not there."""
-    if _is_local(engine, f"{prefix.lower()}/{role}:{image.digest}") or _is_local(engine, image.base):
+    if _is_local(engine, f"{prefix.lower()}/{role}:{image.digest}"):
         return
+    for base in image.bases:
+        if not _is_local(engine, base):
+            # MLflow's image has PostgreSQL's tools from the image that PostgreSQL's own is built from.
+            _check_registry(engine, role if base == image.base else POSTGRES, base)
+
+
+def _check_registry(engine: docker.DockerClient, role: str, base: str) -> None:
     try:
-        engine.images.get_registry_data(image.base)
+        engine.images.get_registry_data(base)
     except (APIError, OSError) as error:
         raise pulumi.RunError(
-            f"the image {image.base} cannot be found, neither on the Docker engine nor in a registry: {role} is built "
+            f"the image {base} cannot be found, neither on the Docker engine nor in a registry: {role} is built "
             f"from it ({_reason(error)}). Load it (docker pull, docker load) or choose another. "
-            f"Mend it with: {_another_image(role, image.base)}"
+            f"Mend it with: {_another_image(role, base)}"
         ) from None
 
 
@@ -152,7 +190,7 @@ def _another_image(role: str, base: str) -> str:
     match role:
         case "mlflow":
             return "bin/pulumi config set pythonImage python:3.13-slim-trixie"
-        case "adminer":
+        case "adminer" | "gateway":
             return "bin/pulumi config set debianImage debian:trixie-slim"
     official = base.startswith("postgres:") and base.endswith("-trixie")
     return "bin/pulumi config set postgresVersion 17" if official else "bin/pulumi config rm postgresImage"

@@ -21,6 +21,11 @@ job = docker.Container(
     envs=[pulumi.Output.format("MLFLOW_TRACKING_URI={}", platform.require_output("internal_tracking_url"))],
     network_mode="bridge",
     networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=platform.require_output("network_name"))],
+    # What it writes goes with it.
+    read_only=True,
+    tmpfs={"/tmp": "size=64m"},
+    capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
+    security_opts=["no-new-privileges:true"],
     # A job runs once and ends: `attach` waits for that, and an ended container is not a lost one.
     must_run=False,
     attach=True,

@@ -28,8 +28,8 @@ def engine() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="session")
 def stack(engine: docker.DockerClient) -> Iterator[Deployment]:
-    """A stack that is up, with everything switched on. Whoever changes it, uses one of their own."""
-    with deployment(engine, adminer=True) as made:
+    """A stack that is up, whose secrets were made anew once. Whoever changes it, uses one of their own."""
+    with deployment(engine, adminer=True, credentialsVersion=2) as made:
         made.up()
         yield made
 

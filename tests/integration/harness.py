@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -18,13 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import psycopg
 import yaml
+from docker.errors import APIError
 from docker.models.containers import Container
 
 from components.engine import LABEL
 from ops.objects import remove_network
 
 ROOT = Path(__file__).resolve().parents[2]
+
+NOTHING: dict[str, set[str]] = {"containers": set(), "networks": set(), "images": set(), "volumes": set()}
+"""`Deployment.objects` of a stack that is not on the engine."""
 
 
 def free_ports(count: int) -> list[int]:
@@ -63,8 +69,12 @@ class Deployment:
         self.state = room / "state" / "mlflow-postgres"
         self.printed = ""
         """Everything that the project's commands have printed in this deployment."""
-        mlflow, postgres, adminer = free_ports(3)
-        self.settings: dict[str, Any] = {"mlflowPort": mlflow, "postgresPort": postgres, "adminerPort": adminer}
+        keys = ("mlflowPort", "postgresPort", "adminerPort", "httpsPort", "httpPort")
+        self.settings: dict[str, Any] = {
+            **dict(zip(keys, free_ports(len(keys)), strict=True)),
+            # Several stacks are up at the same time, and each worker takes 600 MiB.
+            "mlflowWorkers": 2,
+        }
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")},
             "XDG_STATE_HOME": str(room / "state"),
@@ -138,12 +148,31 @@ class Deployment:
 
     def answers(self) -> bool:
         """Whether the server answers from the database at once: one request, and no second try."""
-        url = f"http://127.0.0.1:{self.settings['mlflowPort']}/api/2.0/mlflow/experiments/search?max_results=1"
+        url = f"{self._address()}/api/2.0/mlflow/experiments/search?max_results=1"
+        # Whose certificate it is, is not the question here.
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=10, context=context) as answer:
                 return bool(json.load(answer)["experiments"])
         except OSError:
             return False
+
+    def _address(self) -> str:
+        if hostname := self.settings.get("hostname"):
+            return f"https://{hostname}:{self.settings['httpsPort']}"
+        return f"http://127.0.0.1:{self.settings['mlflowPort']}"
+
+    def database(self, password: str | None = None) -> psycopg.Connection:
+        """A session of the server's role through the published port, with the stack's own password or another one."""
+        outputs = self.outputs()
+        return psycopg.connect(
+            host=outputs["postgres_host"],
+            port=outputs["postgres_port"],
+            dbname=outputs["postgres_database"],
+            user=outputs["postgres_user"],
+            password=password or outputs["postgres_password"],
+        )
 
     def container(self, role: str) -> Container:
         return self.engine.containers.get(f"{self.prefix}-{role}")
@@ -163,7 +192,7 @@ class Deployment:
         """Names of what the engine has of this stack, by kind."""
         mine = self._labelled()
         return {
-            "containers": {str(each.name) for each in self.engine.containers.list(all=True, filters=mine)},
+            "containers": {str(each.name) for each in self._containers()},
             "networks": {str(each.name) for each in self.engine.networks.list(filters=mine)},
             "volumes": {str(each.name) for each in self.engine.volumes.list(filters=mine)},
             "images": {
@@ -171,17 +200,34 @@ class Deployment:
             },
         }
 
+    def mounted_volumes(self) -> set[str]:
+        """Names of the volumes that the stack's containers have, those that the engine made up included."""
+        mounts = [mount for each in self._containers() for mount in each.attrs["Mounts"]]
+        return {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
+
     def remove(self) -> None:
         """Take away everything that the engine has of this stack, whatever state a test left it in."""
+        wait_for(self._remove_all, f"the end of everything of {self.prefix}")
+
+    def _remove_all(self) -> bool:
+        """Whether it is all gone. While the engine still makes what a killed run has asked for, it is not."""
         mine = self._labelled()
-        for container in self.engine.containers.list(all=True, filters=mine):
-            container.remove(force=True, v=True)
-        for network in self.engine.networks.list(filters=mine):
-            remove_network(network)
-        for volume in self.engine.volumes.list(filters=mine):
-            volume.remove(force=True)
-        for tag in self.objects()["images"]:
-            self.engine.images.remove(tag)
+        try:
+            for container in self._containers():
+                # Volumes without a name go with it.
+                container.remove(force=True, v=True)
+            for network in self.engine.networks.list(filters=mine):
+                remove_network(network)
+            for volume in self.engine.volumes.list(filters=mine):
+                volume.remove(force=True)
+            for tag in self.objects()["images"]:
+                self.engine.images.remove(tag)
+        except APIError:
+            return False
+        return not any(self.objects().values())
+
+    def _containers(self) -> list[Container]:
+        return self.engine.containers.list(all=True, filters=self._labelled(), ignore_removed=True)
 
     def _labelled(self) -> dict[str, str | list[str] | bool]:
         return {"label": f"{LABEL}.stack={self.prefix}"}
@@ -207,6 +253,11 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120) -> 
             return
         pause.wait(0.05)
     raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
+
+
+def running(engine: docker.DockerClient) -> list[Container]:
+    """The containers of the whole engine that run. One that somebody else removes in the meantime is left out."""
+    return engine.containers.list(ignore_removed=True)
 
 
 Moment = Callable[[Deployment], bool]

@@ -22,6 +22,7 @@ from .harness import Deployment, deployment
 def untouched(stack: Deployment) -> Iterator[None]:
     """Whatever the message, the stack is as it was: the very same containers, networks, volumes and images."""
     before, settings = _everything(stack), dict(stack.settings)
+    assert before["containers"] > {f"{stack.prefix}-{role}" for role in ("postgres", "schema", "mlflow", "adminer")}
     yield
     stack.settings = settings
     stack.configure()
@@ -29,8 +30,9 @@ def untouched(stack: Deployment) -> Iterator[None]:
 
 
 def _everything(stack: Deployment) -> dict[str, Any]:
-    started = {role: stack.container(role).attrs["State"]["StartedAt"] for role in ("postgres", "mlflow", "adminer")}
-    return {**stack.objects(), "started": started}
+    objects = stack.objects()
+    containers = [stack.engine.containers.get(name) for name in sorted(objects["containers"])]
+    return {**objects, "ids": [(each.id, each.attrs["State"]["StartedAt"]) for each in containers]}
 
 
 def refuse(stack: Deployment, *words: str, mend: str) -> None:
@@ -43,7 +45,7 @@ def _says(printed: str, words: Sequence[str], mend: str) -> None:
     said = " ".join(printed.split())
     for word in words:
         assert word in said, printed
-    assert re.search(rf"Mend it [^.]*{mend}", said), printed
+    assert re.search(rf"[Mm]end it [^.]*{mend}", said), printed
     assert "Traceback" not in printed, printed
 
 
@@ -63,8 +65,17 @@ def _says(printed: str, words: Sequence[str], mend: str) -> None:
      "bin/pulumi config rm mlflowprot"),
     ({"bindAddress": "localhost"}, ["bindAddress is 'localhost'", "an IP address"],
      "bin/pulumi config set bindAddress 127.0.0.1"),
-    ({"bindAddress": "192.0.2.1", "mlflowPort": 25000}, ["bindAddress is '192.0.2.1'", "no interface"],
+    ({"bindAddress": "198.51.100.1", "mlflowPort": 25000, "iUnderstandThisIsOpen": True},
+     ["bindAddress is '198.51.100.1'", "no interface"], "bin/pulumi config set bindAddress 127.0.0.1"),
+    ({"bindAddress": "0.0.0.0"}, ["bindAddress is '0.0.0.0'", "it needs signIn true and tls"],
      "bin/pulumi config set bindAddress 127.0.0.1"),
+    ({"tls": "internal"}, ["tls is 'internal'", "hostname is empty"], "bin/pulumi config set hostname"),
+    ({"hostname": "https://mlflow.example.com"},
+     ["hostname is 'https://mlflow.example.com'", "without scheme, port and path"],
+     "bin/pulumi config set hostname mlflow.example.com"),
+    ({"credentialsVersion": 1}, ["credentialsVersion is 1", "it only rises, and was 2 already"],
+     "bin/pulumi config set credentialsVersion 2"),
+    ({"mlflowCpus": "1000"}, ["mlflowCpus is 1000.0", "the Docker engine has"], "bin/pulumi config set mlflowCpus"),
     ({"pythonImage": "No Image"}, ["the image No Image cannot be found"], "bin/pulumi config set pythonImage"),
     ({"pythonImage": "python:0.0-none"}, ["the image python:0.0-none cannot be found", "mlflow is built from it"],
      "bin/pulumi config set pythonImage"),
@@ -104,6 +115,23 @@ def test_a_port_that_another_program_has(stack: Deployment) -> None:
         port = listener.getsockname()[1]
         stack.configure(mlflowPort=port)
         refuse(stack, f"mlflowPort is {port}", "another program listens there", mend="bin/pulumi config set mlflowPort")
+
+
+def test_a_port_of_the_gateway_that_another_program_has(stack: Deployment) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        stack.configure(hostname="localhost", tls="internal", httpsPort=port)
+        refuse(stack, f"httpsPort is {port}", "another program listens there", mend="bin/pulumi config set httpsPort")
+
+
+def test_a_stack_that_is_protected_is_not_destroyed_before_its_owner_says_so(stack: Deployment) -> None:
+    stack.configure(protectData=True)
+    stack.up()
+    refused = stack.pulumi("destroy", "--yes", "--skip-preview", "--stack", stack.name, fails=True)
+    _says(refused, ["protectData is true", "nothing was touched"], "bin/pulumi config set protectData false")
+    stack.configure(protectData=None)
+    stack.up()
+    stack.preview_unchanged()
 
 
 def test_a_port_that_another_container_has(stack: Deployment, engine: DockerClient) -> None:
@@ -176,10 +204,13 @@ def test_after_all_of_it_the_next_up_works_and_changes_nothing(stack: Deployment
 def test_a_stack_whose_passphrase_is_lost_for_good_begins_anew_on_the_same_data(engine: DockerClient) -> None:
     with deployment(engine) as lost:
         lost.up()
-        lost.execute("postgres", "psql", "-U", "mlflow", "-d", "mlflow", "-c", "CREATE TABLE mark AS SELECT 1")
+        owner = ("psql", "-U", "mlflow_owner", "-d", "mlflow", "-c")
+        lost.execute("postgres", *owner, "CREATE TABLE mark AS SELECT 1")
+        key = lost.execute("mlflow", "cat", "/keys/kek-2")
         (lost.state / "passphrase").unlink()
         assert "make forget" in lost.up(fails=True)
         lost.ops("forget")
         lost.pulumi("stack", "init", lost.name)
         lost.up()
-        lost.execute("postgres", "psql", "-U", "mlflow", "-d", "mlflow", "-c", "SELECT * FROM mark")
+        lost.execute("postgres", *owner, "SELECT * FROM mark")
+        assert lost.execute("mlflow", "cat", "/keys/kek-2") == key

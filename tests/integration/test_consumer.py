@@ -20,7 +20,11 @@ def test_a_consumer_logs_its_run_and_leaves_the_platform_alone(stack: Deployment
     finally:
         stack.pulumi("destroy", "--yes", "--skip-preview", *on_it, folder=folder)
     assert stack.objects() == before
-    left = [each.name for each in stack.engine.containers.list(all=True) if "mlflow-consumer" in str(each.name)]
+    left = [
+        each.name
+        for each in stack.engine.containers.list(all=True, ignore_removed=True)
+        if "mlflow-consumer" in str(each.name)
+    ]
     left += [tag for each in stack.engine.images.list() for tag in each.tags if stack.name in tag]
     assert not [each for each in left if "mlflow-consumer" in str(each)]
     client = MlflowClient(stack.outputs()["tracking_url"])

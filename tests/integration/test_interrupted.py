@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .harness import Deployment, Moment, kill
+from .harness import NOTHING, Deployment, Moment, kill, running
 
 
 def nothing_yet(stack: Deployment) -> bool:
@@ -24,6 +24,10 @@ def an_image_is_there(stack: Deployment) -> bool:
     return bool(stack.objects()["images"])
 
 
+def the_schema_is_made(stack: Deployment) -> bool:
+    return _runs(stack, "schema")
+
+
 def the_server_starts(stack: Deployment) -> bool:
     return _runs(stack, "mlflow")
 
@@ -31,10 +35,17 @@ def the_server_starts(stack: Deployment) -> bool:
 def _runs(stack: Deployment, role: str) -> bool:
     """The container is there and not ready: Pulumi is waiting for it, and no state knows it."""
     name = f"{stack.prefix}-{role}"
-    return any(each.name == name and each.health != "healthy" for each in stack.engine.containers.list())
+    return any(each.name == name and each.health != "healthy" for each in running(stack.engine))
 
 
-MOMENTS: list[Moment] = [nothing_yet, a_network_is_there, an_image_is_there, the_database_starts, the_server_starts]
+MOMENTS: list[Moment] = [
+    nothing_yet,
+    a_network_is_there,
+    an_image_is_there,
+    the_database_starts,
+    the_schema_is_made,
+    the_server_starts,
+]
 
 
 @pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: moment.__name__)
@@ -43,12 +54,15 @@ def test_an_up_that_was_killed_is_finished_by_the_next(own_stack: Deployment, mo
     kill(own_stack, moment, "up")
     own_stack.up()
     own_stack.preview_unchanged()
-    assert own_stack.objects()["containers"] == {f"{own_stack.prefix}-{role}" for role in ("postgres", "mlflow")}
+    roles = ("postgres", "schema", "mlflow")
+    containers = {f"{own_stack.prefix}-{role}{courier}" for role in roles for courier in ("", "-courier")}
+    assert own_stack.objects()["containers"] == containers
+    assert own_stack.answers()
     networks = {f"{own_stack.prefix}-{role}" for role in ("database", "tracking", "published")}
     assert own_stack.objects()["networks"] == networks
     assert len(own_stack.engine.networks.list(names=list(networks))) == len(networks), "a second network of a name"
     own_stack.destroy()
-    assert own_stack.objects() == {"containers": set(), "networks": set(), "images": set(), "volumes": set()}
+    assert own_stack.objects() == NOTHING
 
 
 def test_a_destroy_that_was_killed_is_finished_by_the_next(own_stack: Deployment) -> None:
@@ -59,7 +73,7 @@ def test_a_destroy_that_was_killed_is_finished_by_the_next(own_stack: Deployment
 
     kill(own_stack, the_server_is_gone, "destroy")
     own_stack.destroy()
-    assert own_stack.objects() == {"containers": set(), "networks": set(), "images": set(), "volumes": set()}
+    assert own_stack.objects() == NOTHING
 
 
 def test_objects_of_another_state_are_not_touched(own_stack: Deployment) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
-import uuid
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -12,83 +10,7 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from .harness import Deployment, wait_for
-
-DATA = "/var/lib/postgresql/data"
-PASSWORD = "a-password-of-a-test"
-
-
-class Servers:
-    """Containers of the stack's PostgreSQL image on one volume, outside of any stack."""
-
-    def __init__(self, engine: DockerClient, image: str) -> None:
-        self.engine = engine
-        self.image = image
-        self.volume = f"it-{uuid.uuid4().hex[:8]}"
-        self.containers: list[Container] = []
-
-    def start(
-        self,
-        *,
-        user: str = "mlflow",
-        database: str = "mlflow",
-        password: str = PASSWORD,
-        target: str = DATA,
-        **environment: str,
-    ) -> Container:
-        container = self.engine.containers.create(
-            self.image,
-            environment={
-                "MLFLOW_POSTGRES_DATABASE": database,
-                "MLFLOW_POSTGRES_USER": user,
-                "MLFLOW_POSTGRES_PASSWORD_FILE": "/run/secrets/postgres-password",
-                **environment,
-            },
-            volumes={self.volume: {"bind": target}},
-            init=True,
-            network_mode="none",
-        )
-        self.containers.append(container)
-        put_file(container, "run/secrets/postgres-password", password)
-        container.start()
-        return container
-
-    def put(self, path: str, content: str) -> None:
-        """Put a file into the volume."""
-        with_volume = self.engine.containers.create(self.image, volumes={self.volume: {"bind": DATA}})
-        self.containers.append(with_volume)
-        put_file(with_volume, f"{DATA}/{path}".lstrip("/"), content)
-
-    def remove(self) -> None:
-        for container in self.containers:
-            container.remove(force=True, v=True)
-        for volume in self.engine.volumes.list(filters={"name": self.volume}):
-            volume.remove(force=True)
-
-
-def put_file(container: Container, path: str, content: str) -> None:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        entry = tarfile.TarInfo(path)
-        entry.size, entry.uid, entry.gid, entry.mode = len(content), 999, 999, 0o400
-        archive.addfile(entry, io.BytesIO(content.encode()))
-    container.put_archive("/", packed.getvalue())
-
-
-def answers(container: Container) -> bool:
-    container.reload()
-    assert container.status == "running", container.logs().decode()
-    return container.exec_run(["pg_isready", "-q", "-h", "127.0.0.1", "-U", "mlflow"]).exit_code == 0
-
-
-def refuses(container: Container) -> str:
-    """What a server that does not start says; a test fails if it starts."""
-    assert container.wait(timeout=60)["StatusCode"] == 64, container.logs().decode()
-    return container.logs().decode()
-
-
-def signs_in(container: Container, password: str, user: str = "mlflow") -> bool:
-    check = ["psql", "-h", "127.0.0.1", "-U", user, "-d", "mlflow", "-c", "SELECT 1"]
-    return container.exec_run(check, environment={"PGPASSWORD": password}).exit_code == 0
+from .servers import DATA, PASSWORD, USER, Servers, answers, ask, does, refuses, signs_in
 
 
 @pytest.fixture
@@ -98,6 +20,9 @@ def servers(engine: DockerClient, stack: Deployment) -> Iterator[Servers]:
         yield made
     finally:
         made.remove()
+
+
+MAKE = "CREATE TABLE runs (id serial PRIMARY KEY, name text); INSERT INTO runs (name) VALUES ('first')"
 
 
 @pytest.mark.parametrize("superuser", ["postgres", "mlflow"])
@@ -115,25 +40,36 @@ def test_a_cluster_that_was_made_by_a_tutorial_opens(servers: Servers, superuser
     )
     servers.containers.append(tutorial)
     wait_for(lambda: answers(tutorial), "the tutorial's server")
-    make = "CREATE TABLE runs (id serial PRIMARY KEY, name text); INSERT INTO runs (name) VALUES ('first')"
     if superuser == "postgres":
         assert tutorial.exec_run(["createdb", "-U", superuser, "mlflow"]).exit_code == 0
-    assert tutorial.exec_run(["psql", "-U", superuser, "-d", "mlflow", "-c", make]).exit_code == 0
+    assert does(tutorial, MAKE, user=superuser)
     tutorial.stop(timeout=60)
     server = servers.start()
     wait_for(lambda: answers(server), "our server")
-    assert signs_in(server, PASSWORD)
+    _is_ours(server)
     assert not signs_in(server, "tutorial")
-    more = [
-        "psql",
-        "-U",
-        "mlflow",
-        "-d",
-        "mlflow",
-        "-c",
-        "INSERT INTO runs (name) VALUES ('x'); ALTER TABLE runs ADD b int",
-    ]
-    assert server.exec_run(more).exit_code == 0, "the tables must be the server's own, or it cannot migrate them"
+
+
+def test_a_cluster_of_a_former_version_opens(servers: Servers) -> None:
+    """Its server's role owned the database and every table."""
+    first = servers.start()
+    wait_for(lambda: answers(first), "the first server")
+    own = "ALTER DATABASE mlflow OWNER TO mlflow; ALTER SCHEMA public OWNER TO mlflow; GRANT CREATE ON SCHEMA public"
+    assert does(first, f"{own} TO mlflow; SET ROLE mlflow; {MAKE}", user="postgres")
+    first.stop(timeout=60)
+    server = servers.start()
+    wait_for(lambda: answers(server), "our server")
+    _is_ours(server)
+
+
+def _is_ours(server: Container) -> None:
+    assert signs_in(server, PASSWORD)
+    roles = "SELECT rolname, rolsuper, rolpassword IS NULL FROM pg_authid WHERE rolname !~ '^pg_' ORDER BY rolname"
+    assert ask(server, roles) == ["mlflow|f|f", "mlflow_owner|f|f", "mlflow_readonly|f|f", "postgres|t|t"]
+    assert ask(server, "SELECT name FROM runs") == ["first"]
+    assert does(server, "INSERT INTO runs (name) VALUES ('second')", user="mlflow")
+    assert not does(server, "ALTER TABLE runs ADD b int", user="mlflow")
+    assert does(server, "ALTER TABLE runs ADD b int"), "the tables must be the owner's, or the job cannot migrate them"
 
 
 def test_a_database_of_another_name_is_not_left_behind_unseen(servers: Servers) -> None:
@@ -148,13 +84,14 @@ def test_a_database_of_another_name_is_not_left_behind_unseen(servers: Servers) 
 def test_another_user_takes_over_and_the_former_one_is_out(servers: Servers) -> None:
     first = servers.start()
     wait_for(lambda: answers(first), "the first server")
-    assert first.exec_run(["psql", "-U", "mlflow", "-d", "mlflow", "-c", "CREATE TABLE runs ()"]).exit_code == 0
+    assert does(first, "CREATE TABLE runs ()")
     first.stop(timeout=60)
     second = servers.start(user="team")
     wait_for(lambda: answers(second), "the second server")
     assert signs_in(second, PASSWORD, user="team")
     assert not signs_in(second, PASSWORD)
-    assert second.exec_run(["psql", "-U", "team", "-d", "mlflow", "-c", "DROP TABLE runs"]).exit_code == 0
+    assert does(second, "SELECT FROM runs", user="team")
+    assert does(second, "DROP TABLE runs", user="team_owner")
 
 
 @pytest.mark.parametrize("stage", ["all but PG_VERSION moved", "moved"])
@@ -172,12 +109,12 @@ def test_a_first_start_that_was_killed_in_its_last_step_is_finished(servers: Ser
 def test_the_cluster_of_18_is_inside_its_volume(servers: Servers) -> None:
     """18 keeps its data one folder higher. The binaries here are 17's; the paths and the order of steps are not."""
     place = "/var/lib/postgresql/18/docker"
-    server = servers.start(target="/var/lib/postgresql", PG_MAJOR="18", PGDATA=place)
+    server = servers.start(target="/var/lib/postgresql", major="18", PG_MAJOR="18", PGDATA=place)
     wait_for(lambda: answers(server), "the server")
     assert server.exec_run(["test", "-s", f"{place}/PG_VERSION"]).exit_code == 0
     server.remove(force=True, v=True)
     servers.containers.remove(server)
-    said = refuses(servers.start(target="/var/lib/postgresql", PG_MAJOR="18", PGDATA=place))
+    said = refuses(servers.start(target="/var/lib/postgresql", major="18", PG_MAJOR="18", PGDATA=place))
     assert "holds a cluster of PostgreSQL 17" in said, "what is in the volume was not found again"
 
 
@@ -212,11 +149,43 @@ def test_a_first_start_that_was_killed_is_made_anew(servers: Servers, sign: str)
 def test_a_killed_server_recovers(servers: Servers) -> None:
     server = servers.start()
     wait_for(lambda: answers(server), "the server")
-    server.exec_run(["psql", "-U", "mlflow", "-d", "mlflow", "-c", "CREATE TABLE mark AS SELECT 1"])
+    assert does(server, "CREATE TABLE mark AS SELECT 1")
     server.kill()
     server.start()
     wait_for(lambda: answers(server), "the server after the kill")
-    assert server.exec_run(["psql", "-U", "mlflow", "-d", "mlflow", "-c", "SELECT FROM mark"]).exit_code == 0
+    assert does(server, "SELECT FROM mark")
+
+
+def test_a_full_volume_is_said_and_nothing_is_lost_on_it(servers: Servers) -> None:
+    """In memory, 150 MB of it: another container keeps it there while no server runs, and fills it."""
+    memory = {"type": "tmpfs", "device": "tmpfs", "o": "size=150m,uid=999,gid=999"}
+    servers.engine.volumes.create(servers.volume, driver_opts=memory)
+    keeper = servers.engine.containers.run(
+        servers.image,
+        ["600"],
+        entrypoint=["sleep"],
+        volumes={servers.volume: {"bind": DATA}},
+        user=USER,
+        network_mode="none",
+        detach=True,
+    )
+    servers.containers.append(keeper)
+    server = servers.start()
+    wait_for(lambda: answers(server), "the server")
+    assert does(server, "CREATE TABLE mark AS SELECT 1")
+    server.kill()
+    assert keeper.exec_run(["dd", "if=/dev/zero", f"of={DATA}/filler", "bs=1M"]).exit_code, "it never was full"
+    server.start()
+    assert server.wait(timeout=60)["StatusCode"] not in (0, 64)
+    said = server.logs().decode()
+    assert re.search(rf"the volume {servers.volume} has \d+ kB free, and PostgreSQL needs \d+ kB to recover", said), (
+        said
+    )
+    assert "no data is lost. Mend it by making space" in said
+    keeper.exec_run(["rm", f"{DATA}/filler"])
+    server.start()
+    wait_for(lambda: answers(server), "the server with space again")
+    assert does(server, "SELECT FROM mark")
 
 
 def test_a_second_server_on_a_volume_is_refused(servers: Servers) -> None:

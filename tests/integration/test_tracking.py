@@ -52,14 +52,7 @@ def logged(stack: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Logge
 
 @pytest.fixture
 def database(stack: Deployment) -> Iterator[psycopg.Connection]:
-    outputs = stack.outputs()
-    with psycopg.connect(
-        host=outputs["postgres_host"],
-        port=outputs["postgres_port"],
-        dbname=outputs["postgres_database"],
-        user=outputs["postgres_user"],
-        password=outputs["postgres_password"],
-    ) as connection:
+    with stack.database() as connection:
         yield connection
 
 

@@ -9,11 +9,21 @@ from typing import Any
 import pulumi
 
 from components import Platform, PlatformArgs
+from components.gateway import FrontDoor
 
 from .fake_engine import PROJECT, FakeEngine
 
 CHECKOUT = Path(__file__).parents[2]
 IMAGES = CHECKOUT / "images"
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nchain\n"
+TLS_KEY = "-----BEGIN PRIVATE KEY-----\nvalue-of-tls-key\n"
+
+
+def front_door(**changes: Any) -> FrontDoor:
+    """A front door with a certificate in files and the usual ports."""
+    usual = {"tls": "files", "https_port": 443, "http_port": 80, "certificate": CERTIFICATE, "key": TLS_KEY}
+    return FrontDoor(**{"hostname": "mlflow.example.com", **usual, **changes})
 
 
 @cache
@@ -28,7 +38,8 @@ def deploy(**changes: Any) -> FakeEngine:
 
 def everything(**changes: Any) -> FakeEngine:
     """A platform with all that can be switched on."""
-    return _deployed(**{"postgres_port": 5432, "adminer_port": 8080, **changes})
+    switched_on = {"postgres_port": 5432, "adminer_port": 8080, "front_door": front_door(), "sign_in": True}
+    return _deployed(**{**switched_on, **changes})
 
 
 def run_platform(engine: FakeEngine, **changes: Any) -> FakeEngine:

@@ -7,16 +7,16 @@ from typing import Any
 
 import docker
 from docker.errors import APIError, ImageNotFound, NotFound
-from docker.models.containers import Container
+from docker.models.containers import Container, ExecResult
 from docker.models.networks import Network
 from docker.models.volumes import Volume
 
 Ports = dict[str, list[dict[str, str]] | None]
 
 
-def labels(role: str, stack: str = "mlflow-postgres-dev", deployment: str = "this-life") -> dict[str, str]:
+def labels(role: str, stack: str = "mlflow-postgres-dev", deployment: str = "this-life", **more: str) -> dict[str, str]:
     """The labels of an object of a stack."""
-    mark = {"stack": stack, "role": role, "deployment": deployment}
+    mark = {"stack": stack, "role": role, "deployment": deployment, **more}
     return {f"mlflow-postgres.{key}": value for key, value in mark.items()}
 
 
@@ -31,22 +31,55 @@ class FakeContainer(Container):
         ports: Ports | None = None,
         volumes: Iterable[str] = (),
         stop_timeout: int | None = None,
-        health: str = "healthy",
+        health: str | None = "healthy",
         status: str = "running",
+        exit_code: int = 0,
+        restarts: int = 0,
+        said: str = "",
+        networks: Iterable[str] = (),
         gone: bool = False,
+        prints: str = "",
     ) -> None:
         super().__init__(
             attrs={
                 "Id": f"{name}-id",
                 "Name": f"/{name}",
-                "Config": {"Labels": dict(labels or {}), "StopTimeout": stop_timeout},
-                "State": {"Status": status, "Health": {"Status": health}},
-                "NetworkSettings": {"Ports": ports or {}},
+                "Image": f"sha256:{name}",
+                "Config": {
+                    "Labels": dict(labels or {}),
+                    "StopTimeout": stop_timeout,
+                    "Image": "a/tag:old",
+                    "Cmd": ["own"],
+                },
+                "HostConfig": {"NetworkMode": "bridge", "ReadonlyRootfs": True},
+                "State": {
+                    "Status": status,
+                    "ExitCode": exit_code,
+                    **({"Health": {"Status": health}} if health else {}),
+                },
+                "RestartCount": restarts,
+                "NetworkSettings": {"Ports": ports or {}, "Networks": {each: {} for each in networks}},
                 "Mounts": [{"Type": "volume", "Name": volume} for volume in volumes] + [{"Type": "bind"}],
             }
         )
         self.gone = gone
+        self.said = said
+        self.prints = prints
         self.done: list[str] = []
+
+    def exec_run(self, *_: object, **__: object) -> Any:
+        return ExecResult(exit_code=0, output=self.prints.encode())
+
+    def start(self, **_: object) -> None:
+        self.done.append("start")
+
+    def wait(self, **_: object) -> Any:
+        return {"StatusCode": self.attrs["State"]["ExitCode"]}
+
+    def logs(self, *, stream: bool = False, tail: str | int = "all", **_: object) -> Any:
+        start = 0 if isinstance(tail, str) else -tail
+        lines = self.said.encode().splitlines(keepends=True)[start:]
+        return iter(lines) if stream else b"".join(lines)
 
     def stop(self, *, timeout: float | None = None) -> None:
         if self.gone:
@@ -54,7 +87,7 @@ class FakeContainer(Container):
         self.done.append(f"stop within {timeout}")
 
     def remove(self, *, v: bool = False, link: bool = False, force: bool = False) -> None:
-        assert not v, "volumes are never touched"
+        assert v, "those of its volumes that have no name would stay for ever; those that have one stay anyway"
         assert not link, "a link is not a container"
         self.done.append(f"remove by force: {force}")
 
@@ -104,7 +137,7 @@ class _Listed:
 
     def get(self, name: str) -> Any:
         for each in self.things:
-            if each.name == name:
+            if name in (each.name, each.attrs.get("Id")):
                 return each
         raise NotFound(f"no such thing: {name}")
 
@@ -128,8 +161,27 @@ class _Images:
         return reference
 
 
+class _Api:
+    """The client's lower half, which makes containers of a configuration that is taken as it is."""
+
+    def __init__(self, containers: _Listed, answers: Mapping[str, tuple[int, str]]) -> None:
+        self.containers = containers
+        self.answers = answers
+        self.made: list[FakeContainer] = []
+        self.configurations: list[dict[str, Any]] = []
+
+    def create_container_from_config(self, configuration: dict[str, Any]) -> dict[str, str]:
+        name = f"made-{len(self.made)}"
+        exit_code, said = self.answers[configuration["Cmd"][0]]
+        container = FakeContainer(name, exit_code=exit_code, said=said)
+        self.configurations.append(configuration)
+        self.made.append(container)
+        self.containers.things.append(container)
+        return {"Id": f"{name}-id"}
+
+
 class FakeDocker(docker.DockerClient):
-    """An engine that holds what it is given."""
+    """An engine that holds what it is given; what runs to its end there answers with an exit code and a text."""
 
     def __init__(
         self,
@@ -140,12 +192,19 @@ class FakeDocker(docker.DockerClient):
         local: Iterable[str] = (),
         registry: Iterable[str] = (),
         trouble: Exception | None = None,
+        processors: int = 2,
+        answers: Mapping[str, tuple[int, str]] | None = None,
     ) -> None:
         self._containers = _Listed(containers)
         self._networks = _Listed(networks)
         self._volumes = _Listed(volumes)
         self._images = _Images(local, registry, trouble)
+        self.processors = processors
+        self.api: Any = _Api(self._containers, answers or {})
         self.closed = False
+
+    def info(self) -> dict[str, Any]:
+        return {"NCPU": self.processors}
 
     @property
     def containers(self) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +18,16 @@ from pulumi.runtime import mocks, rpc, settings, stack
 
 PROJECT = "mlflow-postgres"
 STACK = "dev"
-PASSWORD = "fake-password"
 DEPLOYMENT = "fake-deployment"
+INTERNAL_NETWORK = "192.0.2.0/24"
 
 PLATFORM = "mlflow-postgres:index:Platform"
 POSTGRES = "mlflow-postgres:index:Postgres"
 MLFLOW = "mlflow-postgres:index:Mlflow"
 ADMINER = "mlflow-postgres:index:Adminer"
+SCHEMA = "mlflow-postgres:index:Schema"
+SIGN_IN = "mlflow-postgres:index:SignIn"
+GATEWAY = "mlflow-postgres:index:Gateway"
 RANDOM_PASSWORD = "random:index/randomPassword:RandomPassword"
 RANDOM_ID = "random:index/randomId:RandomId"
 CONTAINER = "docker:index/container:Container"
@@ -32,12 +35,10 @@ IMAGE = "docker:index/remoteImage:RemoteImage"
 NETWORK = "docker:index/network:Network"
 VOLUME = "docker:index/volume:Volume"
 
-# The mock monitor does not mark the password as secret, as the provider would: every mark seen is the program's own.
-_COMPUTED: dict[str, dict[str, str]] = {
-    RANDOM_PASSWORD: {"result": PASSWORD},
-    RANDOM_ID: {"hex": DEPLOYMENT},
-    IMAGE: {"imageId": "sha256:fake"},
-}
+
+def generated(name: str) -> str:
+    """The value of the generated password of a logical name: its own for each, so that each can be followed."""
+    return f"value-of-{name}"
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,49 @@ class Registration:
     def labels(self) -> dict[str, str]:
         return {each["label"]: each["value"] for each in self.inputs["labels"]}
 
+    @property
+    def role(self) -> str:
+        return self.labels["mlflow-postgres.role"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return dict(each.split("=", 1) for each in self.inputs.get("envs", []))
+
+    @property
+    def mounted(self) -> dict[str, str]:
+        """The volumes, by the folder that each is found in."""
+        return {each["target"]: each["source"] for each in self.inputs.get("mounts", [])}
+
+    @property
+    def joined(self) -> set[str]:
+        """The networks, without the stack's prefix."""
+        return {each["name"].removeprefix(f"{PROJECT}-{STACK}-") for each in self.inputs.get("networksAdvanced", [])}
+
+    @property
+    def waits_for(self) -> set[str]:
+        """What must be there before it is made, and is deleted after it."""
+        return {_last(urn) for urn in self.request.dependencies}
+
+    @property
+    def made_of(self) -> set[str]:
+        """Whose values its own properties are made of: a replacement of one of them replaces it before all else."""
+        return {_last(urn) for each in self.request.propertyDependencies.values() for urn in each.urns}
+
 
 class FakeEngine(mocks.MockMonitor, mocks.Mocks):
     """Records registrations, raw, and what components and the stack say of themselves."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, preview: bool = False, job_ends: tuple[int, str] = (0, "done\n")) -> None:
+        """`job_ends` is the exit code of every container that is waited for to its end, and what it said."""
         super().__init__(self)
+        self.preview = preview
+        self.job_ends = job_ends
         self.registered: dict[str, Registration] = {}
         self.outputs: dict[str, list[dict[str, Any]]] = {}
 
-    def run(self, program: Callable[[], object], config: Mapping[str, str] | None = None) -> FakeEngine:
+    def run(
+        self, program: Callable[[], object], config: Mapping[str, str] | None = None, secret: Iterable[str] = ()
+    ) -> FakeEngine:
         """Run a program to its end, every registration and every output included. What it raises is raised."""
 
         def inside() -> None:
@@ -80,13 +114,13 @@ class FakeEngine(mocks.MockMonitor, mocks.Mocks):
                     engine=mocks.MockEngine(None),
                     project=PROJECT,
                     stack=STACK,
-                    dry_run=False,
+                    dry_run=self.preview,
                     callbacks=None,
                 )
             )
             settings.SETTINGS.outputs.clear()
             full = {f"{PROJECT}:{key}": value for key, value in (config or {}).items()}
-            pulumi.runtime.set_all_config(full)
+            pulumi.runtime.set_all_config(full, [f"{PROJECT}:{key}" for key in secret])
             asyncio.get_event_loop().run_until_complete(stack.run_in_stack(lambda: _ignore(program())))
 
         # A context of its own, so that no setting and no root resource of one test is seen by the next.
@@ -104,14 +138,29 @@ class FakeEngine(mocks.MockMonitor, mocks.Mocks):
         return {name: each for name, each in self.registered.items() if each.type in types}
 
     def container(self, role: str) -> Registration:
-        (found,) = (each for each in self.of(CONTAINER).values() if each.labels["mlflow-postgres.role"] == role)
+        (found,) = (each for each in self.of(CONTAINER).values() if each.role == role)
         return found
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         raise AssertionError(f"planning looks nothing up, but {args.token} was called")
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        return f"{args.name}-id", {"name": args.name, **args.inputs, **_COMPUTED.get(args.typ, {})}
+        computed = self._computed(args)
+        if self.preview:
+            return None, {**args.inputs, **dict.fromkeys(computed, rpc.UNKNOWN)}
+        return f"{args.name}-id", {"name": args.name, **args.inputs, **computed}
+
+    def _computed(self, args: mocks.MockResourceArgs) -> dict[str, Any]:
+        """What a provider would add. No secret is marked as such here: every mark seen is the program's own."""
+        exit_code, said = self.job_ends
+        computed: dict[str, dict[str, Any]] = {
+            RANDOM_PASSWORD: {"result": generated(args.name)},
+            RANDOM_ID: {"hex": DEPLOYMENT},
+            IMAGE: {"imageId": "sha256:fake"},
+            NETWORK: {"ipamConfigs": [{"subnet": INTERNAL_NETWORK}]},
+            CONTAINER: {"exitCode": exit_code, "containerLogs": said},
+        }
+        return computed.get(args.typ, {})
 
     def ReadResource(self, request: Any) -> Any:
         raise AssertionError(f"planning looks nothing up, but {request.type} {request.name} was read")

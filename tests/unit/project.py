@@ -14,6 +14,8 @@ from components import Settings
 from .deploy import CHECKOUT, IMAGES
 from .fake_engine import FakeEngine
 
+CERTIFICATE_FILE, KEY_FILE = (Path(__file__).parent / "tls" / name for name in ("fullchain.pem", "privkey.pem"))
+
 PROJECT_FILE: dict[str, Any] = yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_text())
 
 
@@ -39,6 +41,8 @@ def mended(changes: dict[str, str], message: str) -> dict[str, str]:
     suggested = re.search(r"Mend it with: (bin/pulumi config .*)", message)
     assert suggested, f"no command of Pulumi's in: {message}"
     match shlex.split(suggested[1]):
+        case ["bin/pulumi", "config", "set", key, path] if path.endswith(".pem"):
+            return changes | {key: str(CERTIFICATE_FILE.with_name(Path(path).name))}
         case ["bin/pulumi", "config", "set", key, value]:
             return changes | {key: value}
         case ["bin/pulumi", "config", "rm", key]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ops import __main__ as ops
-from ops import forget, kept, logs, psql, stack
+from ops import forget, kept, logs, psql, rollback, stack
 from preflight import EngineError
 
 from .fake_docker import FakeContainer, FakeDocker, FakeNetwork, FakeVolume, labels
@@ -116,14 +116,14 @@ def test_where_nothing_is_kept_nothing_is_said(
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("command", ["forget", "kept", "logs", "explain"])
+@pytest.mark.parametrize("command", ["forget", "kept", "logs", "explain", "rollback"])
 def test_an_engine_that_is_missing_is_one_line_on_standard_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     def missing() -> FakeDocker:
         raise EngineError("no Docker engine answers")
 
-    for module in (forget, kept, logs):
+    for module in (forget, kept, logs, rollback):
         monkeypatch.setattr(module, "open_engine", missing)
     assert ops.main([command, "--stack", "dev"]) == 1
     said = capsys.readouterr()

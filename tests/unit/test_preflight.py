@@ -1,154 +1,16 @@
-"""The look at the Docker host: what stops a stack before anything is touched, and in which words."""
+"""The look at the Docker host, its ports aside: what stops a stack before anything is touched, and in which words."""
 
 from __future__ import annotations
 
-import errno
 import re
-import socket
-from collections.abc import Iterator
-from typing import Any
 
-import pulumi
 import pytest
 
-from components import PlatformArgs
-from preflight import check_host, host
+from components.workload import Limits
 
-from .deploy import IMAGES
-from .fake_docker import FakeContainer, FakeDocker, FakeVolume, Ports, labels
+from .fake_docker import FakeContainer, FakeDocker, FakeVolume, labels
+from .looking import BASES, BUILT, DATA, look, refusal
 from .project import load, mended
-
-PREFIX = "mlflow-postgres-dev"
-DATA = f"{PREFIX}-postgres-data"
-ARGS = PlatformArgs(images=IMAGES, adminer_port=8080)
-BASES = {image.base for image in ARGS.image_builds.values()}
-BUILT = {f"{PREFIX}/{role}:{image.digest}" for role, image in ARGS.image_builds.items()}
-
-
-def look(
-    monkeypatch: pytest.MonkeyPatch, engine: FakeDocker, ports: dict[str, int] | None = None, **changes: Any
-) -> None:
-    """Look at a host for a platform with some of its arguments changed."""
-    monkeypatch.setattr(host, "open_engine", lambda: engine)
-    args = PlatformArgs(**{"images": IMAGES, "adminer_port": 8080, **changes})
-    try:
-        check_host(args, PREFIX, ports or {})
-    finally:
-        assert engine.closed, "an open client leaks a connection for each preview"
-
-
-def refusal(
-    monkeypatch: pytest.MonkeyPatch, engine: FakeDocker, ports: dict[str, int] | None = None, **changes: Any
-) -> str:
-    with pytest.raises(pulumi.RunError) as error:
-        look(monkeypatch, engine, ports, **changes)
-    return str(error.value)
-
-
-def bound(port: int, address: str = "127.0.0.1") -> Ports:
-    return {"5000/tcp": [{"HostIp": address, "HostPort": str(port)}], "9000/tcp": None}
-
-
-@pytest.fixture
-def taken() -> Iterator[int]:
-    """A port on loopback that another program listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()[1]
-
-
-@pytest.fixture
-def free(taken: int) -> int:
-    """A port on loopback that nobody listens on: its server has just ended."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    assert port != taken
-    return port
-
-
-def test_a_host_with_free_ports_and_the_images_is_well(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
-    look(monkeypatch, FakeDocker(local=BASES), {"mlflowPort": free})
-
-
-def test_a_port_of_another_container_is_refused_by_the_containers_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = FakeDocker(containers=[FakeContainer("someone", ports=bound(5000))], local=BASES)
-    assert refusal(monkeypatch, engine, {"mlflowPort": 5000}) == (
-        "mlflowPort is 5000: the container someone has that port already; stop it or choose another. "
-        "Mend it with: bin/pulumi config set mlflowPort 5001"
-    )
-
-
-@pytest.mark.parametrize(
-    ("port", "others"),
-    [
-        (5000, {}),
-        (65535, {}),
-        (5000, {"postgresPort": 5001}),
-    ],
-    ids=["in the middle", "the last one", "before one of ours"],
-)
-def test_the_port_that_is_suggested_in_place_of_a_taken_one_can_be_had(
-    monkeypatch: pytest.MonkeyPatch, port: int, others: dict[str, int]
-) -> None:
-    engine = FakeDocker(containers=[FakeContainer("someone", ports=bound(port))], local=BASES)
-    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2376")
-    message = refusal(monkeypatch, engine, {"mlflowPort": port, **others})
-    load(mended({"mlflowPort": str(port)} | {key: str(value) for key, value in others.items()}, message))
-
-
-@pytest.mark.parametrize(
-    "ports",
-    [{"5000/udp": [{"HostIp": "127.0.0.1", "HostPort": "5000"}]}, bound(5000, "192.0.2.7")],
-    ids=["udp", "another address"],
-)
-def test_a_port_that_does_not_clash_is_well(monkeypatch: pytest.MonkeyPatch, ports: Ports) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2376")
-    look(monkeypatch, FakeDocker(containers=[FakeContainer("someone", ports=ports)], local=BASES), {"mlflowPort": 5000})
-
-
-def test_a_port_of_another_stacks_container_is_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    theirs = FakeContainer("theirs", labels=labels("mlflow", stack="mlflow-postgres-other"), ports=bound(5000))
-    message = refusal(monkeypatch, FakeDocker(containers=[theirs], local=BASES), {"mlflowPort": 5000})
-    assert message.startswith("mlflowPort is 5000: the container theirs has that port already")
-
-
-def test_a_port_of_our_own_container_is_well(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
-    ours = FakeContainer("ours", labels=labels("mlflow"), ports=bound(taken))
-    look(monkeypatch, FakeDocker(containers=[ours], local=BASES), {"mlflowPort": taken})
-
-
-def test_a_port_of_another_program_is_refused_with_the_way_to_find_it(
-    monkeypatch: pytest.MonkeyPatch, taken: int
-) -> None:
-    message = refusal(monkeypatch, FakeDocker(local=BASES), {"postgresPort": taken})
-    load(mended({"postgresPort": str(taken)}, message))
-    assert message.startswith(
-        f"postgresPort is {taken}: another program listens there (ss -ltnp 'sport = :{taken}' names it); "
-        "stop it or choose another. Mend it with: bin/pulumi config set postgresPort "
-    )
-
-
-def test_a_port_is_not_tried_here_when_the_engine_is_elsewhere(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2376")
-    look(monkeypatch, FakeDocker(local=BASES), {"mlflowPort": taken})
-
-
-def test_an_address_that_no_interface_has_is_refused(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
-    message = refusal(monkeypatch, FakeDocker(local=BASES), {"mlflowPort": free}, bind_address="192.0.2.7")
-    assert message == (
-        "bindAddress is '192.0.2.7': no interface of this machine has that address (ip address lists them). "
-        "Mend it with: bin/pulumi config set bindAddress 127.0.0.1"
-    )
-
-
-def test_an_address_of_a_family_that_the_machine_does_not_speak_is_refused(
-    monkeypatch: pytest.MonkeyPatch, free: int
-) -> None:
-    def speechless(*_: object) -> None:
-        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
-
-    monkeypatch.setattr("preflight.host.socket.socket", speechless)
-    message = refusal(monkeypatch, FakeDocker(local=BASES), {"mlflowPort": free}, bind_address="::1")
-    assert message.startswith("bindAddress is '::1': ")
 
 
 def test_a_volume_of_another_major_is_refused_with_the_one_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +62,9 @@ def test_an_image_that_can_be_had_is_well(monkeypatch: pytest.MonkeyPatch, engin
     look(monkeypatch, engine)
 
 
-@pytest.mark.parametrize(("role", "argument"), [("postgres", "postgres_base"), ("mlflow", "python_base")])
+@pytest.mark.parametrize(
+    ("role", "argument"), [("postgres", "postgres_base"), ("mlflow", "python_base"), ("adminer", "debian_base")]
+)
 def test_an_image_that_cannot_be_had_is_refused_by_its_name(
     monkeypatch: pytest.MonkeyPatch, role: str, argument: str
 ) -> None:
@@ -222,5 +86,74 @@ def test_a_registry_out_of_reach_is_named_as_the_reason(monkeypatch: pytest.Monk
     assert re.search(r"is built from it \(no route to host\)", message)
 
 
-def test_the_image_of_a_service_that_is_off_is_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    look(monkeypatch, FakeDocker(local=BASES - {"debian:trixie-slim"}), adminer_port=None)
+@pytest.mark.parametrize(
+    ("changes", "needed"),
+    [
+        ({"adminer_port": None, "front_door": None}, False),
+        ({"adminer_port": None}, True),
+        ({"front_door": None}, True),
+    ],
+    ids=["both off", "gateway on", "adminer on"],
+)
+def test_the_image_of_a_service_that_is_off_is_not_looked_for(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, None], needed: bool
+) -> None:
+    engine = FakeDocker(local=BASES - {"debian:trixie-slim"})
+    if needed:
+        assert "the image debian:trixie-slim cannot be found" in refusal(monkeypatch, engine, None, **changes)
+    else:
+        look(monkeypatch, engine, None, **changes)
+
+
+@pytest.mark.parametrize(
+    ("key", "argument"),
+    [("mlflowCpus", "mlflow_limits"), ("postgresCpus", "postgres_limits")],
+    ids=["mlflow", "postgres"],
+)
+def test_more_processors_than_the_engine_has_are_refused_with_how_many_there_are(
+    monkeypatch: pytest.MonkeyPatch, key: str, argument: str
+) -> None:
+    engine = FakeDocker(local=BASES, processors=4)
+    message = refusal(monkeypatch, engine, None, **{argument: Limits(memory_mb=1, cpus=4.5)})
+    assert message == (
+        f"{key} is 4.5: the Docker engine has 4 processors. Mend it with: bin/pulumi config set {key} 4"
+    ), "the engine would refuse to start the container, after the old one has gone"
+    load(mended({key: "4.5"}, message))
+
+
+@pytest.mark.parametrize("cpus", [0, 0.5, 4])
+def test_as_many_processors_as_the_engine_has_are_well(monkeypatch: pytest.MonkeyPatch, cpus: float) -> None:
+    limits = Limits(memory_mb=1, cpus=cpus)
+    engine = FakeDocker(local=BASES, processors=4)
+    look(monkeypatch, engine, None, mlflow_limits=limits, postgres_limits=limits)
+
+
+def test_a_version_of_the_credentials_that_was_left_is_refused_with_the_one_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running = FakeContainer("ours", labels=labels("schema", secrets="3"))
+    message = refusal(monkeypatch, FakeDocker(containers=[running], local=BASES), None, credentials_version=2)
+    assert message == (
+        "credentialsVersion is 2: it only rises, and was 3 already. "
+        "Mend it with: bin/pulumi config set credentialsVersion 3"
+    ), "what the newer secrets sealed cannot be opened with the older ones"
+    load(mended({"credentialsVersion": "2"}, message))
+
+
+@pytest.mark.parametrize(
+    "marks",
+    [
+        labels("schema", secrets="3"),
+        labels("schema", secrets="2"),
+        labels("schema"),
+        labels("gateway", secrets="0123456789abcdef"),
+        labels("schema", stack="mlflow-postgres-other", secrets="9"),
+        {},
+    ],
+    ids=["the same", "a rise", "made before there was one", "another role", "another stack", "a stranger"],
+)
+def test_a_version_of_the_credentials_that_does_not_fall_is_well(
+    monkeypatch: pytest.MonkeyPatch, marks: dict[str, str]
+) -> None:
+    running = FakeContainer("running", labels=marks)
+    look(monkeypatch, FakeDocker(containers=[running], local=BASES), None, credentials_version=3)

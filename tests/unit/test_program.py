@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import runpy
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,50 @@ import yaml
 
 import preflight
 from components import PlatformArgs, Settings
+from components.gateway import FrontDoor
+from components.workload import Limits
 
-from .deploy import CHECKOUT
-from .fake_engine import CONTAINER, PROJECT, FakeEngine, plain
-from .project import PROJECT_FILE, as_text, defaults
+from .deploy import CERTIFICATE, CHECKOUT, TLS_KEY
+from .fake_engine import CONTAINER, PROJECT, FakeEngine, plain, texts
+from .project import CERTIFICATE_FILE, KEY_FILE, PROJECT_FILE, as_text, defaults
 from .test_outputs import ALWAYS
 
-TYPES = {"str": "string", "int": "integer", "bool": "boolean"}
+# Pulumi's project file knows no numbers with a fraction.
+TYPES = {
+    **{"str": "string", "int": "integer", "bool": "boolean", "float": "string"},
+}
+
+
+EVERY_SETTING = {
+    "mlflowPort": "6001",
+    "mlflowWorkers": "7",
+    "mlflowMemory": "3000",
+    "mlflowCpus": "1.5",
+    "postgresVersion": "16.4",
+    "postgresPort": "6002",
+    "postgresDatabase": "runs",
+    "postgresUser": "tracker",
+    "postgresMemory": "1000",
+    "postgresCpus": "0.5",
+    "adminer": "true",
+    "adminerPort": "6003",
+    "bindAddress": "192.0.2.7",
+    "hostname": "runs.example.com",
+    "tls": "files",
+    "httpsPort": "6004",
+    "httpPort": "6005",
+    "acmeEmail": "me@example.com",
+    "tlsCertificateFile": str(CERTIFICATE_FILE),
+    "tlsKeyFile": str(KEY_FILE),
+    "signIn": "true",
+    "iUnderstandThisIsOpen": "true",
+    "credentialsVersion": "3",
+    "keepData": "false",
+    "protectData": "true",
+    "postgresImage": "one",
+    "pythonImage": "two",
+    "debianImage": "three",
+}
 
 
 @pytest.fixture
@@ -53,32 +90,21 @@ def test_who_changes_nothing_gets_the_outputs_of_the_contract(engine: FakeEngine
     assert checked, "what cannot work must stop before anything is touched"
 
 
-def test_who_changes_nothing_gets_two_services_and_keeps_the_data(engine: FakeEngine, checked: Checked) -> None:
+def test_who_changes_nothing_gets_two_services_a_job_and_keeps_the_data(engine: FakeEngine, checked: Checked) -> None:
     run_program(engine)
-    assert {each.labels["mlflow-postgres.role"] for each in engine.of(CONTAINER).values()} == {"postgres", "mlflow"}
+    running = {each.role for each in engine.of(CONTAINER).values() if not each.role.endswith("-courier")}
+    assert running == {"postgres", "schema", "mlflow"}
     ((args, prefix, ports),) = checked
-    assert (args.keep_data, args.bind_address) == (True, "127.0.0.1")
+    assert (args.keep_data, args.protect_data, args.bind_address) == (True, False, "127.0.0.1")
     assert (prefix, ports) == ("mlflow-postgres-dev", {"mlflowPort": 5000})
 
 
 def test_every_setting_reaches_the_platform(engine: FakeEngine, checked: Checked) -> None:
-    changes = {
-        "mlflowPort": "6001",
-        "postgresVersion": "16.4",
-        "postgresPort": "6002",
-        "postgresDatabase": "runs",
-        "postgresUser": "tracker",
-        "adminer": "true",
-        "adminerPort": "6003",
-        "bindAddress": "192.0.2.7",
-        "keepData": "false",
-        "postgresImage": "one",
-        "pythonImage": "two",
-        "debianImage": "three",
-    }
-    run_program(engine, **changes)
+    run_program(engine, **EVERY_SETTING)
     ((args, _, ports),) = checked
-    assert args == PlatformArgs(
+    door = args.front_door
+    assert door is not None
+    assert replace(args, front_door=None) == PlatformArgs(
         images=Path("images"),
         mlflow_version=defaults()["mlflowVersion"],
         postgres_major=16,
@@ -88,14 +114,41 @@ def test_every_setting_reaches_the_platform(engine: FakeEngine, checked: Checked
         database="runs",
         user="tracker",
         bind_address="192.0.2.7",
+        side_address="192.0.2.7",
         mlflow_port=6001,
         postgres_port=6002,
         adminer_port=6003,
+        sign_in=True,
+        credentials_version=3,
+        workers=7,
+        mlflow_limits=Limits(memory_mb=3000, cpus=1.5),
+        postgres_limits=Limits(memory_mb=1000, cpus=0.5, shared_memory_mb=250),
         keep_data=False,
+        protect_data=True,
     )
-    assert ports == {"mlflowPort": 6001, "postgresPort": 6002, "adminerPort": 6003}
-    assert set(changes) == set(defaults()) - {"mlflowVersion"}, "a setting without a test here may reach nothing"
-    assert set(engine.exports) == {*ALWAYS, "adminer_url"}
+    assert replace(door, key=None) == FrontDoor(
+        hostname="runs.example.com",
+        tls="files",
+        https_port=6004,
+        http_port=6005,
+        acme_email="me@example.com",
+        certificate=CERTIFICATE,
+    )
+    assert ports == {"httpsPort": 6004, "httpPort": 6005, "postgresPort": 6002, "adminerPort": 6003}
+    assert set(EVERY_SETTING) == set(defaults()) - {"mlflowVersion"}, "one without a test here may reach nothing"
+    assert set(engine.exports) == {*ALWAYS, "adminer_url", "admin_username", "admin_password"}
+
+
+def test_the_certificates_key_reaches_the_gateway_and_stays_secret(engine: FakeEngine, checked: Checked) -> None:
+    run_program(engine, **EVERY_SETTING)
+    assert checked
+    found = {
+        (name, path, marked)
+        for name, each in engine.registered.items()
+        for path, text, marked in texts(each.raw)
+        if TLS_KEY in text
+    }
+    assert found == {("mlflow-postgres-gateway-server-courier", "uploads.content", True)}
 
 
 def test_a_bad_setting_stops_the_program_before_the_host_is_looked_at(engine: FakeEngine, checked: Checked) -> None:

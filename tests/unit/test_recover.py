@@ -60,6 +60,16 @@ def leave_lock(folder: Path, host: str | None = None) -> None:
     (folder / "left.json").write_text(json.dumps(lock))
 
 
+@pytest.fixture(autouse=True)
+def _no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is waited for without need is found at once, and not after the patience of a person."""
+
+    def wait(_: float) -> None:
+        raise AssertionError("there is nobody to wait for here")
+
+    monkeypatch.setattr("time.sleep", wait)
+
+
 @pytest.fixture
 def mending(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Mending:
     return Mending(monkeypatch, tmp_path)
@@ -195,17 +205,6 @@ def test_a_state_that_made_nothing_yet_owns_nothing_on_the_engine(mending: Mendi
         mending.run()
 
 
-class Starting(FakeContainer):
-    """A container that becomes ready while it is waited for."""
-
-    looks = 0
-
-    @property
-    def health(self) -> str:
-        self.looks += 1
-        return "starting" if self.looks < 3 else "healthy"
-
-
 def in_state(mending: Mending, *containers: FakeContainer) -> None:
     """Containers that the state knows."""
     resources = [{"type": "docker:x", "urn": "x", "id": container.id} for container in containers]
@@ -213,42 +212,48 @@ def in_state(mending: Mending, *containers: FakeContainer) -> None:
     mending.engine = FakeDocker(containers=list(containers))
 
 
-@pytest.mark.parametrize(("before", "waits"), [("up", True), ("update", True), ("refresh", False), ("destroy", False)])
-def test_an_up_waits_for_what_a_restarted_engine_is_starting(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    before: str,
-    waits: bool,
+@pytest.mark.parametrize(
+    ("before", "settles"), [("up", True), ("update", True), ("refresh", False), ("destroy", False)]
+)
+def test_only_an_up_takes_away_what_is_not_well_so_that_it_is_made_anew(
+    mending: Mending, before: str, settles: bool
 ) -> None:
-    mending = Mending(monkeypatch, tmp_path)
-    server = Starting("server", labels=labels("mlflow"))
+    server = FakeContainer("server", labels=labels("mlflow", kind="service"), status="exited")
     in_state(mending, server)
-    monkeypatch.setattr("ops.settle.time.sleep", lambda _: None)
     mending.run(before=before)
-    assert (server.looks >= 3) == waits
-    assert ("waiting for server to become ready" in capsys.readouterr().out) == waits
-    assert server.done == [], "it is well"
+    assert bool(server.done) is settles
 
 
-@pytest.mark.parametrize(("status", "health"), [("exited", "unhealthy"), ("running", "unhealthy"), ("created", "")])
-def test_an_up_takes_away_what_is_not_well_so_that_it_is_made_anew_and_waited_for(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: str, health: str
-) -> None:
-    """The provider starts a stopped container without waiting, and leaves one that failed as it is."""
-    mending = Mending(monkeypatch, tmp_path)
-    server = FakeContainer("server", labels=labels("mlflow"), health=health, status=status)
-    well = FakeContainer("well", labels=labels("postgres"))
-    in_state(mending, server, well)
-    mending.run(before="up")
-    assert server.done[-1:] == ["remove by force: True"]
-    assert well.done == []
+PROTECTED = {"type": "docker:index/volume:Volume", "urn": "urn:data", "id": "data", "protect": True}
 
 
-def test_a_destroy_names_the_guests_on_the_stacks_network_before_anything_goes(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    mending = Mending(monkeypatch, tmp_path)
+@pytest.mark.parametrize("stack", ["dev", "organization/mlflow-postgres/dev"])
+def test_a_destroy_of_protected_data_is_refused_with_the_commands_that_allow_it(mending: Mending, stack: str) -> None:
+    mending.state["deployment"]["resources"].append(PROTECTED)
+    mending.state["deployment"]["pending_operations"] = [{"type": "creating"}]
+    orphan = FakeContainer("orphan", labels=labels("mlflow", kind="service"))
+    mending.engine = FakeDocker(containers=[orphan])
+    with pytest.raises(StackError) as error:
+        recover.run(argparse.Namespace(stack=stack, before="destroy"))
+    assert str(error.value) == (
+        "protectData is true: the stack dev may not be destroyed; nothing was touched. If it is to go, mend it with: "
+        "bin/pulumi config set protectData false --stack dev, then make up STACK=dev"
+    ), "Pulumi's own command would leave the setting, and the next up would protect the data again"
+    assert (mending.told, orphan.done) == ([], [])
+
+
+@pytest.mark.parametrize("before", ["up", "refresh", "preview"])
+def test_protected_data_is_no_trouble_to_anything_but_a_destroy(mending: Mending, before: str) -> None:
+    mending.state["deployment"]["resources"].append(PROTECTED)
+    mending.run(before=before)
+
+
+def test_data_that_is_not_protected_may_be_destroyed(mending: Mending) -> None:
+    mending.state["deployment"]["resources"].append({**PROTECTED, "protect": False})
+    mending.run(before="destroy")
+
+
+def test_a_destroy_names_the_guests_on_the_stacks_network_before_anything_goes(mending: Mending) -> None:
     server, guest = FakeContainer("server", labels=labels("mlflow")), FakeContainer("guest")
     in_state(mending, server)
     network = FakeNetwork("wire", labels=labels("tracking"), joined=[server, guest])
@@ -258,10 +263,7 @@ def test_a_destroy_names_the_guests_on_the_stacks_network_before_anything_goes(
         mending.run(before="destroy")
 
 
-def test_before_a_preview_the_engine_is_tried_and_nothing_is_changed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    mending = Mending(monkeypatch, tmp_path)
+def test_before_a_preview_the_engine_is_tried_and_nothing_is_changed(mending: Mending) -> None:
     leave_lock(mending.locks)
     orphan = FakeContainer("orphan", labels=labels("postgres"))
     mending.engine = FakeDocker(containers=[orphan])

@@ -1,145 +1,180 @@
-"""Where the password goes, and where it never does. Each wrapper is tried alone: one hides that another is missing."""
+"""Where each secret goes, and where it never does. Each wrapper is tried alone: one hides that another is missing."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from components import mlflow, platform, postgres
+from components import platform, postgres
+from components.connections import connection_budget
+from components.database import Database
 from components.engine import SingleHost
 from components.image import Image
-from components.workload import Port, Probe, SecretFile, Workload
+from components.postgres import Login
+from components.sign_in import SignIn
+from components.workload import Limits, Probe, SecretFile, Workload
 
-from .deploy import IMAGES, deploy, everything, run_platform
-from .fake_engine import CONTAINER, PASSWORD, FakeEngine, plain, texts
+from .deploy import IMAGES, TLS_KEY, deploy, everything, run_platform
+from .fake_engine import CONTAINER, RANDOM_PASSWORD, VOLUME, FakeEngine, generated, plain, texts
 
-# User ids inside the images: `postgres` in the official one, `nobody` as whom images/mlflow runs.
-READERS = {"postgres": "999", "mlflow": "65534"}
+ME = "mlflow-postgres"
+OWNER, SERVER, READONLY = (
+    generated(f"{ME}-postgres-{name}") for name in ("owner-password", "password", "readonly-password")
+)
+ADMIN, KEY = generated(f"{ME}-sign-in-admin-password"), generated(f"{ME}-sign-in-secret-key")
+# Who is handed each secret.
+READERS = {
+    OWNER: {"postgres", "schema"},
+    SERVER: {"postgres", "mlflow"},
+    READONLY: {"postgres"},
+    ADMIN: {"schema", "mlflow"},
+    KEY: {"mlflow"},
+    TLS_KEY: {"gateway"},
+}
 
 
-class Overheard(SingleHost):
-    """An engine room that keeps the workloads that it is handed."""
-
-    def __init__(self) -> None:
-        super().__init__("heard", "once")
-        self.workloads: dict[str, Workload] = {}
-
-    def run(self, name: str, role: str, workload: Workload, opts: pulumi.ResourceOptions) -> Any:
-        self.workloads[role] = workload
-        return super().run(name, role, workload, opts)
+def carrying(secret: str, where: Mapping[str, Any]) -> set[tuple[str, str, bool]]:
+    """Every place that carries a secret: of what, which property, and whether it is marked."""
+    return {
+        (name, path, marked) for name, value in where.items() for path, text, marked in texts(value) if secret in text
+    }
 
 
-def test_the_outputs_that_carry_the_password_are_secret_and_no_other_carries_it() -> None:
+def test_every_generated_secret_is_followed_here() -> None:
+    made = {generated(name) for name in everything().of(RANDOM_PASSWORD)}
+    assert made == set(READERS) - {TLS_KEY}, "one that is missing here may be anywhere"
+
+
+@pytest.mark.parametrize("secret", READERS)
+def test_a_secret_is_in_the_files_of_its_readers_alone_and_marked_there(secret: str) -> None:
     engine = everything()
-    carrying = {(path, secret) for path, text, secret in texts(engine.exports) if PASSWORD in text}
-    assert carrying == {("postgres_password", True), ("backend_store_uri", True)}
+    found = carrying(secret, {name: each.raw for name, each in engine.registered.items()})
+    couriers = {engine.container(f"{role}-courier").name for role in READERS[secret]}
+    assert found == {(courier, "uploads.content", True) for courier in couriers}, (
+        "environment, command, labels, health check and names are shown by the engine to whoever asks"
+    )
+
+
+@pytest.mark.parametrize("secret", READERS)
+def test_what_components_say_of_themselves_shows_no_secret(secret: str) -> None:
+    shown = carrying(secret, everything().outputs)
+    assert {place for place in shown if not place[2]} == set()
+
+
+@pytest.mark.parametrize(
+    ("secret", "outputs"),
+    [
+        (OWNER, set()),
+        (SERVER, {"postgres_password", "backend_store_uri"}),
+        (READONLY, {"postgres_readonly_password"}),
+        (ADMIN, {"admin_password"}),
+        (KEY, set()),
+        (TLS_KEY, set()),
+    ],
+)
+def test_a_secret_is_in_the_outputs_that_are_made_for_it_and_marked_there(secret: str, outputs: set[str]) -> None:
+    found = {(path, marked) for path, text, marked in texts(everything().exports) if secret in text}
+    assert found == {(output, True) for output in outputs}
 
 
 def test_no_output_is_secret_without_need() -> None:
-    engine = everything()
-    secret = {path for path, _, is_secret in texts(engine.exports) if is_secret}
-    assert secret == {"postgres_password", "backend_store_uri"}, "a tracking URL that nobody may read is of no use"
+    marked = {path for path, _, is_secret in texts(everything().exports) if is_secret}
+    assert marked == {"postgres_password", "postgres_readonly_password", "backend_store_uri", "admin_password"}, (
+        "a tracking URL that nobody may read is of no use"
+    )
 
 
-def test_the_password_is_in_the_uploads_alone_and_secret_there() -> None:
-    engine = everything()
-    carrying = {
-        (name, path, secret)
-        for name, each in engine.registered.items()
-        for path, text, secret in texts(each.raw)
-        if PASSWORD in text
-    }
-    assert carrying == {
-        ("mlflow-postgres-postgres-server", "uploads.content", True),
-        ("mlflow-postgres-mlflow-server", "uploads.content", True),
-    }, "environment, command, labels, health check and names are shown by the engine to whoever asks"
+def test_generated_secrets_need_no_quoting_anywhere_and_cannot_be_guessed() -> None:
+    for name, each in everything().of(RANDOM_PASSWORD).items():
+        assert each.inputs["special"] is False, f"{name}: ':' and '@' have a meaning in a pass file and a URI"
+        assert each.inputs["length"] >= 32, name
 
 
-def test_what_components_say_of_themselves_shows_no_password() -> None:
-    engine = everything()
-    shown = {
-        path
-        for said in engine.outputs.values()
-        for path, text, secret in texts(said)
-        if PASSWORD in text and not secret
-    }
-    assert shown == set()
-
-
-def test_a_secret_file_is_readable_by_its_reader_alone() -> None:
-    engine = everything()
-    files = {
-        (role, upload["permissions"], upload["owner"], upload["group"])
-        for role in READERS
-        for upload in engine.container(role).inputs["uploads"]
-    }
-    assert files == {(role, "0400", reader, reader) for role, reader in READERS.items()}
-    assert "uploads" not in engine.container("adminer").inputs, "whoever opens Adminer types the password"
-
-
-def test_a_service_finds_its_secret_where_its_environment_says() -> None:
-    engine = everything()
-    for role, variable in {"postgres": "MLFLOW_POSTGRES_PASSWORD_FILE", "mlflow": "PGPASSFILE"}.items():
-        inputs = engine.container(role).inputs
-        (upload,) = inputs["uploads"]
-        assert f"{variable}={upload['file']}" in inputs["envs"]
-
-
-def test_the_pass_file_has_the_one_line_that_libpq_looks_for() -> None:
+@pytest.mark.parametrize(
+    ("role", "line"),
+    [
+        ("mlflow", f"postgres:5432:runs:tracker:{SERVER}\n"),
+        ("schema", f"postgres:5432:runs:tracker_owner:{OWNER}\n"),
+    ],
+)
+def test_the_pass_file_has_the_one_line_that_libpq_looks_for(role: str, line: str) -> None:
     engine = deploy(database="runs", user="tracker")
-    (upload,) = engine.container("mlflow").inputs["uploads"]
-    assert upload["content"] == f"postgres:5432:runs:tracker:{PASSWORD}\n"
+    assert delivered(engine, role) == {"/run/secrets/pgpass": line}
 
 
-def test_mlflow_is_told_its_store_without_the_password() -> None:
+def test_the_database_is_handed_the_password_of_each_of_its_roles() -> None:
+    assert delivered(everything(), "postgres") == {
+        "/run/secrets/owner-password": OWNER,
+        "/run/secrets/server-password": SERVER,
+        "/run/secrets/readonly-password": READONLY,
+    }
+
+
+def test_mlflow_and_the_job_are_told_their_store_without_the_password() -> None:
     engine = deploy(database="runs", user="tracker")
-    envs = engine.container("mlflow").inputs["envs"]
-    assert "MLFLOW_BACKEND_STORE_URI=postgresql+psycopg://tracker@postgres:5432/runs" in envs
+    stores = {role: engine.container(role).environment["MLFLOW_BACKEND_STORE_URI"] for role in ("mlflow", "schema")}
+    assert stores == {
+        "mlflow": "postgresql+psycopg://tracker@postgres:5432/runs",
+        "schema": "postgresql+psycopg://tracker_owner@postgres:5432/runs",
+    }, "the server neither creates nor drops; only the job does"
 
 
-def test_the_password_needs_no_quoting_anywhere() -> None:
-    engine = deploy()
-    inputs = engine.registered["mlflow-postgres-postgres-password"].inputs
-    assert (inputs["special"], inputs["length"]) == (False, 32), "':' and '@' have a meaning in a pass file and a URI"
+@pytest.mark.parametrize("role", ["postgres", "schema", "mlflow", "gateway"])
+def test_who_is_told_of_a_secret_file_finds_it(role: str) -> None:
+    engine = everything()
+    told = {value for value in engine.container(role).environment.values() if value.startswith("/run/secrets/")}
+    assert told <= set(delivered(engine, role))
+
+
+def test_no_variable_is_named_as_a_secret_and_holds_one() -> None:
+    for name, each in everything().of(CONTAINER).items():
+        wrong = {
+            key
+            for key, value in each.environment.items()
+            if any(word in key for word in ("PASSWORD", "SECRET", "PASSPHRASE")) and not value.startswith("/")
+        }
+        assert wrong == set(), f"{name}: an environment is shown by the engine to whoever asks"
 
 
 def test_the_engine_room_makes_a_secret_file_secret_whatever_it_is_given(engine: FakeEngine) -> None:
-    secret = SecretFile(path="/secret", content="in the clear", owner=1)
-    workload = Workload(image="image", probe=Probe(command=["true"]), secret_files=[secret])
+    secret = SecretFile(name="secret", content="in the clear")
+    limits = Limits(memory_mb=1)
+    workload = Workload(image="image", user=1, limits=limits, probe=Probe(command=["true"]), secret_files=[secret])
     engine.run(lambda: SingleHost("me", "once").run("server", "role", workload, pulumi.ResourceOptions()))
-    said = {is_secret for _, text, is_secret in texts(engine.of(CONTAINER)["server"].raw) if text == "in the clear"}
-    assert said == {True}
+    found = carrying("in the clear", {name: each.raw for name, each in engine.registered.items()})
+    assert found == {("server-courier", "uploads.content", True)}
 
 
-def test_the_generated_password_is_secret_where_it_is_made(engine: FakeEngine) -> None:
-    args = postgres.PostgresArgs(image=_image("postgres"), major=17, networks=["network"])
-    room = SingleHost("me", "once")
-    engine.run(lambda: pulumi.export("password", postgres.Postgres("database", args, room).password))
-    assert rpc.is_rpc_secret(engine.exports["password"])
-
-
-def test_the_pass_file_is_secret_even_with_a_password_that_is_not(engine: FakeEngine) -> None:
-    args = mlflow.MlflowArgs(
-        image=_image("mlflow"),
+def test_the_generated_passwords_are_secret_where_they_are_made(engine: FakeEngine) -> None:
+    args = postgres.PostgresArgs(
+        image=Image(context=IMAGES / "postgres", base="base"),
+        major=17,
         networks=["network"],
-        port=Port(container=5000, host=5000, address="127.0.0.1"),
-        database_host="postgres",
-        database_port=5432,
-        database="mlflow",
-        database_user="mlflow",
-        database_password="in the clear",
+        internal_network="192.0.2.0/24",
+        connections=connection_budget(1, sign_in=False),
+        credentials_version=1,
+        limits=Limits(memory_mb=1),
     )
 
     def program() -> None:
-        overheard = Overheard()
-        mlflow.Mlflow("tracking", args, overheard)
-        (secret_file,) = overheard.workloads["mlflow"].secret_files
-        pulumi.export("pass_file", secret_file.content)
+        server = postgres.Postgres("database", args, SingleHost("me", "once"))
+        for role in ("owner", "server", "readonly"):
+            pulumi.export(role, getattr(server, role).password)
+        pulumi.export("admin", SignIn("sign-in", version=1).password)
 
     engine.run(program)
+    assert {name for name, value in engine.exports.items() if not rpc.is_rpc_secret(value)} == set()
+    assert len(engine.exports) == 4
+
+
+def test_the_pass_file_is_secret_even_with_a_password_that_is_not(engine: FakeEngine) -> None:
+    login = Login(user="me", password=pulumi.Output.from_input("in the clear"))
+    database = Database(host="postgres", port=5432, name="mlflow", login=login)
+    engine.run(lambda: pulumi.export("pass_file", database.pass_file.content))
     assert rpc.is_rpc_secret(engine.exports["pass_file"])
 
 
@@ -149,14 +184,24 @@ def test_the_store_uri_is_secret_even_with_a_password_that_is_not(
     class Careless(postgres.Postgres):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
-            self.password = pulumi.Output.from_input(PASSWORD)
+            self.server = Login(user="mlflow", password=pulumi.Output.from_input("in-the-clear"))
 
     monkeypatch.setattr(platform, "Postgres", Careless)
     run_platform(engine)
-    assert plain(engine.exports)["postgres_password"] == PASSWORD
-    carrying = {(path, secret) for path, text, secret in texts(engine.exports) if PASSWORD in text}
-    assert ("backend_store_uri", True) in carrying
+    assert plain(engine.exports)["postgres_password"] == "in-the-clear"
+    found = {(path, marked) for path, text, marked in texts(engine.exports) if "in-the-clear" in text}
+    assert ("backend_store_uri", True) in found
 
 
-def _image(role: str) -> Image:
-    return Image(context=IMAGES / role, base="base")
+def test_the_volumes_of_secrets_go_with_the_stack_and_can_be_made_anew() -> None:
+    engine = everything(keep_data=True, protect_data=True)
+    secrets = {name: each for name, each in engine.of(VOLUME).items() if name.endswith("-secrets")}
+    assert len(secrets) == 4
+    for name, each in secrets.items():
+        assert not each.request.retainOnDelete, f"{name}: what no stack needs any more would stay on the host"
+        assert not each.request.protect, f"{name}: every change of a secret would be refused"
+
+
+def delivered(engine: FakeEngine, role: str) -> dict[str, str]:
+    """What a courier brings, by the file that it is in."""
+    return {each["file"]: each["content"] for each in engine.container(f"{role}-courier").inputs["uploads"]}

@@ -19,7 +19,10 @@ PORT = "a port is a number from 1024 to 65535"
 MAJORS = "13 to 18"
 RELEASE = f'a version of PostgreSQL is a major from {MAJORS}, or a release of one such as "17.6"'
 THREE = "a version of MLflow is three numbers such as 3.17.2"
-ADDRESS = "it must be an IP address of this machine, not a name"
+WORKERS = "the server has 2 to 32 workers: one is made anew while the others work"
+LONG = "the names of two more roles are made of it, so it may have 54 characters"
+MEMORY = "it is a number of MiB"
+RISES = "it is a number from 1 that only rises; each rise makes every generated secret anew"
 RESERVED = "PostgreSQL keeps this name for itself"
 
 REFUSED: list[tuple[dict[str, str], str, str]] = [
@@ -45,9 +48,26 @@ REFUSED: list[tuple[dict[str, str], str, str]] = [
         for key in ("postgresDatabase", "postgresUser")
         for name in ("postgres", "template0", "template1", "pg_mine")
     ),
+    ({"postgresUser": "a" * 55}, f"postgresUser is {'a' * 55!r}: {LONG}.", "postgresUser mlflow"),
     *(
-        ({"bindAddress": address}, f"bindAddress is {address!r}: {ADDRESS}.", "bindAddress 127.0.0.1")
-        for address in ("localhost", "", "256.0.0.1", "127.0.0.1:80", "*", "[::1]", "10.0.0.0/8")
+        ({"mlflowWorkers": number}, f"mlflowWorkers is {number}: {WORKERS}.", "mlflowWorkers 4")
+        for number in ("0", "-1", "33")
+    ),
+    *(
+        ({"postgresMemory": size}, f"postgresMemory is {size}: {MEMORY}, 512 at least.", "postgresMemory 2048")
+        for size in ("0", "-1", "511")
+    ),
+    *(
+        ({"mlflowMemory": size}, f"mlflowMemory is {size}: {MEMORY}, 2048 at least.", "mlflowMemory 4096")
+        for size in ("4", "2047")
+    ),
+    *(
+        ({key: "-0.5"}, f"{key} is -0.5: it is a number of processors, or 0 for all of them.", f"{key} 0")
+        for key in ("mlflowCpus", "postgresCpus")
+    ),
+    *(
+        ({"credentialsVersion": number}, f"credentialsVersion is {number}: {RISES}.", "credentialsVersion 1")
+        for number in ("0", "-3")
     ),
     *(
         ({"mlflowPort": port}, f"mlflowPort is {port}: {PORT}.", "mlflowPort 5000")
@@ -81,8 +101,14 @@ ACCEPTED: list[dict[str, str]] = [
     {},
     *({"postgresVersion": version} for version in ("13", "18", "17.6", "13.0", "18.12")),
     *({"mlflowPort": port} for port in ("1024", "65535")),
-    *({"bindAddress": address} for address in ("::1", "::", "0.0.0.0", "192.0.2.7")),
     *({"postgresDatabase": name} for name in ("m", "runs_2", "a" * 63, "pgruns", "postgresql")),
+    {"postgresUser": "a" * 54},
+    *({"mlflowWorkers": number} for number in ("2", "32")),
+    *({key: number} for key in ("mlflowCpus", "postgresCpus") for number in ("0", "0.5", "2")),
+    {"mlflowMemory": "2048"},
+    {"postgresMemory": "512"},
+    *({"credentialsVersion": number} for number in ("1", "1000")),
+    {"protectData": "true"},
     {"postgresPort": "0"},
     # One that runs not at all takes no port.
     {"adminer": "false", "adminerPort": "5000"},
@@ -136,7 +162,13 @@ def test_without_any_lock_file_the_message_says_so(locks: Path) -> None:
 
 @pytest.mark.parametrize(
     ("key", "nearest"),
-    [("mlflow_port", "mlflowPort"), ("postgreVersion", "postgresVersion"), ("keepsData", "keepData")],
+    [
+        ("mlflow_port", "mlflowPort"),
+        ("postgreVersion", "postgresVersion"),
+        ("keepsData", "keepData"),
+        ("credentialVersion", "credentialsVersion"),
+        ("IUnderstandThisIsOpen", "iUnderstandThisIsOpen"),
+    ],
 )
 def test_an_unknown_key_is_refused_with_the_nearest_one_there_is(key: str, nearest: str) -> None:
     message = refusal({key: "1"})
@@ -155,9 +187,10 @@ def test_the_keys_of_other_namespaces_are_none_of_our_business(engine: FakeEngin
     engine.run(program, defaults())
 
 
-def test_a_value_of_another_type_is_refused_by_its_name() -> None:
-    with pytest.raises(pulumi.ConfigTypeError, match=r"'mlflow-postgres:mlflowPort'.*'many'"):
-        load({"mlflowPort": "many"})
+@pytest.mark.parametrize("key", ["mlflowPort", "mlflowCpus", "credentialsVersion", "signIn", "protectData"])
+def test_a_value_of_another_type_is_refused_by_its_name(key: str) -> None:
+    with pytest.raises(pulumi.ConfigTypeError, match=rf"'mlflow-postgres:{key}'.*'many'"):
+        load({key: "many"})
 
 
 @pytest.mark.parametrize(

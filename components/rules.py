@@ -1,0 +1,188 @@
+"""What a setting may be. Every refusal says the value seen, the rule, and the command that mends it."""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pulumi
+
+if TYPE_CHECKING:
+    from .settings import Settings
+
+POSTGRES_MAJORS = range(13, 19)
+TLS = ("off", "internal", "files", "acme")
+
+_USUAL_PORTS = {"mlflowPort": 5000, "postgresPort": 5432, "adminerPort": 8080, "httpsPort": 443, "httpPort": 80}
+# Those that the world knows by number; a container of ours needs no privilege for them.
+_FRONT_DOOR = ("httpsPort", "httpPort")
+
+# The owner's and the reader's roles are named after it: `_readonly` must fit into PostgreSQL's 63 characters.
+_LONGEST_USER = 54
+
+_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_POSTGRES_VERSION = re.compile(r"([0-9]{2})(\.[0-9]+)?")
+_OFFICIAL_IMAGE = re.compile(r"postgres:([0-9.]+)-trixie@")
+_MLFLOW_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
+_HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_EMAIL = re.compile(r"[^\s@{}\"`#]+@[^\s@{}\"`#]+\.[^\s@{}\"`#]+")
+_HOSTNAME = re.compile(rf"{_HOST_LABEL}(\.{_HOST_LABEL})*")
+
+# Below these, in MiB, the service is killed while it starts or under its first load.
+_LEAST_POSTGRES_MEMORY = 512
+_LEAST_MLFLOW_MEMORY = 2048
+
+
+def bad_setting(key: str, value: object, rule: str, example: object) -> pulumi.RunError:
+    """The error for a setting that cannot be used: the value seen, the rule, the command that mends it."""
+    return pulumi.RunError(f"{key} is {value!r}: {rule}. Mend it with: bin/pulumi config set {key} {example}")
+
+
+def check(settings: Settings) -> None:
+    """Raise `pulumi.RunError` for the first setting that cannot work, alone or beside the others."""
+    _check_versions(settings)
+    _check_names(settings)
+    _check_images(settings)
+    _check_sizes(settings)
+    _check_gateway(settings)
+    _check_address(settings)
+    _check_ports(settings.ports)
+
+
+def free_number(port: int, ports: Mapping[str, int]) -> int:
+    """The next port after `port` that none of `ports` is."""
+    candidates = itertools.chain(range(port + 1, 65536), range(1024, port))
+    return next(number for number in candidates if number not in ports.values())
+
+
+def _check_versions(settings: Settings) -> None:
+    majors = f"{POSTGRES_MAJORS[0]} to {POSTGRES_MAJORS[-1]}"
+    version = _POSTGRES_VERSION.fullmatch(settings.postgres_version)
+    if not version:
+        rule = f'a version of PostgreSQL is a major from {majors}, or a release of one such as "17.6"'
+        raise bad_setting("postgresVersion", settings.postgres_version, rule, 17)
+    if int(version[1]) not in POSTGRES_MAJORS:
+        raise bad_setting("postgresVersion", settings.postgres_version, f"the known majors are {majors}", 17)
+    official = _OFFICIAL_IMAGE.match(settings.postgres_image)
+    if official and official[1] != settings.postgres_version:
+        raise pulumi.RunError(
+            f"postgresImage is {settings.postgres_image!r}, and postgresVersion {settings.postgres_version!r}: "
+            "a pinned image is of the version that was pinned. "
+            "Mend it with: bin/pulumi config rm postgresImage, and make pin to pin the other one"
+        )
+    if not _MLFLOW_VERSION.fullmatch(settings.mlflow_version):
+        rule = "a version of MLflow is three numbers such as 3.17.2"
+        raise bad_setting("mlflowVersion", settings.mlflow_version, rule, "3.17.2")
+
+
+def _check_names(settings: Settings) -> None:
+    rule = "a name is lower-case letters, digits and _, not a digit first, 63 at most"
+    for key, value in (("postgresDatabase", settings.postgres_database), ("postgresUser", settings.postgres_user)):
+        if not _IDENTIFIER.fullmatch(value):
+            raise bad_setting(key, value, rule, "mlflow")
+        if value.startswith("pg_") or value in ("postgres", "template0", "template1"):
+            raise bad_setting(key, value, "PostgreSQL keeps this name for itself", "mlflow")
+    if len(settings.postgres_user) > _LONGEST_USER:
+        rule = f"the names of two more roles are made of it, so it may have {_LONGEST_USER} characters"
+        raise bad_setting("postgresUser", settings.postgres_user, rule, "mlflow")
+
+
+def _check_images(settings: Settings) -> None:
+    for key, value, usual in (
+        ("pythonImage", settings.python_image, "python:3.13-slim-trixie"),
+        ("debianImage", settings.debian_image, "debian:trixie-slim"),
+    ):
+        if not value:
+            raise bad_setting(key, value, "an image has a name", usual)
+
+
+def _check_sizes(settings: Settings) -> None:
+    if not 2 <= settings.mlflow_workers <= 32:
+        rule = "the server has 2 to 32 workers: one is made anew while the others work"
+        raise bad_setting("mlflowWorkers", settings.mlflow_workers, rule, 4)
+    if settings.credentials_version < 1:
+        rule = "it is a number from 1 that only rises; each rise makes every generated secret anew"
+        raise bad_setting("credentialsVersion", settings.credentials_version, rule, 1)
+    for key, memory, least, usual in (
+        ("postgresMemory", settings.postgres_memory, _LEAST_POSTGRES_MEMORY, 2048),
+        ("mlflowMemory", settings.mlflow_memory, _LEAST_MLFLOW_MEMORY, 4096),
+    ):
+        if memory < least:
+            raise bad_setting(key, memory, f"it is a number of MiB, {least} at least", usual)
+    for key, cpus in (("postgresCpus", settings.postgres_cpus), ("mlflowCpus", settings.mlflow_cpus)):
+        if not 0 <= cpus < math.inf:
+            raise bad_setting(key, cpus, "it is a number of processors, or 0 for all of them", 0)
+
+
+def _check_gateway(settings: Settings) -> None:
+    host, tls = settings.hostname, settings.tls
+    if tls not in TLS:
+        raise bad_setting("tls", tls, f"it is one of {', '.join(TLS)}", "internal")
+    if host and not (_HOSTNAME.fullmatch(host) and len(host) <= 253):
+        rule = "it is a name in lower case such as mlflow.example.com, without scheme, port and path"
+        raise bad_setting("hostname", host, rule, "mlflow.example.com")
+    if tls != "off" and not host:
+        rule = "a certificate is made out to a name, and hostname is empty"
+        raise pulumi.RunError(
+            f"tls is {tls!r}: {rule}. Mend it with: bin/pulumi config set hostname mlflow.example.com"
+        )
+    if tls == "acme" and "." not in host:
+        raise bad_setting("hostname", host, "tls acme needs a name that the internet knows", "mlflow.example.com")
+    if settings.acme_email and not _EMAIL.fullmatch(settings.acme_email):
+        raise bad_setting("acmeEmail", settings.acme_email, "it is an address that mail is sent to", "ops@example.com")
+    if tls == "files":
+        _check_files(settings)
+
+
+def _check_files(settings: Settings) -> None:
+    read_pem("tlsCertificateFile", settings.tls_certificate_file, "CERTIFICATE")
+    read_pem("tlsKeyFile", settings.tls_key_file, "PRIVATE KEY")
+
+
+def read_pem(key: str, path: str, kind: str) -> str:
+    """The text of the file that a setting names. Raises `pulumi.RunError` if it does not hold PEM of that kind."""
+    example = {"CERTIFICATE": "/etc/ssl/fullchain.pem", "PRIVATE KEY": "/etc/ssl/privkey.pem"}[kind]
+    if not path:
+        raise bad_setting(key, path, "tls files needs it: the path of a file in PEM", example)
+    try:
+        text = Path(path).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise bad_setting(key, path, f"the file cannot be read ({reason})", example) from None
+    if f"{kind}-----" not in text:
+        raise bad_setting(key, path, f"the file holds no {kind} in PEM", example)
+    return text
+
+
+def _check_address(settings: Settings) -> None:
+    try:
+        address = ipaddress.ip_address(settings.bind_address)
+    except ValueError:
+        rule = "it must be an IP address of this machine, not a name"
+        raise bad_setting("bindAddress", settings.bind_address, rule, "127.0.0.1") from None
+    closed = settings.sign_in and settings.tls != "off"
+    if not (address.is_loopback or closed or settings.i_understand_this_is_open):
+        missing = " and ".join(
+            name for name, there in (("signIn true", settings.sign_in), ("tls", settings.tls != "off")) if not there
+        )
+        rule = (
+            f"beyond loopback everybody who reaches it reads and writes the runs: it needs {missing}, or "
+            "iUnderstandThisIsOpen true"
+        )
+        raise bad_setting("bindAddress", settings.bind_address, rule, "127.0.0.1")
+
+
+def _check_ports(ports: Mapping[str, int]) -> None:
+    taken: dict[int, str] = {}
+    for key, port in ports.items():
+        first = 1 if key in _FRONT_DOOR else 1024
+        if not first <= port <= 65535:
+            raise bad_setting(key, port, f"a port is a number from {first} to 65535", _USUAL_PORTS[key])
+        if port in taken:
+            raise bad_setting(key, port, f"{taken[port]} has that port already", free_number(port, ports))
+        taken[port] = key

@@ -1,0 +1,103 @@
+"""The database's schema: a job that brings it to MLflow's version, after a dump, before the server is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from .database import Database
+from .engine import SingleHost
+from .sign_in import SignIn
+from .workload import Limits, Mount, Task
+
+ROLE = "schema"
+
+# As the server's: the job writes the keys that the server reads.
+_USER = 65534
+_KEYS = "/keys"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchemaArgs:
+    """What the job needs to be told."""
+
+    image: pulumi.Input[str]
+    """MLflow's image: a schema belongs to one version of it."""
+    network: pulumi.Input[str]
+    database: Database
+    """As its owner sees it."""
+    server_user: str
+    credentials_version: int
+    sign_in: SignIn | None = None
+    keep_data: bool = True
+    protect_data: bool = False
+    starts_after: Sequence[pulumi.Resource] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """Where the keys to what is stored encrypted are. They share one fate with the data that they open."""
+
+    volume: pulumi.Output[str]
+
+    @property
+    def mount(self) -> Mount:
+        return Mount(volume=self.volume, target=_KEYS, read_only=True)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            # Read at every use: a server goes on when they are made anew.
+            "MLFLOW_CRYPTO_KEK_VERSION_FILE": f"{_KEYS}/version",
+            "MLFLOW_CRYPTO_KEK_PASSPHRASE_FILE": f"{_KEYS}/current",
+            "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY_FILE": f"{_KEYS}/webhooks",
+        }
+
+
+class Schema(pulumi.ComponentResource):
+    """The job, the volume that its dumps are in, and the volume of the keys."""
+
+    done: pulumi.Output[pulumi.Resource]
+    """What the server must depend on."""
+    keys: Keys
+
+    def __init__(
+        self, name: str, args: SchemaArgs, engine: SingleHost, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("mlflow-postgres:index:Schema", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        backups, keys = (
+            engine.volume(f"{name}-{what}", what, keep=args.keep_data, protect=args.protect_data, labels={}, opts=child)
+            for what in ("backups", "keys")
+        )
+        sign_in = args.sign_in
+        self.done = engine.run_once(
+            f"{name}-job",
+            ROLE,
+            Task(
+                image=args.image,
+                user=_USER,
+                command=["migrate"],
+                environment={
+                    **args.database.environment,
+                    "MLFLOW_POSTGRES_USER": args.server_user,
+                    "CREDENTIALS_VERSION": str(args.credentials_version),
+                    "SIGN_IN": "true" if sign_in else "false",
+                    **(sign_in.job_environment if sign_in else {}),
+                    # Named in what the job says.
+                    "BACKUPS_VOLUME": engine.object_name("backups"),
+                },
+                secret_files=[args.database.pass_file, *(sign_in.administrator_files if sign_in else [])],
+                secrets_version=str(args.credentials_version),
+                mounts=[Mount(volume=backups.name, target="/backups"), Mount(volume=keys.name, target=_KEYS)],
+                memory_folders=["/home/mlflow"],
+                scratch_folders=["/tmp"],
+                networks=[args.network],
+                limits=Limits(memory_mb=1536),
+            ),
+            pulumi.ResourceOptions(parent=self, depends_on=list(args.starts_after)),
+        )
+        self.keys = Keys(volume=keys.name)
+        self.register_outputs({})

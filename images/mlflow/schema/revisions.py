@@ -1,0 +1,112 @@
+"""Which schema the database has, which one this MLflow wants, and what follows from the two."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from .database import tables
+from .job import Failed, Refused
+
+MAIN_TABLES = frozenset({"experiments", "runs", "metrics", "params", "tags"})
+SIGN_IN_TABLES = frozenset({"users"})
+
+
+class Due(Enum):
+    """What a set of tables needs."""
+
+    MAKE = "make"
+    NOTHING = "nothing"
+    MIGRATE = "migrate"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One of the two sets of tables that MLflow migrates by itself."""
+
+    name: str
+    current: str | None
+    """Revision in the database; None when there is none, or the tables are older than revisions."""
+
+    head: str
+    due: Due
+
+
+def decide(*, current: str | None, head: str, known: Set[str], found: Set[str], expected: Set[str]) -> Due:
+    """What is due; Refused for a revision that this MLflow does not know, and for a stranger's tables."""
+    if current == head:
+        return Due.NOTHING
+    if current is not None:
+        if current not in known:
+            raise Refused(current)
+        return Due.MIGRATE
+    # MLflow itself makes its first tables and its first revision in two steps.
+    return Due.MIGRATE if expected <= found else Due.MAKE
+
+
+def unknown(revision: str, mlflow_version: str, remembered: str | None) -> Refused:
+    """What to say of a schema that a newer MLflow has made."""
+    other = remembered or "and the one that ran before"
+    return Refused(
+        f"the database has the schema {revision}, which MLflow {mlflow_version} does not know: it was made by a newer "
+        f"MLflow or something else; nothing was touched. Mend it with: bin/pulumi config set mlflowVersion {other}, "
+        "or python -m ops rollback"
+    )
+
+
+def foreign(found: Set[str]) -> str | None:
+    """A table in a database without MLflow's, in which MLflow would fail to make its own; None when it is empty."""
+    strangers = sorted(name for name in found - SIGN_IN_TABLES if not name.startswith("alembic_"))
+    return None if not strangers or found >= MAIN_TABLES else strangers[0]
+
+
+def parts(
+    connection: psycopg.Connection[Any], *, sign_in: bool, mlflow_version: str, remembered: str | None
+) -> list[Part]:
+    """Every set of tables with what it needs; Refused when one is not for this MLflow."""
+    found = tables(connection)
+    if stranger := foreign(found):
+        raise Refused(
+            f"the database holds tables, such as {stranger}, but none of MLflow's; nothing was touched. "
+            "Mend it with: bin/pulumi config set postgresDatabase, and the name of a database for MLflow alone"
+        )
+    wanted = [("main", "store/db_migrations", "alembic_version", MAIN_TABLES)]
+    if sign_in:
+        wanted.append(("sign-in", "server/auth/db/migrations", "alembic_version_auth", SIGN_IN_TABLES))
+    result = []
+    for name, folder, version_table, expected in wanted:
+        head, known = _scripts(folder)
+        current = _revision(connection, version_table, found)
+        try:
+            due = decide(current=current, head=head, known=known, found=found, expected=expected)
+        except Refused as error:
+            raise unknown(str(error), mlflow_version, remembered) from None
+        result.append(Part(name=name, current=current, head=head, due=due))
+    return result
+
+
+def _revision(connection: psycopg.Connection[Any], version_table: str, found: Set[str]) -> str | None:
+    if version_table not in found:
+        return None
+    query = psycopg.sql.SQL("SELECT version_num FROM public.{}").format(psycopg.sql.Identifier(version_table))
+    rows = connection.execute(query).fetchall()
+    if len(rows) > 1:
+        raise Failed(f"{version_table} holds {len(rows)} revisions, it must hold one. Mend it with: make restore")
+    return str(rows[0][0]) if rows else None
+
+
+def _scripts(folder: str) -> tuple[str, frozenset[str]]:
+    """MLflow's newest revision of a set of tables, and every revision that it knows."""
+    import mlflow
+    from alembic.script import ScriptDirectory  # type: ignore[import-not-found]  # only the image has it
+
+    scripts = ScriptDirectory(str(Path(mlflow.__file__).parent / folder))
+    head = scripts.get_current_head()
+    if head is None:
+        raise Failed(f"MLflow has no migrations in {folder}")
+    return head, frozenset(script.revision for script in scripts.walk_revisions())

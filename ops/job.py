@@ -1,0 +1,42 @@
+"""The schema job of a stack, and its other commands, each in a container like its own."""
+
+from __future__ import annotations
+
+import docker
+from docker.models.containers import Container
+
+from . import objects
+from .stack import StackError, prefix, short_name
+
+# How much of what a failed command said is shown, in lines.
+_LAST_WORDS = 5
+
+
+def find(engine: docker.DockerClient, stack: str) -> Container:
+    """The job's container, ended as it is. Raises `StackError` if the stack is not up."""
+    for container in objects.containers(engine, prefix(stack)):
+        if objects.label(container, "role") == "schema":
+            return container
+    raise StackError(f"the stack {stack} is not up. Mend it with: make up STACK={short_name(stack)}")
+
+
+def run(engine: docker.DockerClient, job: Container, *command: str) -> str:
+    """Run another command of the job; what it printed. Raises `StackError` with its last words if it failed."""
+    (network,) = job.attrs["NetworkSettings"]["Networks"]
+    configuration = {
+        **job.attrs["Config"],
+        "Image": job.attrs["Image"],
+        "Cmd": list(command),
+        "HostConfig": {**job.attrs["HostConfig"], "NetworkMode": network},
+    }
+    made = engine.api.create_container_from_config(configuration)  # type: ignore[no-untyped-call]
+    container = engine.containers.get(made["Id"])
+    try:
+        container.start()
+        code = container.wait()["StatusCode"]
+        if code:
+            said = container.logs().decode(errors="replace").strip().splitlines()
+            raise StackError("\n".join(said[-_LAST_WORDS:]) or f"{command[0]} ended with exit code {code}")
+        return container.logs(stderr=False).decode()
+    finally:
+        container.remove(force=True, v=True)

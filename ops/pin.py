@@ -1,0 +1,66 @@
+"""Pin the base images: name, tag and the digest that the tag has in the registry, in the stack's configuration."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import docker
+from docker.errors import APIError, DockerException
+from requests import RequestException
+
+from preflight import open_engine
+
+from .stack import StackError, project_name, pulumi
+
+KEYS = ("postgresImage", "pythonImage", "debianImage")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write every base image as `name:tag@sha256:…` into the stack's configuration, by the digest of now.
+
+    One that has a digest already is asked for anew by its tag. Raises `StackError` if a registry has no answer;
+    nothing is written then.
+    """
+    names = base_images(_configuration(options.stack))
+    engine = open_engine()
+    try:
+        pinned = {key: _pinned(engine, key, name) for key, name in names.items()}
+    finally:
+        engine.close()
+    # All in one: a half-pinned stack would look pinned.
+    changes = [word for key, reference in pinned.items() for word in ("--plaintext", f"{key}={reference}")]
+    pulumi("config", "set-all", *changes, "--stack", options.stack)
+    for key, reference in pinned.items():
+        print(f"{key}: {reference}")
+
+
+def base_images(configuration: dict[str, str]) -> dict[str, str]:
+    """The images that a stack's are built from, by their setting; those too that are for services switched off."""
+    official = f"postgres:{configuration['postgresVersion']}-trixie"
+    return {key: configuration[key] or official for key in KEYS}
+
+
+def _configuration(stack: str) -> dict[str, str]:
+    """The stack's settings and, where it has none of its own, the project's defaults; secrets left out."""
+    found = json.loads(pulumi("config", "--json", "--stack", stack))
+    prefix = f"{project_name()}:"
+    return {key.removeprefix(prefix): each.get("value", "") for key, each in found.items()}
+
+
+def _pinned(engine: docker.DockerClient, key: str, name: str) -> str:
+    tagged = name.partition("@")[0]
+    if ":" not in tagged.rpartition("/")[2]:
+        # Without a tag the registry would be asked for `latest`, which may be anything.
+        raise StackError(
+            f"{key} is {name!r}: a tag, such as in debian:trixie-slim, says what the registry is asked for; nothing "
+            f"was written. Mend it with: bin/pulumi config set {key} {tagged}:TAG"
+        )
+    try:
+        return f"{tagged}@{engine.images.get_registry_data(tagged).id}"
+    except (DockerException, RequestException) as error:
+        reason = error.explanation if isinstance(error, APIError) and error.explanation else error
+        raise StackError(
+            f"{key} is {name!r}, and its registry does not say which digest {tagged} has: {reason}; nothing was "
+            f"written. Mend it with: docker pull {tagged}, which shows what is wrong"
+        ) from None

@@ -1,0 +1,172 @@
+"""What breaks while clients write: nothing that was acknowledged is lost, and the service is back by itself.
+
+The engine itself is not killed here: it is everybody's. docs/production.md says how that was tried.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from docker import DockerClient
+
+from components.engine import LABEL
+
+from .harness import Deployment, deployment, wait_for
+from .load import Load, Report, Write
+
+BACK_WITHIN = 60
+"""Seconds from the end of a cause to the first answer."""
+
+
+@pytest.fixture(scope="module")
+def stack_of_faults(engine: DockerClient) -> Iterator[Deployment]:
+    with deployment(engine) as stack:
+        small_volume(stack)
+        stack.up()
+        yield stack
+
+
+def small_volume(stack: Deployment) -> None:
+    """The database's volume, made before the stack, of 400 MB in memory."""
+    stack.engine.volumes.create(
+        f"{stack.prefix}-postgres-data",
+        driver_opts={"type": "tmpfs", "device": "tmpfs", "o": "size=400m,uid=999,gid=999,mode=0700"},
+        labels={f"{LABEL}.stack": stack.prefix, f"{LABEL}.role": "postgres-data"},
+    )
+
+
+@contextmanager
+def held_volume(stack: Deployment) -> Iterator[None]:
+    """What is in memory goes with the last container that has it, so there must be one beside the server's."""
+    holder = stack.engine.containers.run(
+        stack.image("postgres"),
+        entrypoint=["sleep", "infinity"],
+        volumes={f"{stack.prefix}-postgres-data": {"bind": "/held"}},
+        labels={f"{LABEL}.stack": stack.prefix},
+        network_mode="none",
+        init=True,
+        detach=True,
+    )
+    try:
+        yield
+    finally:
+        holder.remove(force=True, v=True)
+
+
+def under_load(stack: Deployment, fault: Callable[[Deployment], None]) -> tuple[Report, list[Write]]:
+    """Break something while eight clients write; the report, and the acknowledged writes that the database lacks."""
+    with held_volume(stack), Load(stack.outputs()["tracking_url"], clients=8) as load:
+        load.wait_for_writes(100)
+        fault(stack)
+        wait_for(stack.answers, f"an answer after {fault.__name__}", BACK_WITHIN)
+        load.wait_for_writes(100)
+    with psycopg.connect(stack.outputs()["backend_store_uri"].replace("+psycopg", "")) as connection:
+        return load.report, load.missing(connection)
+
+
+def kill(process: int) -> None:
+    os.kill(process, signal.SIGKILL)
+
+
+def children(process: int) -> list[int]:
+    with open(f"/proc/{process}/task/{process}/children") as listing:
+        return [int(child) for child in listing.read().split()]
+
+
+def program(process: int) -> str:
+    with open(f"/proc/{process}/comm") as name:
+        return name.read().strip()
+
+
+def main_process(stack: Deployment, role: str) -> int:
+    """Process id, on the host, of the container's init."""
+    return int(stack.container(role).attrs["State"]["Pid"])
+
+
+def killed_database(stack: Deployment) -> None:
+    """SIGKILL to PostgreSQL's first process; its children see it and end."""
+    before = restarts(stack, "postgres")
+    kill(next(child for child in children(main_process(stack, "postgres")) if program(child) == "postgres"))
+    wait_for(lambda: restarts(stack, "postgres") > before, "a restart")
+
+
+def killed_worker(stack: Deployment) -> None:
+    listing = stack.container("mlflow").top(ps_args="-eo pid,ppid,args")["Processes"]
+    (master,) = (pid for pid, _, command in listing if "-m uvicorn " in command)
+    kill(next(int(pid) for pid, parent, command in listing if parent == master and "spawn_main" in command))
+
+
+def killed_server(stack: Deployment) -> None:
+    """SIGKILL to the container's init, and with it to everything in the container."""
+    before = restarts(stack, "mlflow")
+    kill(main_process(stack, "mlflow"))
+    wait_for(lambda: restarts(stack, "mlflow") > before, "a restart")
+
+
+def paused_database(stack: Deployment) -> None:
+    """For 30 seconds, which are the fault itself."""
+    container = stack.container("postgres")
+    container.pause()
+    try:
+        with pytest.raises(AssertionError, match="waited 30 s in vain"):
+            wait_for(lambda: False, "the pause to end", 30)
+    finally:
+        container.unpause()
+
+
+def full_volume(stack: Deployment) -> None:
+    """Filled to the brim until a client is told so; then there is space again."""
+    fill = ["sh", "-c", "cat /dev/zero > /var/lib/postgresql/data/ballast; ls -s /var/lib/postgresql/data/ballast"]
+    stack.container("postgres").exec_run(fill)
+    wait_for(lambda: not can_write(stack), "an error for a client")
+    emptied = stack.engine.containers.run(
+        stack.image("postgres"),
+        entrypoint=["rm", "/held/ballast"],
+        user="999:999",
+        volumes={f"{stack.prefix}-postgres-data": {"bind": "/held"}},
+        labels={f"{LABEL}.stack": stack.prefix},
+        network_mode="none",
+        detach=True,
+    )
+    emptied.wait()
+    emptied.remove(v=True)
+
+
+def can_write(stack: Deployment) -> bool:
+    """Whether the database takes a megabyte that it did not have space for so far."""
+    address = stack.outputs()["backend_store_uri"].replace("+psycopg", "")
+    try:
+        with psycopg.connect(address, connect_timeout=5) as session:
+            session.execute(
+                "INSERT INTO experiment_tags (key, value, experiment_id) SELECT 'key-' || n,"
+                " (SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 100)), 0"
+                " FROM generate_series(1, 300) AS n"
+            )
+            session.rollback()
+    except psycopg.Error:
+        return False
+    return True
+
+
+def restarts(stack: Deployment, role: str) -> int:
+    return int(stack.container(role).attrs["RestartCount"])
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [killed_worker, killed_server, killed_database, paused_database, full_volume],
+    ids=lambda fault: fault.__name__,
+)
+def test_nothing_acknowledged_is_lost(stack_of_faults: Deployment, fault: Callable[[Deployment], None]) -> None:
+    report, missing = under_load(stack_of_faults, fault)
+    assert len(report.acknowledged) >= 200
+    assert missing == []
+
+
+def test_the_plan_is_empty_after_all_of_it(stack_of_faults: Deployment) -> None:
+    stack_of_faults.preview_unchanged()

@@ -1,0 +1,165 @@
+"""Every generated secret made anew, on the data as it is, while clients write."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import psycopg
+import pytest
+from docker import DockerClient
+
+from .harness import Deployment, deployment, wait_for
+from .load import Load, Report, Write
+
+
+@dataclass
+class Rotation:
+    """A stack whose credentials were made anew under load, with its secrets of before and after."""
+
+    stack: Deployment
+    before: dict[str, str]
+    after: dict[str, str]
+    report: Report
+    missing: list[Write]
+    stopped: set[str]
+    """Roles whose containers are not those of before."""
+    workers: set[str]
+    """Process ids of the server's workers before."""
+
+
+@pytest.fixture(scope="module")
+def rotated(engine: DockerClient) -> Iterator[Rotation]:
+    with deployment(engine, signIn=True, mlflowWorkers=2) as stack:
+        stack.up()
+        before = stack.outputs()
+        # The clients sign in as somebody whose password no rotation touches.
+        create_administrator(stack, before["admin_password"], "writer", "a-password-of-a-test")
+        environment = {"MLFLOW_TRACKING_USERNAME": "writer", "MLFLOW_TRACKING_PASSWORD": "a-password-of-a-test"}
+        running = {role: stack.container(role).attrs["State"]["StartedAt"] for role in ("postgres", "mlflow")}
+        old_workers = workers(stack)
+        with Load(before["tracking_url"], clients=8, environment=environment) as load:
+            load.wait_for_writes(200)
+            stack.configure(credentialsVersion=2)
+            stack.up()
+            load.wait_for_writes(200)
+        after = stack.outputs()
+        with psycopg.connect(uri(after)) as connection:
+            missing = load.missing(connection)
+        stopped = {
+            role for role, since in running.items() if stack.container(role).attrs["State"]["StartedAt"] != since
+        }
+        yield Rotation(stack, before, after, load.report, missing, stopped, old_workers)
+
+
+def workers(stack: Deployment) -> set[str]:
+    """Process ids of the children of the server that serve requests."""
+    listing = stack.container("mlflow").top(ps_args="-eo pid,ppid,args")["Processes"]
+    (master,) = (pid for pid, _, command in listing if "-m uvicorn " in command)
+    return {pid for pid, parent, command in listing if parent == master and "spawn_main" in command}
+
+
+def uri(outputs: dict[str, str]) -> str:
+    return outputs["backend_store_uri"].replace("+psycopg", "")
+
+
+def create_administrator(stack: Deployment, admin_password: str, name: str, password: str) -> None:
+    """One more administrator, so that it may write into every experiment."""
+    users = f"{stack.outputs()['tracking_url']}/api/2.0/mlflow/users"
+    for method, path, body in (
+        ("POST", "create", {"username": name, "password": password}),
+        ("PATCH", "update-admin", {"username": name, "is_admin": True}),
+    ):
+        request = urllib.request.Request(
+            f"{users}/{path}",
+            method=method,
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", "Authorization": basic("admin", admin_password)},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.status == 200
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def status(url: str, user: str, password: str) -> int:
+    request = urllib.request.Request(
+        f"{url}/api/2.0/mlflow/experiments/search?max_results=1", headers={"Authorization": basic(user, password)}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_no_write_that_was_acknowledged_is_lost(rotated: Rotation) -> None:
+    assert len(rotated.report.acknowledged) >= 400
+    assert rotated.missing == []
+
+
+def test_no_error_reaches_a_client(rotated: Rotation) -> None:
+    assert rotated.report.errors == []
+
+
+@pytest.mark.parametrize("output", [
+    "postgres_password", "postgres_readonly_password", "backend_store_uri", "admin_password",
+])  # fmt: skip
+def test_every_secret_output_is_new(rotated: Rotation, output: str) -> None:
+    assert rotated.before[output] != rotated.after[output]
+
+
+@pytest.mark.parametrize("role", ["postgres", "postgres_readonly"])
+def test_the_old_password_of_a_role_is_refused(rotated: Rotation, role: str) -> None:
+    after, user, password = rotated.after, rotated.after[f"{role}_user"], rotated.before[f"{role}_password"]
+    there = f"host={after['postgres_host']} port={after['postgres_port']} user={user} dbname=mlflow"
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(f"{there} password={password}").close()
+    psycopg.connect(f"{there} password={after[f'{role}_password']}").close()
+
+
+def test_the_administrators_old_password_is_refused(rotated: Rotation) -> None:
+    url = rotated.after["tracking_url"]
+    assert status(url, "admin", rotated.before["admin_password"]) == 401
+    assert status(url, "admin", rotated.after["admin_password"]) == 200
+
+
+def test_whoever_is_no_generated_user_signs_in_as_before(rotated: Rotation) -> None:
+    assert status(rotated.after["tracking_url"], "writer", "a-password-of-a-test") == 200
+
+
+def test_the_keys_passphrase_is_new_and_the_old_one_is_kept_for_old_dumps(rotated: Rotation) -> None:
+    old, new, current, version = (
+        rotated.stack.execute("mlflow", "cat", f"/keys/{name}") for name in ("kek-2", "kek-3", "current", "version")
+    )
+    assert len(new) >= 32
+    assert old != new
+    assert (current, version) == (new, "3")
+
+
+def test_neither_the_database_nor_the_server_was_stopped(rotated: Rotation) -> None:
+    assert rotated.stopped == set()
+
+
+def test_every_worker_is_new(rotated: Rotation) -> None:
+    """It reads the key of its forms once, at its start."""
+    wait_for(lambda: not rotated.workers & workers(rotated.stack), "every worker to be a new one")
+    assert len(workers(rotated.stack)) == 2
+
+
+def test_nothing_is_planned_afterwards(rotated: Rotation) -> None:
+    rotated.stack.preview_unchanged()
+
+
+def test_a_version_that_falls_is_refused_before_anything_is_touched(rotated: Rotation) -> None:
+    rotated.stack.configure(credentialsVersion=1)
+    said = rotated.stack.preview(fails=True)
+    rotated.stack.configure(credentialsVersion=2)
+    assert "credentialsVersion is 1: it only rises, and was 2 already" in said
+    assert "bin/pulumi config set credentialsVersion 2" in said

@@ -1,0 +1,165 @@
+"""From one version of MLflow to another: a dump first, all data after, a way back, and a failure that hurts nobody."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+from docker import DockerClient
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+
+from ops import job
+
+from .harness import Deployment, deployment
+
+OLD, NEW = "3.6.0", "3.17.2"
+RUNS = 1000
+
+
+@pytest.fixture(scope="module")
+def old(engine: DockerClient) -> Iterator[Deployment]:
+    """A stack of an older MLflow, with runs and a registered model."""
+    with deployment(engine, mlflowVersion=OLD) as stack:
+        stack.up()
+        fill(stack)
+        yield stack
+
+
+def fill(stack: Deployment) -> None:
+    client = MlflowClient(stack.outputs()["tracking_url"])
+    experiment = client.create_experiment("before-the-upgrade")
+    first = client.create_run(experiment)
+    client.log_batch(first.info.run_id, [Metric("loss", step / 10, 0, step) for step in range(10)], [Param("a", "b")])
+    client.create_registered_model("model")
+    client.create_model_version("model", "mlflow-artifacts:/0/model", first.info.run_id)
+    # A thousand through the API would take minutes: the server's own role writes the others, as the API does.
+    with database(stack) as connection:
+        connection.execute(
+            "INSERT INTO runs (run_uuid, name, source_type, user_id, status, start_time, lifecycle_stage, artifact_uri,"
+            " experiment_id) SELECT md5(n::text), 'run-' || n, 'LOCAL', 'tester', 'FINISHED', n, 'active',"
+            " 'mlflow-artifacts:/0/' || n, %s FROM generate_series(2, %s) AS n",
+            [int(experiment), RUNS],
+        )
+        for table in ("metrics", "latest_metrics"):
+            connection.execute(
+                f"INSERT INTO {table} (key, value, timestamp, run_uuid, step, is_nan)"
+                " SELECT 'loss', n, n, md5(n::text), 0, false FROM generate_series(2, %s) AS n",
+                [RUNS],
+            )
+    client.set_tag(first.info.run_id, "k", "v")
+
+
+def database(stack: Deployment) -> psycopg.Connection[Any]:
+    return psycopg.connect(stack.outputs()["backend_store_uri"].replace("+psycopg", ""))
+
+
+def contents(stack: Deployment) -> dict[str, Any]:
+    """What MLflow's client sees of it all."""
+    client = MlflowClient(stack.outputs()["tracking_url"])
+    experiment = client.get_experiment_by_name("before-the-upgrade")
+    assert experiment
+    found: dict[str, float] = {}
+    token = None
+    while True:
+        page = client.search_runs([experiment.experiment_id], max_results=500, page_token=token)
+        found |= {run.info.run_id: run.data.metrics["loss"] for run in page}
+        token = page.token
+        if not token:
+            break
+    (first,) = client.search_runs([experiment.experiment_id], "params.a = 'b'")
+    return {
+        "runs": found,
+        "history": [point.value for point in client.get_metric_history(first.info.run_id, "loss")],
+        "tags": first.data.tags.get("k"),
+        "model": [(each.version, each.run_id) for each in client.search_model_versions("name = 'model'")],
+    }
+
+
+def revision(stack: Deployment) -> str:
+    with database(stack) as connection:
+        (found,) = connection.execute("SELECT version_num FROM alembic_version").fetchone() or ("none",)
+    return str(found)
+
+
+def version(stack: Deployment) -> str:
+    return stack.execute("mlflow", "python", "-c", "import mlflow; print(mlflow.__version__)").strip()
+
+
+def test_the_older_version_holds_the_runs(old: Deployment) -> None:
+    assert version(old) == OLD
+    assert len(contents(old)["runs"]) == RUNS
+
+
+def test_a_migration_that_fails_leaves_the_old_server_on_the_old_schema(old: Deployment) -> None:
+    before, schema, started = contents(old), revision(old), old.container("mlflow").attrs["State"]["StartedAt"]
+    in_the_way(old, "CREATE TABLE issues (stranger int)")
+    old.configure(mlflowVersion=NEW)
+    said = old.up(fails=True)
+    assert f"MLflow {NEW} could not migrate; the database is as it was, at {schema}" in said
+    assert f"before-{NEW}-" in said
+    assert f"in the volume {old.prefix}-backups" in said
+    assert f"bin/pulumi config set mlflowVersion {OLD}" in said
+    assert old.container("mlflow").attrs["State"]["StartedAt"] == started, "the old server answers all the while"
+    assert (contents(old), revision(old)) == (before, schema)
+    in_the_way(old, "DROP TABLE issues")
+
+
+def in_the_way(stack: Deployment, order: str) -> None:
+    """A table that the migration wants to make is there already, or is gone again."""
+    stack.execute("postgres", "psql", "-q", "-U", "mlflow_owner", "-d", "mlflow", "-c", order)
+
+
+def test_an_upgrade_dumps_first_and_keeps_everything(old: Deployment) -> None:
+    before, schema = contents(old), revision(old)
+    old.up()
+    assert version(old) == NEW
+    assert revision(old) != schema
+    assert contents(old) == before
+    newest = dumps(old)[0]
+    assert newest["name"].startswith(f"before-{NEW}-")
+    assert (newest["from_version"], newest["to_version"], newest["from_revision"]) == (OLD, NEW, schema)
+    old.preview_unchanged()
+
+
+def dumps(stack: Deployment) -> list[dict[str, Any]]:
+    return list(json.loads(run_job(stack, "dumps")))
+
+
+def run_job(stack: Deployment, *command: str) -> str:
+    return job.run(stack.engine, stack.container("schema"), *command)
+
+
+def test_of_two_jobs_at_once_one_works_and_the_other_waits_and_finds_nothing_to_do(old: Deployment) -> None:
+    before = contents(old)
+    # On the old schema again, so that there is work for one.
+    run_job(old, "restore", dumps(old)[0]["name"])
+    with ThreadPoolExecutor(2) as pool:
+        said = sorted(pool.map(lambda _: run_job(old, "migrate"), range(2)), key=len)
+    idle, busy = said
+    assert "waiting for another schema job" in idle
+    assert "nothing to change" in idle
+    assert "dumped the database" not in idle
+    assert "main tables changed" in busy
+    assert contents(old) == before
+
+
+def test_a_rollback_brings_the_old_version_and_all_data_back(old: Deployment) -> None:
+    before = contents(old)
+    said = old.ops("rollback")
+    assert f"of MLflow {OLD}" in said
+    assert version(old) == OLD
+    assert contents(old) == before
+    assert dumps(old)[0]["name"].startswith("before-rollback-"), "what was there is kept as well"
+    # The command has written the version into the stack's file.
+    old.settings["mlflowVersion"] = OLD
+    old.preview_unchanged()
+
+
+def test_a_rollback_that_is_not_needed_is_refused(old: Deployment) -> None:
+    with pytest.raises(AssertionError, match=f"MLflow {OLD} runs already, so there is nothing to go back from"):
+        old.ops("rollback")

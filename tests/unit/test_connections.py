@@ -1,0 +1,44 @@
+"""The budget of connections: no role can take another's place, and the server is never refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from components.connections import MAX_OVERFLOW, POOL_SIZE, connection_budget
+
+from .deploy import deploy
+
+WORKERS = [1, 4, 32]
+
+
+@pytest.mark.parametrize("sign_in", [False, True])
+@pytest.mark.parametrize("workers", WORKERS)
+def test_all_roles_at_once_fit_and_the_superuser_still_comes_in(workers: int, sign_in: bool) -> None:
+    budget = connection_budget(workers, sign_in=sign_in)
+    reserved = budget.max_connections - budget.server - budget.owner - budget.readonly
+    assert reserved == 10, "three for the superuser, as PostgreSQL has it, and some for its own workers"
+    assert min(budget.owner, budget.readonly) > 0, "a limit of 0 lets nobody in"
+
+
+@pytest.mark.parametrize(("sign_in", "pools"), [(False, 2), (True, 3)])
+@pytest.mark.parametrize("workers", WORKERS)
+def test_the_servers_share_is_enough_for_every_pool_of_every_worker(workers: int, sign_in: bool, pools: int) -> None:
+    budget = connection_budget(workers, sign_in=sign_in)
+    assert budget.server >= workers * pools * (POOL_SIZE + MAX_OVERFLOW), "under load requests would fail"
+
+
+def test_postgresql_is_told_the_sum_and_each_roles_share() -> None:
+    engine = deploy(workers=7, sign_in=True, user="tracker")
+    budget = connection_budget(7, sign_in=True)
+    server = engine.container("postgres")
+    assert server.inputs["command"] == ["postgres", "-c", f"max_connections={budget.max_connections}"]
+    shares = {role: server.environment[f"MLFLOW_POSTGRES_{role.upper()}_CONNECTIONS"] for role in vars(budget)}
+    assert shares == {"server": str(budget.server), "owner": str(budget.owner), "readonly": str(budget.readonly)}
+
+
+def test_mlflow_keeps_to_the_pools_that_the_budget_counts() -> None:
+    server = deploy(workers=7).container("mlflow")
+    command = server.inputs["command"]
+    assert command[command.index("--workers") + 1] == "7"
+    assert server.environment["MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"] == str(POOL_SIZE)
+    assert server.environment["MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"] == str(MAX_OVERFLOW)

@@ -1,0 +1,90 @@
+"""What a container is told is what its image reads: names of variables, files and folders on both sides."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from .deploy import IMAGES, everything, front_door
+
+DELIVERED = re.compile(r"/run/secrets/([A-Za-z-]+(?:\.[a-z]+)?)")
+
+
+def text_of(image: str) -> str:
+    """Everything that an image's folder says, lock files aside."""
+    files = [path for path in (IMAGES / image).rglob("*") if path.is_file() and path.suffix in ("", ".py", ".sql")]
+    return "\n".join(path.read_text() for path in files)
+
+
+def given(role: str) -> set[str]:
+    return set(everything().container(role).environment)
+
+
+def brought(role: str) -> set[str]:
+    uploads = everything().container(f"{role}-courier").inputs["uploads"]
+    return {each["file"].removeprefix("/run/secrets/") for each in uploads}
+
+
+def test_postgresqls_scripts_read_what_its_container_is_told_and_no_more() -> None:
+    assert set(re.findall(r"\bMLFLOW_POSTGRES_[A-Z_]*[A-Z]", text_of("postgres"))) == given("postgres"), (
+        "a script that reads a name that nobody gives stops at `set -u`"
+    )
+
+
+def test_postgresqls_scripts_read_the_passwords_that_are_brought() -> None:
+    text = text_of("postgres")
+    names = re.findall(r"/run/secrets/\{([a-z,]+)\}-password", text)
+    assert names, "the script says which files it reads"
+    assert {f"{name}-password" for each in names for name in each.split(",")} == brought("postgres")
+    assert "/run/secrets/$name-password" in text
+
+
+def test_the_job_is_told_everything_that_it_cannot_do_without() -> None:
+    needed = set(re.findall(r'_given\(environment, "([A-Z_]+)"\)', text_of("mlflow")))
+    assert needed, "the job says what it needs"
+    assert needed <= given("schema")
+
+
+def test_what_the_job_is_told_is_read() -> None:
+    text = text_of("mlflow")
+    # Read by libpq itself.
+    unread = {name for name in given("schema") - {"PGPASSFILE"} if name not in text}
+    assert unread == set(), "a renamed variable would leave a default in force without a word"
+
+
+@pytest.mark.parametrize("folder", ["/backups", "/keys"])
+def test_the_jobs_folders_are_its_volumes(folder: str) -> None:
+    assert f'Path("{folder}")' in text_of("mlflow")
+    assert folder in everything().container("schema").mounted, "into a read-only root it could not write"
+
+
+def test_secrets_that_are_told_as_files_are_names_that_the_image_looks_up_in_files() -> None:
+    known = set(re.findall(r'"(MLFLOW_[A-Z_]+)"', re.findall(r"^NAMES = \((.*?)\)", text_of("mlflow"), re.M | re.S)[0]))
+    told = {
+        name.removesuffix("_FILE")
+        for role in ("mlflow", "schema")
+        for name in given(role)
+        if name.startswith("MLFLOW_") and name.endswith("_FILE")
+    }
+    assert told == known, "MLflow reads these from its environment only, which may not hold them"
+
+
+def test_the_gateways_probe_reads_what_its_container_is_told() -> None:
+    assert set(re.findall(r"\bGATEWAY_[A-Z]+", text_of("gateway"))) == given("gateway")
+
+
+def test_caddy_reads_the_files_that_are_brought() -> None:
+    uploads = everything(front_door=front_door()).container("gateway-courier").inputs["uploads"]
+    (configuration,) = (each["content"] for each in uploads if each["file"].endswith("/Caddyfile"))
+    assert {*DELIVERED.findall(configuration), "Caddyfile"} == brought("gateway")
+    assert "/run/secrets/Caddyfile" in text_of("gateway")
+
+
+@pytest.mark.parametrize(("image", "roles"), [("mlflow", ("mlflow", "schema")), ("gateway", ("gateway",))])
+def test_a_volume_takes_over_the_owner_of_its_folder_in_the_image(image: str, roles: tuple[str, ...]) -> None:
+    text = (IMAGES / image / "Dockerfile").read_text()
+    folders = {folder for role in roles for folder in everything().container(role).mounted} - {"/run/secrets"}
+    for folder in folders:
+        line = next((line for line in text.splitlines() if re.search(rf"(chown|-o) 65534\b.*{folder}\b", line)), None)
+        assert line, f"{folder}: else a new volume is root's, and nobody here is root"

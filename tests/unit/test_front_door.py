@@ -1,0 +1,121 @@
+"""The gateway before MLflow: its address, its certificate, what MLflow is told of it. Its ports: test_networks.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from components.caddyfile import caddyfile
+
+from .deploy import CERTIFICATE, TLS_KEY, deploy, everything, front_door
+from .fake_engine import FakeEngine
+
+LABEL = "mlflow-postgres.secrets"
+
+
+@pytest.mark.parametrize(
+    ("door", "origin"),
+    [
+        ({}, "https://mlflow.example.com"),
+        ({"https_port": 8443}, "https://mlflow.example.com:8443"),
+        ({"http_port": 0}, "https://mlflow.example.com"),
+        ({"tls": "internal"}, "https://mlflow.example.com"),
+        ({"tls": "acme", "https_port": 80}, "https://mlflow.example.com:80"),
+        ({"tls": "off"}, "http://mlflow.example.com"),
+        ({"tls": "off", "http_port": 8000}, "http://mlflow.example.com:8000"),
+        ({"tls": "off", "http_port": 443}, "http://mlflow.example.com:443"),
+    ],
+    ids=str,
+)
+def test_the_address_is_the_one_that_a_browser_shows(door: dict[str, Any], origin: str) -> None:
+    assert front_door(**door).origin == origin
+
+
+@pytest.mark.parametrize(
+    ("door", "hosts"),
+    [
+        ({}, {"mlflow.example.com"}),
+        ({"https_port": 8443}, {"mlflow.example.com", "mlflow.example.com:8443"}),
+    ],
+    ids=str,
+)
+def test_mlflow_answers_to_the_name_of_the_front_door(door: dict[str, Any], hosts: set[str]) -> None:
+    engine = deploy(front_door=front_door(**door))
+    assert option(engine, "--allowed-hosts") == ",".join(
+        [*sorted(hosts, reverse=True), "mlflow", "mlflow:5000", "127.0.0.1:5000"]
+    ), "to any other name it answers 403; the gateway asks by the first, its probe and neighbours by the rest"
+
+
+def test_a_page_of_the_front_door_may_call_mlflow_and_no_other_may() -> None:
+    assert option(deploy(front_door=front_door(https_port=8443)), "--cors-allowed-origins") == (
+        "https://mlflow.example.com:8443"
+    )
+    assert "--cors-allowed-origins" not in deploy().container("mlflow").inputs["command"]
+
+
+def test_the_gateway_is_told_its_name_and_where_mlflow_is() -> None:
+    door = front_door(https_port=8443, http_port=8080, acme_email="me@example.com", tls="acme")
+    engine = deploy(front_door=door)
+    assert files(engine) == {
+        "/run/secrets/Caddyfile": caddyfile(
+            hostname="mlflow.example.com",
+            tls="acme",
+            https_port=8443,
+            http_port=8080,
+            upstream="mlflow:5000",
+            acme_email="me@example.com",
+        )
+    }
+    environment = engine.container("gateway").environment
+    assert environment == {"GATEWAY_HOSTNAME": "mlflow.example.com", "GATEWAY_TLS": "acme"}, "its probe asks by them"
+
+
+def test_a_certificate_in_files_is_delivered_with_its_key() -> None:
+    found = files(deploy(front_door=front_door()))
+    assert found["/run/secrets/certificate.pem"] == CERTIFICATE
+    assert found["/run/secrets/key.pem"] == TLS_KEY
+
+
+def test_a_key_that_no_certificate_needs_stays_at_home() -> None:
+    assert set(files(deploy(front_door=front_door(tls="internal")))) == {"/run/secrets/Caddyfile"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "anew"),
+    [
+        ({}, False),
+        ({"certificate": CERTIFICATE + "renewed"}, True),
+        ({"hostname": "other.example.com"}, True),
+        ({"https_port": 8443}, True),
+    ],
+    ids=["nothing", "certificate", "name", "port"],
+)
+def test_the_gateway_starts_anew_exactly_when_what_it_reads_has_changed(changes: dict[str, Any], anew: bool) -> None:
+    labels = [
+        deploy(front_door=front_door(**each), **more).container("gateway").labels[LABEL]
+        for each, more in (({}, {}), (changes, {"mlflow_port": 5001}))
+    ]
+    assert (labels[0] != labels[1]) is anew, "Caddy reads its files once, at its start"
+
+
+def test_its_authority_and_certificates_are_on_a_volume_that_is_kept_as_data_is() -> None:
+    for keep in (True, False):
+        engine = deploy(front_door=front_door(tls="internal"), keep_data=keep)
+        assert engine.container("gateway").mounted["/data"] == "mlflow-postgres-dev-gateway-data"
+        volume = engine.registered["mlflow-postgres-gateway-data"]
+        assert volume.request.retainOnDelete is keep, "a new authority has to be trusted by every client anew"
+
+
+def test_the_gateway_is_ready_when_mlflow_has_answered_through_it() -> None:
+    assert everything().container("gateway").inputs["healthcheck"]["tests"] == ["CMD", "ready"]
+
+
+def files(engine: FakeEngine) -> dict[str, str]:
+    return {each["file"]: each["content"] for each in engine.container("gateway-courier").inputs["uploads"]}
+
+
+def option(engine: FakeEngine, name: str) -> str:
+    command = engine.container("mlflow").inputs["command"]
+    value: str = command[command.index(name) + 1]
+    return value

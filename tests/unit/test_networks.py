@@ -1,0 +1,139 @@
+"""Who can reach whom: the networks, who is on them, and which ports the host opens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .deploy import deploy, everything, front_door
+from .fake_engine import CONTAINER, INTERNAL_NETWORK, NETWORK, FakeEngine
+
+ME = "mlflow-postgres"
+
+
+def test_only_the_database_network_has_no_way_out() -> None:
+    engine = everything()
+    internal = {name for name, each in engine.of(NETWORK).items() if each.inputs["internal"]}
+    assert internal == {f"{ME}-database"}, "closed by default, and MLflow still reaches its artifacts' stores"
+    assert {each.inputs["driver"] for each in engine.of(NETWORK).values()} == {"bridge"}
+
+
+def test_a_published_database_still_has_no_way_out() -> None:
+    engine = everything()
+    masquerade = {
+        name: each.inputs.get("options", {}).get("com.docker.network.bridge.enable_ip_masquerade")
+        for name, each in engine.of(NETWORK).items()
+    }
+    assert masquerade == {f"{ME}-published": "false", f"{ME}-tracking": None, f"{ME}-database": None}, (
+        "a port on the host needs a network with a way out; what leaves without the host's address gets no answer"
+    )
+
+
+@pytest.mark.parametrize(
+    ("port", "networks"), [(None, {"database"}), (5432, {"database", "published"})], ids=["inside", "published"]
+)
+def test_the_database_is_on_a_network_with_ports_only_when_it_is_published(
+    port: int | None, networks: set[str]
+) -> None:
+    engine = deploy(postgres_port=port)
+    assert engine.container("postgres").joined == networks
+    assert (f"{ME}-published" in engine.registered) is bool(port)
+
+
+@pytest.mark.parametrize(
+    ("role", "networks"),
+    [
+        ("schema", {"database"}),
+        ("mlflow", {"tracking", "database"}),
+        ("adminer", {"tracking", "database"}),
+        ("gateway", {"tracking"}),
+    ],
+)
+def test_a_service_is_on_the_networks_that_it_needs(role: str, networks: set[str]) -> None:
+    joined = everything().container(role).joined
+    assert joined == networks, "the front door is open to all, so it has no way to the database; nor has the owner out"
+
+
+def test_a_container_answers_to_its_role_on_every_network_it_is_on() -> None:
+    for each in everything().of(CONTAINER).values():
+        if not each.role.endswith("-courier"):
+            assert each.inputs["hostname"] == each.role
+            assert {tuple(joined["aliases"]) for joined in each.inputs["networksAdvanced"]} == {(each.role,)}
+
+
+def test_only_mlflow_is_reached_from_the_host_unless_more_is_asked_for() -> None:
+    assert published(deploy()) == {("mlflow", "127.0.0.1", 5000, 5000)}
+
+
+def test_every_port_is_on_loopback_by_default() -> None:
+    assert published(everything(front_door=None)) == {
+        ("mlflow", "127.0.0.1", 5000, 5000),
+        ("postgres", "127.0.0.1", 5432, 5432),
+        ("adminer", "127.0.0.1", 8080, 8080),
+    }, "closed by default: nobody asked for these ports to be open to the network"
+
+
+def test_ports_are_opened_on_the_addresses_and_with_the_numbers_that_were_chosen() -> None:
+    engine = deploy(
+        **{"bind_address": "192.0.2.7", "side_address": "192.0.2.8"},
+        **{"mlflow_port": 1, "postgres_port": 2, "adminer_port": 3},
+    )
+    assert published(engine) == {
+        ("mlflow", "192.0.2.7", 1, 5000),
+        ("postgres", "192.0.2.8", 2, 5432),
+        ("adminer", "192.0.2.8", 3, 8080),
+    }, "PostgreSQL and Adminer have no TLS: what is open to the network is MLflow"
+
+
+def test_with_a_front_door_it_is_the_only_way_in() -> None:
+    engine = everything(bind_address="192.0.2.7")
+    assert published(engine) == {
+        ("gateway", "192.0.2.7", 443, 8443),
+        ("gateway", "192.0.2.7", 80, 8080),
+        ("postgres", "127.0.0.1", 5432, 5432),
+        ("adminer", "127.0.0.1", 8080, 8080),
+    }, "past the gateway passwords would travel in the clear"
+
+
+@pytest.mark.parametrize(
+    ("door", "ports"),
+    [
+        ({"https_port": 8443, "http_port": 8080}, {(8443, 8443), (8080, 8080)}),
+        ({"http_port": 0}, {(443, 8443)}),
+        ({"tls": "off"}, {(80, 8080)}),
+        ({"tls": "off", "http_port": 8000}, {(8000, 8080)}),
+    ],
+    ids=str,
+)
+def test_the_front_door_opens_the_ports_that_its_tls_needs(door: dict[str, Any], ports: set[tuple[int, int]]) -> None:
+    engine = deploy(front_door=front_door(**door))
+    assert {(outside, inside) for _, _, outside, inside in published(engine)} == ports
+    assert {role for role, *_ in published(engine)} == {"gateway"}
+
+
+def test_the_owner_may_sign_in_from_the_internal_network_alone() -> None:
+    environment = everything().container("postgres").environment
+    assert environment["MLFLOW_POSTGRES_INTERNAL_NETWORK"] == INTERNAL_NETWORK, "the rules are written for this range"
+
+
+@pytest.mark.parametrize(
+    ("port", "address", "who"),
+    [
+        (None, "127.0.0.1", "nobody"),
+        (None, "0.0.0.0", "nobody"),
+        (5432, "127.0.0.1", "samenet"),
+        (5432, "0.0.0.0", "all"),
+        (5432, "192.0.2.7", "all"),
+    ],
+)
+def test_who_may_sign_in_through_the_port_goes_by_where_it_is_open(port: int | None, address: str, who: str) -> None:
+    engine = deploy(postgres_port=port, side_address=address)
+    assert engine.container("postgres").environment["MLFLOW_POSTGRES_PUBLISHED_TO"] == who
+
+
+def published(engine: FakeEngine) -> set[tuple[str, str, int, int]]:
+    """Every port that the host opens: role, address, port on the host, port in the container."""
+    ports = [(each.role, port) for each in engine.of(CONTAINER).values() for port in each.inputs.get("ports", [])]
+    assert {port["protocol"] for _, port in ports} <= {"tcp"}
+    return {(role, port["ip"], int(port["external"]), int(port["internal"])) for role, port in ports}

@@ -1,0 +1,174 @@
+"""The look at the Docker host's ports and addresses, before anything is touched."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from .fake_docker import FakeContainer, FakeDocker, Ports, labels
+from .looking import BASES, look, refusal
+from .project import load, mended
+
+
+def bound(port: int, address: str = "127.0.0.1") -> Ports:
+    return {"5000/tcp": [{"HostIp": address, "HostPort": str(port)}], "9000/tcp": None}
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port on loopback that another program listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def free(taken: int) -> int:
+    """A port on loopback that nobody listens on: its server has just ended."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    assert port != taken
+    return port
+
+
+def test_a_host_with_free_ports_and_the_images_is_well(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    look(monkeypatch, FakeDocker(local=BASES), {"mlflowPort": free})
+
+
+def test_a_port_of_another_container_is_refused_by_the_containers_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = FakeDocker(containers=[FakeContainer("someone", ports=bound(5000))], local=BASES)
+    assert refusal(monkeypatch, engine, {"mlflowPort": 5000}) == (
+        "mlflowPort is 5000: the container someone has that port already; stop it or choose another. "
+        "Mend it with: bin/pulumi config set mlflowPort 5001"
+    )
+
+
+@pytest.mark.parametrize(
+    ("port", "others"),
+    [
+        (5000, {}),
+        (65535, {}),
+        (5000, {"postgresPort": 5001}),
+    ],
+    ids=["in the middle", "the last one", "before one of ours"],
+)
+def test_the_port_that_is_suggested_in_place_of_a_taken_one_can_be_had(
+    monkeypatch: pytest.MonkeyPatch, port: int, others: dict[str, int]
+) -> None:
+    engine = FakeDocker(containers=[FakeContainer("someone", ports=bound(port))], local=BASES)
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2376")
+    message = refusal(monkeypatch, engine, {"mlflowPort": port, **others})
+    load(mended({"mlflowPort": str(port)} | {key: str(value) for key, value in others.items()}, message))
+
+
+@pytest.mark.parametrize(
+    "ports",
+    [{"5000/udp": [{"HostIp": "127.0.0.1", "HostPort": "5000"}]}, bound(5000, "192.0.2.7")],
+    ids=["udp", "another address"],
+)
+def test_a_port_that_does_not_clash_is_well(monkeypatch: pytest.MonkeyPatch, ports: Ports) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2376")
+    look(monkeypatch, FakeDocker(containers=[FakeContainer("someone", ports=ports)], local=BASES), {"mlflowPort": 5000})
+
+
+def test_a_port_of_another_stacks_container_is_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = FakeContainer("theirs", labels=labels("mlflow", stack="mlflow-postgres-other"), ports=bound(5000))
+    message = refusal(monkeypatch, FakeDocker(containers=[theirs], local=BASES), {"mlflowPort": 5000})
+    assert message.startswith("mlflowPort is 5000: the container theirs has that port already")
+
+
+def test_a_port_of_our_own_container_is_well(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
+    ours = FakeContainer("ours", labels=labels("mlflow"), ports=bound(taken))
+    look(monkeypatch, FakeDocker(containers=[ours], local=BASES), {"mlflowPort": taken})
+
+
+def test_a_port_of_another_program_is_refused_with_the_way_to_find_it(
+    monkeypatch: pytest.MonkeyPatch, taken: int
+) -> None:
+    message = refusal(monkeypatch, FakeDocker(local=BASES), {"postgresPort": taken})
+    load(mended({"postgresPort": str(taken)}, message))
+    assert message.startswith(
+        f"postgresPort is {taken}: another program listens there (ss -ltnp 'sport = :{taken}' names it); "
+        "stop it or choose another. Mend it with: bin/pulumi config set postgresPort "
+    )
+
+
+def test_a_port_is_not_tried_here_when_the_engine_is_elsewhere(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2376")
+    look(monkeypatch, FakeDocker(local=BASES), {"mlflowPort": taken})
+
+
+def test_an_address_that_no_interface_has_is_refused(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    message = refusal(monkeypatch, FakeDocker(local=BASES), {"mlflowPort": free}, bind_address="192.0.2.7")
+    assert message == (
+        "bindAddress is '192.0.2.7': no interface of this machine has that address (ip address lists them). "
+        "Mend it with: bin/pulumi config set bindAddress 127.0.0.1"
+    )
+
+
+def test_an_address_of_a_family_that_the_machine_does_not_speak_is_refused(
+    monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
+    def speechless(*_: object) -> None:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr("preflight.host.socket.socket", speechless)
+    message = refusal(monkeypatch, FakeDocker(local=BASES), {"mlflowPort": free}, bind_address="::1")
+    assert message.startswith("bindAddress is '::1': ")
+
+
+@pytest.mark.parametrize("key", ["httpsPort", "httpPort"])
+def test_the_gateways_ports_are_looked_at(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    engine = FakeDocker(containers=[FakeContainer("someone", ports=bound(443))], local=BASES)
+    message = refusal(monkeypatch, engine, {key: 443})
+    assert message.startswith(f"{key} is 443: the container someone has that port already")
+
+
+@pytest.mark.parametrize(
+    ("key", "role"),
+    [
+        ("mlflowPort", "mlflow"),
+        ("postgresPort", "postgres"),
+        ("adminerPort", "adminer"),
+        ("httpsPort", "gateway"),
+        ("httpPort", "gateway"),
+    ],
+)
+def test_the_service_that_has_the_port_already_may_keep_it(
+    monkeypatch: pytest.MonkeyPatch, taken: int, key: str, role: str
+) -> None:
+    ours = FakeContainer("ours", labels=labels(role), ports=bound(taken))
+    look(monkeypatch, FakeDocker(containers=[ours], local=BASES), {key: taken})
+
+
+@pytest.mark.parametrize(
+    ("key", "address"),
+    [
+        *((key, "192.0.2.7") for key in ("mlflowPort", "httpsPort", "httpPort")),
+        *((key, "192.0.2.8") for key in ("postgresPort", "adminerPort")),
+    ],
+)
+def test_a_port_is_looked_for_on_the_address_that_it_is_opened_on(
+    monkeypatch: pytest.MonkeyPatch, key: str, address: str
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.9:2376")
+    for held in ("192.0.2.7", "192.0.2.8"):
+        engine = FakeDocker(containers=[FakeContainer("someone", ports=bound(5000, held))], local=BASES)
+        addresses = {"bind_address": "192.0.2.7", "side_address": "192.0.2.8"}
+        if held == address:
+            assert refusal(monkeypatch, engine, {key: 5000}, **addresses).startswith(f"{key} is 5000: ")
+        else:
+            look(monkeypatch, engine, {key: 5000}, **addresses)
+
+
+def test_a_port_that_only_root_may_try_is_no_trouble_to_who_is_not_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine opens it, and the engine may."""
+
+    class Forbidden(socket.socket):
+        def bind(self, _: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("preflight.host.socket.socket", Forbidden)
+    look(monkeypatch, FakeDocker(local=BASES), {"httpsPort": 443, "httpPort": 80})

@@ -1,0 +1,217 @@
+"""The way back: which dump is put back, who is stopped meanwhile, and what is left when it fails."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops import __main__ as ops
+from ops import rollback
+
+from .fake_docker import FakeContainer, FakeDocker, labels
+
+# Newest first, as the job lists them.
+BEFORE_RESTORE = {"name": "before-rollback-4", "from_version": "3.17.2", "to_version": "3.16.0", "size": 4}
+UPGRADE = {"name": "d3", "from_version": "3.16.0", "to_version": "3.17.2", "size": 3}
+OLDER = {"name": "d2", "from_version": "3.15.0", "to_version": "3.16.0", "size": 2}
+SILENT = {"name": "d1", "from_version": None, "to_version": None, "size": 1}
+DUMPS = [BEFORE_RESTORE, UPGRADE, OLDER, SILENT]
+
+
+class GoingBack:
+    """`ops rollback` with Pulumi and the engine replaced; what happened, in its order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, project: Path) -> None:
+        self.happened: list[str] = []
+        self.up_ends = 0
+        self.server = self._container("server", labels("mlflow", kind="service"))
+        courier = FakeContainer("courier", labels=labels("mlflow-courier", kind="courier"), status="created")
+        self.database = FakeContainer("database", labels=labels("postgres", kind="service"))
+        networks = ["mlflow-postgres-dev-database"]
+        self.job = FakeContainer("job", labels=labels("schema", kind="task"), status="exited", networks=networks)
+        self.containers: Iterable[FakeContainer] = [self.server, courier, self.database, self.job]
+        self.answers: dict[str, tuple[int, str]] = {"dumps": (0, json.dumps(DUMPS)), "restore": (0, "put back\n")}
+        self.engine = FakeDocker()
+        locks = project / "images" / "mlflow" / "locks"
+        locks.mkdir(parents=True)
+        for version in ("3.17.2", "3.16.0", "3.15.0", "3.14.0"):
+            (locks / f"{version}.txt").touch()
+        monkeypatch.setattr(rollback, "PROJECT", project)
+        monkeypatch.setattr(rollback, "open_engine", lambda: self.engine)
+        monkeypatch.setattr(rollback, "pulumi", lambda *arguments: self.happened.append(" ".join(arguments)))
+        monkeypatch.setattr("ops.rollback.subprocess.run", self._up)
+
+    def run(self, *options: str) -> int:
+        self.engine = FakeDocker(containers=self.containers, answers=self.answers)
+        code = ops.main(["rollback", "--stack", "dev", *options])
+        assert self.engine.closed
+        assert [each.done for each in self.engine.api.made] == [["start", "remove by force: True"]] * self.runs, (
+            "what is left would be an orphan"
+        )
+        return code
+
+    @property
+    def runs(self) -> int:
+        return len(self.engine.api.configurations)
+
+    @property
+    def restored(self) -> list[str]:
+        """The dumps that were put back."""
+        commands = [each["Cmd"] for each in self.engine.api.configurations]
+        return [dump for command, *dumps in commands if command == "restore" for dump in dumps]
+
+    def _container(self, name: str, marks: dict[str, str]) -> FakeContainer:
+        container = FakeContainer(name, labels=marks, prints="3.17.2\n")
+        container.done = self.happened
+        return container
+
+    def _up(self, command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        assert command[0].endswith("bin/pulumi"), "with the state and the passphrase of this project"
+        self.happened.append(" ".join(command[1:]))
+        return subprocess.CompletedProcess(command, self.up_ends)
+
+
+@pytest.fixture
+def back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> GoingBack:
+    return GoingBack(monkeypatch, tmp_path)
+
+
+UP = "up --yes --skip-preview --non-interactive --stack dev"
+
+
+def config(version: str) -> str:
+    return f"config set mlflowVersion {version} --stack dev"
+
+
+def test_the_newest_dump_of_an_upgrade_is_put_back_and_the_version_of_then_comes_up(
+    back: GoingBack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert back.run() == 0
+    assert back.restored == ["d3"], "the newest of all was made by a rollback, and would undo it"
+    assert back.happened == ["stop within 30", config("3.16.0"), UP]
+    assert back.database.done == [], "the dump is put back through it"
+    assert capsys.readouterr().out.splitlines() == [
+        "putting back d3, of MLflow 3.16.0; the server is stopped meanwhile",
+        "put back",
+    ]
+
+
+def test_after_an_upgrade_that_failed_there_is_nothing_to_go_back_from(
+    back: GoingBack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    back.server.prints = "3.16.0\n"
+    assert back.run() == 1
+    assert "MLflow 3.16.0 runs already, so there is nothing to go back from" in capsys.readouterr().err
+    assert (back.restored, back.happened) == ([], []), "what was logged since the dump would be gone"
+    assert back.run("--dump", "d3") == 0
+
+
+def test_another_dump_may_be_chosen(back: GoingBack) -> None:
+    assert back.run("--dump", "d2") == 0
+    assert back.restored == ["d2"]
+    assert back.happened[-2:] == [config("3.15.0"), UP]
+
+
+def test_a_dump_that_does_not_say_its_version_needs_to_be_told(
+    back: GoingBack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert back.run("--dump", "d1") == 1
+    assert capsys.readouterr().err == (
+        "ops rollback: the dump d1 does not say which version of MLflow worked on it. Mend it with: "
+        "python -m ops rollback --stack dev --dump d1 --to VERSION\n"
+    )
+    assert (back.restored, back.happened) == ([], [])
+    assert back.run("--dump", "d1", "--to", "3.14.0") == 0
+    assert back.restored == ["d1"]
+    assert back.happened[-2:] == [config("3.14.0"), UP]
+
+
+def test_a_version_that_cannot_be_built_is_refused_before_anything_is_touched(
+    back: GoingBack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert back.run("--to", "9.9.9") == 1
+    told = capsys.readouterr().err
+    assert "9.9.9" in told
+    assert "make lock MLFLOW=9.9.9" in told
+    assert (back.restored, back.happened) == ([], []), "the data would be back under a server that never comes up"
+
+
+@pytest.mark.parametrize(
+    ("dumps", "options", "words"),
+    [
+        (DUMPS, ["--dump", "d9"], "there is no dump d9 to go back to; there are: before-rollback-4, d3, d2, d1"),
+        ([BEFORE_RESTORE], [], "there is no dump of an upgrade to go back to; there are: before-rollback-4"),
+        ([], [], "there is no dump of an upgrade to go back to; there are: none"),
+    ],
+)
+def test_where_there_is_nothing_to_go_back_to_nothing_is_touched(
+    back: GoingBack,
+    capsys: pytest.CaptureFixture[str],
+    dumps: list[dict[str, Any]],
+    options: list[str],
+    words: str,
+) -> None:
+    back.answers["dumps"] = (0, json.dumps(dumps))
+    assert back.run(*options) == 1
+    assert capsys.readouterr().err == f"ops rollback: {words}\n"
+    assert (back.restored, back.happened) == ([], [])
+
+
+def test_a_list_shows_what_there_is_and_touches_nothing(back: GoingBack, capsys: pytest.CaptureFixture[str]) -> None:
+    assert back.run("--list") == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "before-rollback-4  MLflow 3.17.2  4 bytes",
+        "d3  MLflow 3.16.0  3 bytes",
+        "d2  MLflow 3.15.0  2 bytes",
+        "d1  MLflow unknown  1 bytes",
+    ]
+    assert (back.restored, back.happened) == ([], [])
+
+
+def test_when_the_dump_cannot_be_put_back_the_server_runs_again_on_what_was_there(
+    back: GoingBack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    back.answers["restore"] = (1, "".join(f"line {number}\n" for number in range(9)))
+    assert back.run() == 1
+    assert back.happened == ["stop within 30", "start"], "neither the setting nor the stack is changed"
+    assert capsys.readouterr().err == "ops rollback: line 4\nline 5\nline 6\nline 7\nline 8\n"
+
+
+def test_when_a_failed_job_says_nothing_its_exit_code_is_said(
+    back: GoingBack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    back.answers["dumps"] = (137, "")
+    assert back.run() == 1
+    assert capsys.readouterr().err == "ops rollback: dumps ended with exit code 137\n"
+    assert back.happened == []
+
+
+def test_when_the_old_version_does_not_come_up_the_data_is_said_to_be_back(
+    back: GoingBack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    back.up_ends = 255
+    assert back.run() == 1
+    assert capsys.readouterr().err == (
+        "ops rollback: the data is back, but MLflow 3.16.0 did not come up. Mend it with: make up STACK=dev\n"
+    )
+
+
+def test_without_a_job_there_is_no_stack_to_go_back_with(back: GoingBack, capsys: pytest.CaptureFixture[str]) -> None:
+    back.containers = [back.server]
+    assert back.run() == 1
+    assert capsys.readouterr().err == "ops rollback: the stack dev is not up. Mend it with: make up STACK=dev\n"
+
+
+def test_what_is_run_is_as_the_job_is_and_sees_the_database_alone(back: GoingBack) -> None:
+    back.run()
+    assert [each["Cmd"] for each in back.engine.api.configurations] == [["dumps"], ["restore", "d3"]]
+    for configuration in back.engine.api.configurations:
+        host = configuration["HostConfig"]
+        assert configuration["Image"] == "sha256:job", "by its id: a tag may have come to mean another"
+        assert configuration["Labels"] == back.job.labels, "a killed one is found and removed as an orphan"
+        assert host == {"NetworkMode": "mlflow-postgres-dev-database", "ReadonlyRootfs": True}

@@ -1,0 +1,75 @@
+"""Dumps of the schema job: their names, what is listed, and which are put back."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from images.mlflow.schema import dump, restore
+from images.mlflow.schema.job import Refused
+
+NAME = "before-3.17.2-20261124T103000Z"
+
+
+def kept(folder: Path, name: str, created: str, content: bytes = b"archive") -> None:
+    archive = folder / f"{name}.dump"
+    archive.write_bytes(content)
+    (folder / f"{name}.json").write_text(
+        json.dumps({"name": name, "created": created, "sha256": dump.checksum(archive)})
+    )
+
+
+def test_a_dump_is_named_after_what_came_next_and_when_in_utc() -> None:
+    noon = datetime(2026, 11, 24, 12, 30, tzinfo=timezone(timedelta(hours=2)))
+    assert dump.name_at("3.17.2", noon) == NAME
+
+
+def test_dumps_are_listed_newest_first_and_only_when_their_archive_is_there(tmp_path: Path) -> None:
+    kept(tmp_path, "before-3.17.2-20261124T103000Z", "2026-11-24T10:30:00+00:00")
+    kept(tmp_path, "before-rollback-20261125T103000Z", "2026-11-25T10:30:00+00:00")
+    (tmp_path / "before-3.18.0-20261126T103000Z.json").write_text('{"created": "2026-11-26T10:30:00+00:00"}')
+    (tmp_path / ".partial-before-3.18.0-20261127T103000Z.json").write_text("{")
+    assert [sidecar["name"] for sidecar in dump.listed(tmp_path)] == [
+        "before-rollback-20261125T103000Z",
+        "before-3.17.2-20261124T103000Z",
+    ]
+
+
+def test_what_a_killed_job_left_is_removed_and_finished_dumps_stay(tmp_path: Path) -> None:
+    kept(tmp_path, NAME, "2026-11-24T10:30:00+00:00")
+    (tmp_path / f"{dump.PARTIAL}{NAME}.dump").write_bytes(b"half")
+    dump.clean(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {f"{NAME}.dump", f"{NAME}.json"}
+
+
+@pytest.mark.parametrize("name", ["before-3.6.0-20261124T103000Z", "../keys/kek-2", ""])
+def test_a_dump_that_is_not_listed_is_refused_with_those_that_are(tmp_path: Path, name: str) -> None:
+    kept(tmp_path, NAME, "2026-11-24T10:30:00+00:00")
+    with pytest.raises(Refused, match=f"there is no dump '{name}': the backups volume holds {NAME}"):
+        dump.verified(name, 170012, tmp_path)
+
+
+def test_a_dump_that_was_changed_on_disk_is_refused(tmp_path: Path) -> None:
+    kept(tmp_path, NAME, "2026-11-24T10:30:00+00:00")
+    (tmp_path / f"{NAME}.dump").write_bytes(b"other")
+    with pytest.raises(Refused, match="its checksum differs; nothing was touched"):
+        dump.verified(NAME, 170012, tmp_path)
+
+
+def test_all_of_a_dump_is_put_back_but_the_schema_that_was_never_away() -> None:
+    table = "215; 1259 16388 TABLE public runs mlflow_owner"
+    ours = "6; 2615 16387 SCHEMA - mlflow_postgres mlflow_owner"
+    comment = "6; 0 0 COMMENT - SCHEMA public pg_database_owner"
+    assert restore.chosen(
+        ["; Archive", "", comment, "5; 2615 2200 SCHEMA - public pg_database_owner", ours, table]
+    ) == [
+        ours,
+        table,
+    ]
+
+
+def test_a_moment_without_seconds_of_its_own_still_sorts() -> None:
+    assert dump.name_at("rollback", datetime(2026, 1, 2, tzinfo=UTC)) == "before-rollback-20260102T000000Z"
