@@ -16,6 +16,18 @@ from docker import DockerClient
 from .harness import Deployment, deployment, wait_for
 from .load import Load, Report, Write
 
+SEALED = "3.0/mlflow/gateway/secrets/create"
+
+# In the server's container, with the server's own settings.
+OPEN = """
+import os, psycopg
+from mlflow.utils.crypto import KEKManager, _decrypt_secret
+with psycopg.connect(os.environ["MLFLOW_BACKEND_STORE_URI"].replace("+psycopg", "")) as connection:
+    version, *sealed, ident, name = connection.execute(
+        "SELECT kek_version, encrypted_value, wrapped_dek, secret_id, secret_name FROM secrets").fetchone()
+print(version, _decrypt_secret(*sealed, KEKManager(), ident, name)["api_key"])
+"""
+
 
 @dataclass
 class Rotation:
@@ -39,6 +51,9 @@ def rotated(engine: DockerClient) -> Iterator[Rotation]:
         before = stack.outputs()
         # The clients sign in as somebody whose password no rotation touches.
         create_administrator(stack, before["admin_password"], "writer", "a-password-of-a-test")
+        ask(before["tracking_url"], "POST", SEALED, before["admin_password"], {
+            "secret_name": "sealed", "secret_value": {"api_key": "what-is-sealed"}, "provider": "openai",
+        })  # fmt: skip
         environment = {"MLFLOW_TRACKING_USERNAME": "writer", "MLFLOW_TRACKING_PASSWORD": "a-password-of-a-test"}
         running = {role: stack.container(role).attrs["State"]["StartedAt"] for role in ("postgres", "mlflow")}
         old_workers = workers(stack)
@@ -69,19 +84,21 @@ def uri(outputs: dict[str, str]) -> str:
 
 def create_administrator(stack: Deployment, admin_password: str, name: str, password: str) -> None:
     """One more administrator, so that it may write into every experiment."""
-    users = f"{stack.outputs()['tracking_url']}/api/2.0/mlflow/users"
-    for method, path, body in (
-        ("POST", "create", {"username": name, "password": password}),
-        ("PATCH", "update-admin", {"username": name, "is_admin": True}),
-    ):
-        request = urllib.request.Request(
-            f"{users}/{path}",
-            method=method,
-            data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", "Authorization": basic("admin", admin_password)},
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            assert answer.status == 200
+    url = stack.outputs()["tracking_url"]
+    ask(url, "POST", "2.0/mlflow/users/create", admin_password, {"username": name, "password": password})
+    ask(url, "PATCH", "2.0/mlflow/users/update-admin", admin_password, {"username": name, "is_admin": True})
+
+
+def ask(url: str, method: str, path: str, admin_password: str, body: dict[str, object]) -> None:
+    """A call of MLflow's API by the administrator; a test fails if the call does."""
+    request = urllib.request.Request(
+        f"{url}/api/{path}",
+        method=method,
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json", "Authorization": basic("admin", admin_password)},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        assert answer.status == 200
 
 
 def basic(user: str, password: str) -> str:
@@ -141,6 +158,10 @@ def test_the_keys_passphrase_is_new_and_the_old_one_is_kept_for_old_dumps(rotate
     assert len(new) >= 32
     assert old != new
     assert (current, version) == (new, "3")
+
+
+def test_what_the_old_passphrase_sealed_is_opened_with_the_new_one(rotated: Rotation) -> None:
+    assert rotated.stack.execute("mlflow", "python", "-c", OPEN).split() == ["3", "what-is-sealed"]
 
 
 def test_neither_the_database_nor_the_server_was_stopped(rotated: Rotation) -> None:
