@@ -2,7 +2,7 @@
 # Everything but Pulumi itself is `python -m ops <command>`.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup engine up down test check vet unit integration psql logs lock sbom pin fix forget
+.PHONY: help setup engine up down test check vet unit integration rollback psql logs lock sbom pin fix forget
 STACK ?= dev
 PYTHON := .venv/bin/python
 
@@ -44,6 +44,9 @@ vet:
 
 integration: setup .venv/tests
 	@$(PYTHON) -m pytest tests/integration --numprocesses 2 --dist loadfile
+
+rollback: ## after an upgrade: back to the database and the MLflow of before it; DUMP=name for another one
+	@$(PYTHON) -m ops rollback --stack $(STACK) $(if $(DUMP),--dump $(DUMP))
 
 psql: ## a shell in the database
 	@$(PYTHON) -m ops psql --stack $(STACK)

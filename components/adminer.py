@@ -46,7 +46,7 @@ class Adminer(pulumi.ComponentResource):
                 # PHP keeps who is signed in, and what is uploaded, here.
                 memory_folders=["/tmp", "/var/lib/php/sessions"],
                 probe=Probe(command=["ready"], patience=60),
-                limits=Limits(memory_mb=256, processes=1024),
+                limits=Limits(memory_mb=256),
             ),
             child,
         )

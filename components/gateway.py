@@ -93,7 +93,7 @@ class Gateway(pulumi.ComponentResource):
                 ports=door.ports(args.address),
                 networks=[args.network],
                 probe=Probe(command=["ready"]),
-                limits=Limits(memory_mb=256, processes=1024),
+                limits=Limits(memory_mb=256),
             ),
             pulumi.ResourceOptions(parent=self, depends_on=list(args.starts_after)),
         )

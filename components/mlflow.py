@@ -77,7 +77,7 @@ class Mlflow(pulumi.ComponentResource):
                     *("--workers", str(args.workers)),
                     *("--serve-artifacts", "--artifacts-destination", _ARTIFACTS),
                     *("--allowed-hosts", ",".join(_allowed_hosts(args))),
-                    *(["--cors-allowed-origins", args.origin] if args.origin else []),
+                    *(["--cors-allowed-origins", ",".join(_origins(args.origin))] if args.origin else []),
                     *(sign_in.server_options if sign_in else []),
                 ],
                 environment={
@@ -113,6 +113,12 @@ def _allowed_hosts(args: MlflowArgs) -> list[str]:
         where = urlsplit(args.origin)
         inside = [*dict.fromkeys([where.netloc, str(where.hostname)]), *inside]
     return [*_hosts_of(args.port), *inside] if args.port else inside
+
+
+def _origins(origin: str) -> list[str]:
+    """Whose pages may ask: our own. Before a gateway without TLS stands a proxy that has it, on the usual port."""
+    where = urlsplit(origin)
+    return [origin] if where.scheme == "https" else [origin, f"https://{where.hostname}"]
 
 
 def _hosts_of(port: Port) -> list[str]:

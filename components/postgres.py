@@ -66,7 +66,9 @@ class Postgres(pulumi.ComponentResource):
         self, name: str, args: PostgresArgs, engine: SingleHost, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("mlflow-postgres:index:Postgres", name, None, opts)
-        self._keepers = {"version": str(args.credentials_version)}
+        version = args.credentials_version
+        # None with the first: a stack from before there were versions keeps its password, and its server goes on.
+        self._keepers = {"version": str(version)} if version > 1 else None
         child = pulumi.ResourceOptions(parent=self)
 
         self.owner = self._login(f"{name}-owner-password", f"{args.user}_owner")

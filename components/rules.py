@@ -33,6 +33,9 @@ _HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _EMAIL = re.compile(r"[^\s@{}\"`#]+@[^\s@{}\"`#]+\.[^\s@{}\"`#]+")
 _HOSTNAME = re.compile(rf"{_HOST_LABEL}(\.{_HOST_LABEL})*")
 
+# What answers beside Flask, such as /v1/traces, is behind the sign-in since then; read in 3.17.2's and 3.6.0's code.
+_SIGN_IN_SINCE = (3, 17, 0)
+
 # Below these, in MiB, the service is killed while it starts or under its first load.
 _LEAST_POSTGRES_MEMORY = 512
 _LEAST_MLFLOW_MEMORY = 2048
@@ -49,6 +52,7 @@ def check(settings: Settings) -> None:
     _check_names(settings)
     _check_images(settings)
     _check_sizes(settings)
+    _check_sign_in(settings)
     _check_gateway(settings)
     _check_address(settings)
     _check_ports(settings.ports)
@@ -117,6 +121,13 @@ def _check_sizes(settings: Settings) -> None:
     for key, cpus in (("postgresCpus", settings.postgres_cpus), ("mlflowCpus", settings.mlflow_cpus)):
         if not 0 <= cpus < math.inf:
             raise bad_setting(key, cpus, "it is a number of processors, or 0 for all of them", 0)
+
+
+def _check_sign_in(settings: Settings) -> None:
+    numbers = tuple(int(part) for part in settings.mlflow_version.split("."))
+    if settings.sign_in and numbers < _SIGN_IN_SINCE:
+        rule = "with signIn it must be 3.17.0 or newer, for older ones ask nobody on some of their addresses"
+        raise bad_setting("mlflowVersion", settings.mlflow_version, rule, "3.17.2")
 
 
 def _check_gateway(settings: Settings) -> None:

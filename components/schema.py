@@ -50,8 +50,8 @@ class Keys:
     def environment(self) -> dict[str, str]:
         return {
             # Read at every use: a server goes on when they are made anew.
-            "MLFLOW_CRYPTO_KEK_VERSION_FILE": f"{_KEYS}/version",
-            "MLFLOW_CRYPTO_KEK_PASSPHRASE_FILE": f"{_KEYS}/current",
+            "MLFLOW_CRYPTO_KEK_VERSION_FILE": f"{_KEYS}/current/version",
+            "MLFLOW_CRYPTO_KEK_PASSPHRASE_FILE": f"{_KEYS}/current/passphrase",
             "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY_FILE": f"{_KEYS}/webhooks",
         }
 

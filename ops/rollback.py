@@ -47,9 +47,11 @@ def run(options: argparse.Namespace) -> None:
                 f"Mend it with: make lock MLFLOW={version}"
             )
         if not options.dump:
-            _refuse_without_need(engine, options.stack, version)
-        print(f"putting back {dump['name']}, of MLflow {version}; the server is stopped meanwhile", flush=True)
+            _refuse_without_need(engine, options.stack, dump)
+        print(f"putting back {dump['name']} ({dump['created']}), of MLflow {version}", flush=True)
         _restore(engine, its_job, options.stack, str(dump["name"]))
+        # It sees to the administrator and the keys as well, which are those of the dump now: it is to run again.
+        objects.remove_container(its_job)
     finally:
         engine.close()
     _bring_up(options.stack, version)
@@ -87,16 +89,35 @@ def _servers(engine: docker.DockerClient, stack: str) -> list[Container]:
     ]
 
 
-def _refuse_without_need(engine: docker.DockerClient, stack: str, version: str) -> None:
-    """After an upgrade that failed the former version still runs, and what was logged since is not in the dump."""
-    for server in _servers(engine, stack):
-        code, said = server.exec_run(["python", "-c", "import importlib.metadata as m; print(m.version('mlflow'))"])
-        if code == 0 and isinstance(said, bytes) and said.decode().strip() == version:
-            raise StackError(
-                f"MLflow {version} runs already, so there is nothing to go back from; nothing was touched. Mend the "
-                f"settings with: bin/pulumi config set mlflowVersion {version}; or name a dump with --dump to put it "
-                "back all the same"
-            )
+def _refuse_without_need(engine: docker.DockerClient, stack: str, dump: dict[str, Any]) -> None:
+    """Go back from the upgrade that the dump was made before, and from nothing else: not from one that failed, after
+    which what was logged since is in no dump, and not over a later one that changed no table."""
+    revision = _asked(engine, stack, "SELECT version_num FROM alembic_version")
+    version = _asked(engine, stack, "SELECT mlflow_version FROM mlflow_postgres.versions ORDER BY since DESC LIMIT 1")
+    anyway = f"or put it back all the same with: make rollback STACK={short_name(stack)} DUMP={dump['name']}"
+    if revision == dump["from_revision"]:
+        raise StackError(
+            f"the database has the schema that it had before the upgrade to MLflow {dump['to_version']}, so there is "
+            "nothing to go back from; nothing was touched. Mend the settings with: "
+            f"bin/pulumi config set mlflowVersion {dump['from_version']}; {anyway}"
+        )
+    # An upgrade that failed after it had migrated is not in the record yet.
+    if version not in (dump["to_version"], dump["from_version"] or ""):
+        raise StackError(
+            f"the newest dump, {dump['name']}, is of before MLflow {dump['to_version']}, and {version} has been here "
+            f"since; nothing was touched. Mend it with: bin/pulumi config set mlflowVersion, and the version to run; "
+            f"{anyway}"
+        )
+
+
+def _asked(engine: docker.DockerClient, stack: str, query: str) -> str:
+    """What the database says, over its local socket; empty if it cannot."""
+    for container in objects.containers(engine, prefix(stack)):
+        if objects.label(container, "role") == "postgres" and container.status == "running":
+            shell = ["sh", "-c", f'psql -U postgres -d "$MLFLOW_POSTGRES_DATABASE" -Atc "{query}"']
+            code, said = container.exec_run(shell)
+            return said.decode().strip() if code == 0 and isinstance(said, bytes) else ""
+    raise StackError(f"the database of {stack} does not run. Mend it with: make up STACK={short_name(stack)}")
 
 
 def _bring_up(stack: str, version: str) -> None:

@@ -38,7 +38,7 @@ class FakeContainer(Container):
         said: str = "",
         networks: Iterable[str] = (),
         gone: bool = False,
-        prints: str = "",
+        prints: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(
             attrs={
@@ -64,11 +64,13 @@ class FakeContainer(Container):
         )
         self.gone = gone
         self.said = said
-        self.prints = prints
+        self.prints = dict(prints or {})
         self.done: list[str] = []
 
-    def exec_run(self, *_: object, **__: object) -> Any:
-        return ExecResult(exit_code=0, output=self.prints.encode())
+    def exec_run(self, cmd: str | list[str], *_: object, **__: object) -> Any:
+        """What a command prints goes by a word in it."""
+        said = [text for word, text in self.prints.items() if word in cmd[-1]]
+        return ExecResult(exit_code=0 if said else 1, output="".join(said).encode())
 
     def start(self, **_: object) -> None:
         self.done.append("start")

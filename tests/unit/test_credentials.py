@@ -66,8 +66,8 @@ def test_volumes_networks_and_images_stay_as_they_are(before: FakeEngine, after:
 def test_the_server_seals_with_the_key_that_the_job_has_made_last() -> None:
     server = everything().container("mlflow")
     assert {
-        "MLFLOW_CRYPTO_KEK_VERSION_FILE": "/keys/version",
-        "MLFLOW_CRYPTO_KEK_PASSPHRASE_FILE": "/keys/current",
+        "MLFLOW_CRYPTO_KEK_VERSION_FILE": "/keys/current/version",
+        "MLFLOW_CRYPTO_KEK_PASSPHRASE_FILE": "/keys/current/passphrase",
         "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY_FILE": "/keys/webhooks",
     }.items() <= server.environment.items(), "without a file MLflow falls back to a passphrase that everybody knows"
 

@@ -119,3 +119,9 @@ def option(engine: FakeEngine, name: str) -> str:
     command = engine.container("mlflow").inputs["command"]
     value: str = command[command.index(name) + 1]
     return value
+
+
+def test_before_a_gateway_without_tls_stands_a_proxy_that_has_it() -> None:
+    command = deploy(front_door=front_door(tls="off")).container("mlflow").inputs["command"]
+    origins = command[command.index("--cors-allowed-origins") + 1].split(",")
+    assert any(origin.startswith("https://") for origin in origins), "else each click on MLflow's page is refused"

@@ -15,11 +15,13 @@ from ops import rollback
 
 from .fake_docker import FakeContainer, FakeDocker, labels
 
+MADE = {"created": "2026-01-01", "from_revision": "old", "to_revision": "new"}
+
 # Newest first, as the job lists them.
-BEFORE_RESTORE = {"name": "before-rollback-4", "from_version": "3.17.2", "to_version": "3.16.0", "size": 4}
-UPGRADE = {"name": "d3", "from_version": "3.16.0", "to_version": "3.17.2", "size": 3}
-OLDER = {"name": "d2", "from_version": "3.15.0", "to_version": "3.16.0", "size": 2}
-SILENT = {"name": "d1", "from_version": None, "to_version": None, "size": 1}
+BEFORE_RESTORE = {"name": "before-rollback-4", "from_version": "3.17.2", "to_version": "3.16.0", **MADE, "size": 4}
+UPGRADE = {"name": "d3", "from_version": "3.16.0", "to_version": "3.17.2", **MADE, "size": 3}
+OLDER = {"name": "d2", "from_version": "3.15.0", "to_version": "3.16.0", **MADE, "size": 2}
+SILENT = {"name": "d1", "from_version": None, "to_version": None, **MADE, "size": 1}
 DUMPS = [BEFORE_RESTORE, UPGRADE, OLDER, SILENT]
 
 
@@ -31,7 +33,8 @@ class GoingBack:
         self.up_ends = 0
         self.server = self._container("server", labels("mlflow", kind="service"))
         courier = FakeContainer("courier", labels=labels("mlflow-courier", kind="courier"), status="created")
-        self.database = FakeContainer("database", labels=labels("postgres", kind="service"))
+        said = {"alembic_version": "new\n", "mlflow_postgres.versions": "3.17.2\n"}
+        self.database = FakeContainer("database", labels=labels("postgres", kind="service"), prints=said)
         networks = ["mlflow-postgres-dev-database"]
         self.job = FakeContainer("job", labels=labels("schema", kind="task"), status="exited", networks=networks)
         self.containers: Iterable[FakeContainer] = [self.server, courier, self.database, self.job]
@@ -66,7 +69,7 @@ class GoingBack:
         return [dump for command, *dumps in commands if command == "restore" for dump in dumps]
 
     def _container(self, name: str, marks: dict[str, str]) -> FakeContainer:
-        container = FakeContainer(name, labels=marks, prints="3.17.2\n")
+        container = FakeContainer(name, labels=marks)
         container.done = self.happened
         return container
 
@@ -96,7 +99,7 @@ def test_the_newest_dump_of_an_upgrade_is_put_back_and_the_version_of_then_comes
     assert back.happened == ["stop within 30", config("3.16.0"), UP]
     assert back.database.done == [], "the dump is put back through it"
     assert capsys.readouterr().out.splitlines() == [
-        "putting back d3, of MLflow 3.16.0; the server is stopped meanwhile",
+        "putting back d3 (2026-01-01), of MLflow 3.16.0",
         "put back",
     ]
 
@@ -104,11 +107,35 @@ def test_the_newest_dump_of_an_upgrade_is_put_back_and_the_version_of_then_comes
 def test_after_an_upgrade_that_failed_there_is_nothing_to_go_back_from(
     back: GoingBack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    back.server.prints = "3.16.0\n"
+    back.database.prints["alembic_version"] = "old\n"
     assert back.run() == 1
-    assert "MLflow 3.16.0 runs already, so there is nothing to go back from" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "the schema that it had before the upgrade to MLflow 3.17.2, so there is nothing to go back from" in told
+    assert "bin/pulumi config set mlflowVersion 3.16.0" in told
     assert (back.restored, back.happened) == ([], []), "what was logged since the dump would be gone"
     assert back.run("--dump", "d3") == 0
+
+
+def test_an_upgrade_that_failed_after_it_had_migrated_can_be_gone_back_from(back: GoingBack) -> None:
+    back.database.prints["mlflow_postgres.versions"] = "3.16.0\n"
+    assert back.run() == 0
+    assert back.restored == ["d3"]
+
+
+def test_over_a_later_upgrade_that_changed_no_table_only_who_says_so_goes_back(
+    back: GoingBack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    back.database.prints["mlflow_postgres.versions"] = "3.18.0\n"
+    assert back.run() == 1
+    assert "is of before MLflow 3.17.2, and 3.18.0 has been here since" in capsys.readouterr().err
+    assert (back.restored, back.happened) == ([], []), "months would be gone"
+
+
+def test_the_job_runs_again_on_what_was_put_back(back: GoingBack) -> None:
+    back.run()
+    assert back.job.done == ["stop within 10", "remove by force: True"], (
+        "the administrator and the keys are those of the dump"
+    )
 
 
 def test_another_dump_may_be_chosen(back: GoingBack) -> None:

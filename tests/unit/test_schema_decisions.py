@@ -9,6 +9,7 @@ import pytest
 
 from images.mlflow.schema import grants, keys, revisions, sign_in
 from images.mlflow.schema.job import Administrator, Refused, job_of
+from images.mlflow.schema.programs import without_rows
 from images.mlflow.schema.revisions import MAIN_TABLES, Due
 
 ENVIRONMENT = {
@@ -45,7 +46,7 @@ def test_a_revision_that_this_mlflow_does_not_know_is_refused() -> None:
 def test_an_unknown_revision_is_reported_with_the_version_that_made_it() -> None:
     text = str(revisions.unknown("abc", "3.17.2", "3.19.0"))
     assert text.startswith("the database has the schema abc, which MLflow 3.17.2 does not know")
-    assert text.endswith("bin/pulumi config set mlflowVersion 3.19.0, or python -m ops rollback")
+    assert text.endswith("bin/pulumi config set mlflowVersion 3.19.0, or make rollback")
     assert "the one that ran before" in str(revisions.unknown("abc", "3.17.2", None))
 
 
@@ -124,3 +125,16 @@ def test_the_tables_with_credentials_are_taken_back_after_all_tables_were_given(
     given = grants.statements("mlflow", "mlflow_readonly")
     assert "REVOKE ALL" in given[-1]
     assert all(f"'{name}'" in given[-1] for name in ("users", "secrets"))
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        "(psycopg.errors.LockNotAvailable) canceling [SQL: UPDATE users SET x=%s] [parameters: {'h': 'scrypt:hash'}]",
+        "[parameters: {'h': 'scrypt:hash'}]",
+        "DETAIL:  Failing row contains (1, admin, scrypt:hash).",
+    ],
+)
+def test_an_error_is_told_without_the_rows_that_it_was_about(complaint: str) -> None:
+    assert "scrypt:hash" not in without_rows(complaint), "it ends in a log, in the state and on a screen"
+    assert without_rows("plain words") == "plain words"

@@ -29,6 +29,12 @@ def refusal(changes: dict[str, str]) -> str:
 
 
 REFUSED: list[tuple[dict[str, str], str, str]] = [
+    (
+        {"signIn": "true", "mlflowVersion": "3.6.0"},
+        "mlflowVersion is '3.6.0': with signIn it must be 3.17.0 or newer, for older ones ask nobody on some of their "
+        "addresses.",
+        "set mlflowVersion 3.17.2",
+    ),
     *(
         ({"bindAddress": address}, f"bindAddress is {address!r}: {ADDRESS}.", "set bindAddress 127.0.0.1")
         for address in ("localhost", "", "256.0.0.1", "127.0.0.1:80", "*", "[::1]", "10.0.0.0/8")

@@ -15,6 +15,7 @@ from . import dump, keys, restore, revisions, sign_in, tuning, upgrade
 from .database import alone, connect, has_sessions, record_version, recorded_version, value
 from .grants import grant
 from .job import Failed, Job, Refused, job_of
+from .programs import without_rows
 from .revisions import Due
 
 
@@ -43,8 +44,8 @@ def migrate(job: Job) -> None:
         except Exception as error:
             raise Failed(
                 f"the schema is that of MLflow {job.mlflow_version}, but not all that comes after it was done: "
-                f"{type(error).__name__}: {' '.join(str(error).split())}. Mend it with: make up, "
-                "or python -m ops rollback"
+                f"{type(error).__name__}: {' '.join(without_rows(str(error)).split())}. Mend it with: make up, "
+                "or make rollback"
             ) from error
         if renewed:
             sign_in.wait_until_forgotten(has_sessions(connection, job.server_role), job.remembered)

@@ -48,7 +48,8 @@ def connect(uri: str, patience: float = PATIENCE) -> psycopg.Connection[tuple[An
             if time.monotonic() > deadline:
                 reason = " ".join(str(error).split())
                 raise Failed(
-                    f"no connection within {patience:.0f} s: {reason}. Nothing was touched. Mend it with: make doctor"
+                    f"no connection within {patience:.0f} s: {reason}. Nothing was touched. "
+                    "Mend it with: make up; make logs shows why if that does not"
                 ) from error
             time.sleep(1)
         else:

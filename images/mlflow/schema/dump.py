@@ -109,7 +109,7 @@ def verified(name: str, server_version: int, folder: Path = BACKUPS) -> tuple[Pa
     if not _NAME.fullmatch(name) or name not in names:
         raise Refused(
             f"there is no dump '{name}': the backups volume holds {', '.join(names) or 'none'}. "
-            f"Mend it with: python -m ops rollback{f' {names[0]}' if names else ''}"
+            f"Mend it with: make rollback{f' DUMP={names[0]}' if names else ''}"
         )
     archive = folder / f"{name}.dump"
     sidecar = json.loads((folder / f"{name}.json").read_text())

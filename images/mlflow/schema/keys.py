@@ -1,6 +1,6 @@
 """The passphrases that wrap the gateway's secrets: a file for each version, and rows re-wrapped with the newest.
 
-The files `current` and `version` are what the server reads. `webhooks` is the key that the secrets of webhooks are
+The folder `current` is what the server reads. The file `webhooks` is the key that the secrets of webhooks are
 encrypted with: MLflow has no way to change it, so it is made once.
 """
 
@@ -68,37 +68,52 @@ def planned(connection: psycopg.Connection[Any], version: int, folder: Path = KE
 
 
 def carry_out(connection: psycopg.Connection[Any], todo: Plan, folder: Path = KEYS) -> None:
-    """Make the file and re-wrap every secret, in one transaction."""
+    """Make the passphrase if it is not there, re-wrap every secret, and let the server use it."""
     if todo.make:
         replace(folder / f"kek-{todo.version}", secrets.token_hex(32))
         print(f"made the key kek-{todo.version}", flush=True)
-    if todo.rewrap:
-        _rewrap(connection, todo, folder)
-    # The server looks here at every use, so it goes on without a new start.
-    replace(folder / "version", str(todo.version))
-    replace(folder / "current", (folder / f"kek-{todo.version}").read_text())
+    _rewrap(connection, todo.version, folder)
+    _switch(todo.version, folder)
+    # What a server has sealed in the meantime, still with the former one.
+    _rewrap(connection, todo.version, folder)
     if not (folder / "webhooks").exists():
         replace(folder / "webhooks", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
 
 
-def _rewrap(connection: psycopg.Connection[Any], todo: Plan, folder: Path) -> None:
-    from mlflow.utils.crypto import rotate_secret_encryption
+def _switch(version: int, folder: Path) -> None:
+    """Show the server both the passphrase and its version anew in one step; it looks at every use."""
+    pair = folder / f"pair-{version}"
+    pair.mkdir(mode=0o700, exist_ok=True)
+    replace(pair / "version", str(version))
+    replace(pair / "passphrase", (folder / f"kek-{version}").read_text())
+    partial = folder / ".partial-current"
+    partial.unlink(missing_ok=True)
+    partial.symlink_to(pair.name)
+    partial.rename(folder / "current")
 
-    new = _manager(todo.version, folder)
-    old = {version: _manager(version, folder) for version in todo.rewrap}
+
+def _rewrap(connection: psycopg.Connection[Any], version: int, folder: Path) -> None:
+    if "secrets" not in tables(connection):
+        return
     with connection.transaction():
         rows = connection.execute(
             "SELECT secret_id, encrypted_value, wrapped_dek, kek_version FROM public.secrets"
             " WHERE kek_version <> %s FOR UPDATE",
-            (todo.version,),
+            (version,),
         ).fetchall()
-        for secret, encrypted, wrapped, version in rows:
-            rotated = rotate_secret_encryption(encrypted, wrapped, old[version], new)
+        if not rows:
+            return
+        from mlflow.utils.crypto import rotate_secret_encryption
+
+        new = _manager(version, folder)
+        old = {former: _manager(former, folder) for *_, former in rows}
+        for secret, encrypted, wrapped, former in rows:
+            rotated = rotate_secret_encryption(encrypted, wrapped, old[former], new)
             connection.execute(
                 "UPDATE public.secrets SET wrapped_dek = %s, kek_version = %s WHERE secret_id = %s",
-                (rotated.wrapped_dek, todo.version, secret),
+                (rotated.wrapped_dek, version, secret),
             )
-    print(f"re-wrapped {len(rows)} secrets of the gateway with kek-{todo.version}", flush=True)
+    print(f"re-wrapped {len(rows)} secrets of the gateway with kek-{version}", flush=True)
 
 
 def replace(path: Path, content: str) -> None:

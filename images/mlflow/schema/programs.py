@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from .database import session_options
 
+# What SQLAlchemy and PostgreSQL add to an error: the rows that a statement was about, password hashes among them.
+_ROWS = re.compile(r"\[parameters: .*|Failing row contains .*|\[SQL: .*", re.DOTALL)
 _ERROR = re.compile(r"\w+(\.\w+)+: ")
 
 
@@ -25,10 +27,20 @@ class Outcome:
     @property
     def reason(self) -> str:
         """The error that it ended with."""
-        lines = [line.strip() for line in self.errors.splitlines() if line.strip()]
+        lines = [line.strip() for line in self.shown if line.strip()]
         # SQLAlchemy puts the statement and a link after its error.
         errors = [line for line in lines if _ERROR.match(line)]
         return [*lines, *errors][-1] if lines else "it said nothing"
+
+    @property
+    def shown(self) -> list[str]:
+        """What may be shown of what it complained of."""
+        return [line for line in map(without_rows, self.errors.splitlines()) if line]
+
+
+def without_rows(complaint: str) -> str:
+    """An error's text without the rows that it was about."""
+    return _ROWS.sub("", complaint).rstrip()
 
 
 def environment(server_version: int) -> dict[str, str]:

@@ -106,6 +106,6 @@ def put_back(connection: psycopg.Connection[Any], job: Job, name: str) -> None:
         reason = said[0] if said else reader.stderr.strip().splitlines()[-1]
         raise Failed(
             f"the dump {name} was not put back ({reason}); the database is as it was. "
-            "Mend it by stopping whatever still works on the database, then: python -m ops rollback"
+            "Mend it by stopping whatever still works on the database, then: make rollback"
         )
     connection.execute("ANALYZE")

@@ -55,7 +55,7 @@ def unknown(revision: str, mlflow_version: str, remembered: str | None) -> Refus
     return Refused(
         f"the database has the schema {revision}, which MLflow {mlflow_version} does not know: it was made by a newer "
         f"MLflow or something else; nothing was touched. Mend it with: bin/pulumi config set mlflowVersion {other}, "
-        "or python -m ops rollback"
+        "or make rollback"
     )
 
 
@@ -96,7 +96,7 @@ def _revision(connection: psycopg.Connection[Any], version_table: str, found: Se
     query = psycopg.sql.SQL("SELECT version_num FROM public.{}").format(psycopg.sql.Identifier(version_table))
     rows = connection.execute(query).fetchall()
     if len(rows) > 1:
-        raise Failed(f"{version_table} holds {len(rows)} revisions, it must hold one. Mend it with: make restore")
+        raise Failed(f"{version_table} holds {len(rows)} revisions, it must hold one. Mend it with: make rollback")
     return str(rows[0][0]) if rows else None
 
 

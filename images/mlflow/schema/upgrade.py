@@ -31,7 +31,7 @@ def change(connection: psycopg.Connection[Any], job: Job, wanted: Sequence[Part]
         print(f"{part.name} tables: {part.current or 'none'} -> {part.head}", flush=True)
         outcome = _command(part, job, connection.info.server_version)
         if not outcome.succeeded:
-            print("\n".join(outcome.errors.splitlines()[-20:]), flush=True)
+            print("\n".join(outcome.shown[-20:]), flush=True)
             raise Failed(f"{_put_back(connection, job, wanted, kept)} {part.name} tables: {outcome.reason}")
 
 
@@ -40,14 +40,24 @@ def before(
 ) -> dump.Sidecar:
     """A dump of the database as it is before it is migrated."""
     main = wanted[0]
+    return _dump(connection, job, job.mlflow_version, (main.current, main.head), (remembered, job.mlflow_version))
+
+
+def _dump(
+    connection: psycopg.Connection[Any],
+    job: Job,
+    reason: str,
+    revisions: tuple[str | None, str | None],
+    versions: tuple[str | None, str | None],
+) -> dump.Sidecar:
     sidecar = dump.make(
         uri=job.database_uri,
         server_version=connection.info.server_version,
         database=connection.info.dbname,
         database_bytes=value(connection, "SELECT pg_database_size(current_database())"),
-        reason=job.mlflow_version,
-        revisions=(main.current, main.head),
-        versions=(remembered, job.mlflow_version),
+        reason=reason,
+        revisions=revisions,
+        versions=versions,
     )
     print(f"dumped the database as {sidecar.name} ({sidecar.size} bytes)", flush=True)
     return sidecar
@@ -68,6 +78,8 @@ def _put_back(connection: psycopg.Connection[Any], job: Job, wanted: Sequence[Pa
     now = parts(connection, sign_in=job.administrator is not None, mlflow_version=job.mlflow_version, remembered=None)
     state = f"the database is as it was, at {wanted[0].current},"
     if [part.current for part in now] != [part.current for part in wanted]:
+        # The former server went on: what it has accepted since the dump is in this one.
+        since = _dump(connection, job, "rollback", (None, kept.from_revision), (None, kept.from_version))
         try:
             restore.put_back(connection, job, kept.name)
         except Failed as error:
@@ -75,7 +87,10 @@ def _put_back(connection: psycopg.Connection[Any], job: Job, wanted: Sequence[Pa
                 f"MLflow {job.mlflow_version} could not migrate all tables, and {error}, which is between two schemas. "
                 f"Take that dump: {kept.name}. The reason of the first,"
             )
-        state = f"the database was put back from the dump, at {wanted[0].current},"
+        state = (
+            f"the database was put back from the dump, at {wanted[0].current} (what was logged since is in "
+            f"{since.name}),"
+        )
     return (
         f"MLflow {job.mlflow_version} could not migrate; {state} and the former server still runs on it; the dump is "
         f"{kept.name} in the volume {job.backups_volume}. Go on with: bin/pulumi config set mlflowVersion "

@@ -6,6 +6,11 @@ BEGIN;
 -- In stacks of a former version the server's role owned everything. This reaches functions, types and schemas too,
 -- and other databases of its.
 REASSIGN OWNED BY :"server", :"readonly" TO :"owner";
+-- After another postgresUser was chosen: what the owner of then has made, such as the schema job's own schema.
+SELECT format('REASSIGN OWNED BY %I TO %I', rolname, :'owner')
+  FROM pg_roles
+ WHERE oid IN (SELECT nspowner FROM pg_namespace WHERE nspname = 'mlflow_postgres')
+   AND NOT rolsuper AND rolname <> :'owner' \gexec
 ALTER SCHEMA public OWNER TO :"owner";
 
 -- What others made here, such as a tutorial's superuser. A sequence of a column goes with its table, and what
