@@ -102,7 +102,8 @@ class Workload(Task):
 
     probe: Probe
     ports: Sequence[Port] = ()
-    restart: str = "unless-stopped"
+    # Not "unless-stopped": an engine that was killed stops, at its return, what still runs, and takes that for a wish.
+    restart: str = "always"
     stop_signal: str = "SIGTERM"
     stop_seconds: int = 30
     """How long the process may take to end by itself before it is killed."""

@@ -161,5 +161,5 @@ def test_a_rollback_brings_the_old_version_and_all_data_back(old: Deployment) ->
 
 
 def test_a_rollback_that_is_not_needed_is_refused(old: Deployment) -> None:
-    with pytest.raises(AssertionError, match=f"MLflow {OLD} runs already, so there is nothing to go back from"):
+    with pytest.raises(AssertionError, match="so there is nothing to go back from"):
         old.ops("rollback")

@@ -97,7 +97,7 @@ def test_an_init_reaps_what_is_left_and_hands_signals_on(role: str) -> None:
 
 @pytest.mark.parametrize("role", SERVICES)
 def test_a_service_comes_back_after_a_restart_of_the_host(role: str) -> None:
-    assert container(role).inputs["restart"] == "unless-stopped"
+    assert container(role).inputs["restart"] == "always"
 
 
 @pytest.mark.parametrize("role", SERVICES)
