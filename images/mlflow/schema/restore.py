@@ -12,7 +12,7 @@ import psycopg
 from . import dump
 from .grants import statements
 from .job import Failed, Job
-from .programs import environment
+from .programs import environment, without_rows
 
 # Objects of the owner alone: what belongs to an extension is its superuser's, and stays. A column's sequence goes with
 # its table.
@@ -103,7 +103,7 @@ def put_back(connection: psycopg.Connection[Any], job: Job, name: str) -> None:
         complaints.seek(0)
         said = [line.strip() for line in complaints if line.strip()]
     if ended != 0 or reader.returncode != 0:
-        reason = said[0] if said else reader.stderr.strip().splitlines()[-1]
+        reason = without_rows(said[0]) if said else reader.stderr.strip().splitlines()[-1]
         raise Failed(
             f"the dump {name} was not put back ({reason}); the database is as it was. "
             "Mend it by stopping whatever still works on the database, then: make rollback"
