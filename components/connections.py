@@ -11,7 +11,7 @@ MAX_OVERFLOW = 5
 
 # A worker has a pool for runs and one for registered models; with sign-in, one for users.
 _POOLS = 2
-# MLflow's runner of background jobs and its seven queues, each with the runs' pool, seldom more than one in use.
+# With jobs, MLflow's runner of them and its seven queues, each with the runs' pool, seldom more than one in use.
 _BACKGROUND = 8
 _OWNER = 5
 _READONLY = 20
@@ -33,9 +33,10 @@ class ConnectionBudget:
         return self.server + self.owner + self.readonly + _RESERVED
 
 
-def connection_budget(workers: int, *, sign_in: bool) -> ConnectionBudget:
-    """The budget of a server with a number of worker processes."""
+def connection_budget(workers: int, *, sign_in: bool, jobs: bool) -> ConnectionBudget:
+    """The budget of a server with a number of worker processes, which may run jobs of its own."""
     pools = _POOLS + sign_in
+    background = _BACKGROUND if jobs else 0
     return ConnectionBudget(
-        server=workers * pools * (POOL_SIZE + MAX_OVERFLOW) + _BACKGROUND, owner=_OWNER, readonly=_READONLY
+        server=workers * pools * (POOL_SIZE + MAX_OVERFLOW) + background, owner=_OWNER, readonly=_READONLY
     )

@@ -171,6 +171,7 @@ class SingleHost:
             name=self.object_name(role),
             hostname=role,
             image=task.image,
+            entrypoints=list(task.entrypoint) or None,
             command=list(task.command) or None,
             user=f"{task.user}:{task.user}",
             envs=[pulumi.Output.concat(key, "=", value) for key, value in sorted(task.environment.items())],
@@ -181,7 +182,7 @@ class SingleHost:
                 docker.ContainerVolumeArgs(container_path=folder, read_only=False) for folder in task.scratch_folders
             ],
             # Left out, the engine answers with its own default and the next plan wants a replacement.
-            network_mode="bridge",
+            network_mode="bridge" if task.networks else "none",
             networks_advanced=[
                 docker.ContainerNetworksAdvancedArgs(name=network, aliases=[role]) for network in task.networks
             ],

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pulumi
 
 from .gateway import FrontDoor
 from .platform import PlatformArgs
-from .rules import read_pem
+from .rules import WORKERS, read_pem
 from .settings import Settings
 from .workload import Limits
+
+# Without a limit on the processors; the plan must be the same on every machine, so nobody counts those of this one.
+_USUAL_WORKERS = 4
+# In MiB, under load, and what those that wait for jobs take beside it.
+_MEMORY_OF_A_WORKER = 600
+_MEMORY_OF_JOBS = 1100
 
 
 def platform_args(settings: Settings, images: Path) -> PlatformArgs:
@@ -32,7 +39,9 @@ def platform_args(settings: Settings, images: Path) -> PlatformArgs:
         front_door=_front_door(settings),
         sign_in=settings.sign_in,
         credentials_version=settings.credentials_version,
-        workers=settings.mlflow_workers,
+        workers=_workers(settings),
+        jobs=settings.mlflow_jobs,
+        postgres_settings={name: _text(value) for name, value in settings.postgres_settings.items()},
         mlflow_limits=Limits(memory_mb=settings.mlflow_memory, cpus=settings.mlflow_cpus),
         postgres_limits=Limits(
             memory_mb=settings.postgres_memory,
@@ -43,6 +52,21 @@ def platform_args(settings: Settings, images: Path) -> PlatformArgs:
         keep_data=settings.keep_data,
         protect_data=settings.protect_data,
     )
+
+
+def _workers(settings: Settings) -> int:
+    """Worker processes of MLflow's server: those that were chosen, or as many as its limits feed."""
+    if settings.mlflow_workers or not settings.mlflow_cpus:
+        return settings.mlflow_workers or _USUAL_WORKERS
+    # Two for each processor: while one waits for the database, the other works.
+    free = settings.mlflow_memory - (_MEMORY_OF_JOBS if settings.mlflow_jobs else 0)
+    fed = min(math.ceil(2 * settings.mlflow_cpus), free // _MEMORY_OF_A_WORKER)
+    return min(max(fed, WORKERS[0]), WORKERS[-1])
+
+
+def _text(value: str | float) -> str:
+    """A value as PostgreSQL reads it."""
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 
 def _front_door(settings: Settings) -> FrontDoor | None:

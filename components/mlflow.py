@@ -34,6 +34,8 @@ class MlflowArgs:
     """As the server's role sees it."""
     keys: Keys
     workers: int
+    jobs: bool
+    """Whether the server runs jobs of its own, such as judges that are started from its pages."""
     limits: Limits
     port: Port | None = None
     """Where the server is reached from the Docker host; nowhere unless given."""
@@ -83,6 +85,8 @@ class Mlflow(pulumi.ComponentResource):
                 environment={
                     **args.database.environment,
                     **args.keys.environment,
+                    # Unless told, MLflow starts seven processes that wait for jobs: 1.1 GB, and a slower start.
+                    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "true" if args.jobs else "false",
                     "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(POOL_SIZE),
                     "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(MAX_OVERFLOW),
                     **(sign_in.server_environment if sign_in else {}),

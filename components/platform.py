@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,9 +53,13 @@ class PlatformArgs:
     credentials_version: int = 1
     """A number that only rises: with each rise every generated secret is made anew."""
     workers: int = 4
+    jobs: bool = False
+    """Whether MLflow's server runs jobs of its own, such as judges that are started from its pages."""
+    postgres_settings: Mapping[str, str] = field(default_factory=dict)
+    """Settings of PostgreSQL by name, beside or instead of those that follow from its limits."""
     mlflow_limits: Limits = field(default_factory=lambda: Limits(memory_mb=4096))
     # Parallel queries share memory through /dev/shm and fail when its usual 64 MB are used up.
-    postgres_limits: Limits = field(default_factory=lambda: Limits(memory_mb=2048, shared_memory_mb=256))
+    postgres_limits: Limits = field(default_factory=lambda: Limits(memory_mb=2048, shared_memory_mb=512))
     keep_data: bool = True
     """Leave the volumes on the host when the stack is destroyed."""
     protect_data: bool = False
@@ -126,9 +131,10 @@ class Platform(pulumi.ComponentResource):
                 major=args.postgres_major,
                 networks=networks,
                 internal_network=inner.ipam_configs.apply(lambda ranges: str(ranges[0].subnet)),
-                connections=connection_budget(args.workers, sign_in=args.sign_in),
+                connections=connection_budget(args.workers, sign_in=args.sign_in, jobs=args.jobs),
                 credentials_version=args.credentials_version,
                 limits=args.postgres_limits,
+                settings=args.postgres_settings,
                 database=args.database,
                 user=args.user,
                 port=port,
@@ -173,6 +179,7 @@ class Platform(pulumi.ComponentResource):
                 database=self._database(server.server),
                 keys=schema.keys,
                 workers=args.workers,
+                jobs=args.jobs,
                 limits=args.mlflow_limits,
                 port=None
                 if args.front_door

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pulumi
@@ -11,13 +13,27 @@ import pulumi_random as random
 from .connections import ConnectionBudget
 from .engine import SingleHost
 from .image import Image
-from .workload import Limits, Mount, Port, Probe, SecretFile, Workload
+from .postgres_settings import settings_for
+from .workload import Limits, Mount, Port, Probe, SecretFile, Task, Workload
 
 ROLE = "postgres"
 PORT = 5432
 
 # The user id of `postgres` in the official image.
 _USER = 999
+
+# A server on a cluster of its own starts with the settings, or says why not, while the one in use goes on. All of it in
+# one line, for the last line of a task is what people are shown.
+_CHECK = """set -eu
+initdb --pgdata=/tmp/cluster --username=postgres --auth=reject --no-sync >/dev/null
+pg_ctl --pgdata=/tmp/cluster --log=/tmp/said --silent --wait --options="$1" start >/dev/null 2>&1 || {
+  why=$(grep -E '^(FATAL|DETAIL|HINT):' /tmp/said || tail -n 3 /tmp/said)
+  printf '%s' "$why" | tr '\\n' ' ' >&2
+  echo "; no server was touched. Mend it with: bin/pulumi config rm --path 'postgresSettings.NAME'" >&2
+  exit 1
+}
+"""
+_CHECK_OPTIONS = "-c log_line_prefix= -c listen_addresses= -c unix_socket_directories=/tmp"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +49,8 @@ class PostgresArgs:
     connections: ConnectionBudget
     credentials_version: int
     limits: Limits
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """By name, beside or instead of those that follow from the limits; plain, for they are shown to whoever asks."""
     database: str = "mlflow"
     user: str = "mlflow"
     port: Port | None = None
@@ -83,13 +101,16 @@ class Postgres(pulumi.ComponentResource):
             opts=child,
         )
         image = engine.build(f"{name}-image", ROLE, args.image, child)
+        settings = _options(args)
+        # Only what somebody chose may be wrong, and the check takes seconds.
+        checked = self._check(name, image.image_id, settings, args.limits, engine) if args.settings else None
         engine.run(
             f"{name}-server",
             ROLE,
             Workload(
                 image=image.image_id,
                 user=_USER,
-                command=["postgres", "-c", f"max_connections={args.connections.max_connections}"],
+                command=["postgres", *settings],
                 environment={
                     "MLFLOW_POSTGRES_MAJOR": str(args.major),
                     "MLFLOW_POSTGRES_VOLUME": engine.object_name(f"{ROLE}-data"),
@@ -118,10 +139,30 @@ class Postgres(pulumi.ComponentResource):
                 # A clean stop writes everything out first; a kill would cost a recovery at the next start.
                 stop_seconds=120,
             ),
-            child,
+            pulumi.ResourceOptions.merge(
+                child, pulumi.ResourceOptions(depends_on=checked.apply(lambda done: [done]) if checked else None)
+            ),
         )
         self.volume_name = volume.name
         self.register_outputs({"password": self.server.password, "volume_name": self.volume_name})
+
+    def _check(
+        self, name: str, image: pulumi.Input[str], settings: list[str], limits: Limits, engine: SingleHost
+    ) -> pulumi.Output[pulumi.Resource]:
+        """Start a server with the settings once, beside the one in use; one that does not start ends the program."""
+        return engine.run_once(
+            f"{name}-settings",
+            "settings",
+            Task(
+                image=image,
+                user=_USER,
+                entrypoint=["sh", "-c", _CHECK, "settings"],
+                command=[f"{_CHECK_OPTIONS} {shlex.join(settings)}"],
+                scratch_folders=["/tmp"],
+                limits=limits,
+            ),
+            pulumi.ResourceOptions(parent=self),
+        )
 
     def _login(self, name: str, user: str) -> Login:
         # Letters and digits only: the value goes into a pass file and a URI, where ':', '\\' and '@' have a meaning.
@@ -129,6 +170,14 @@ class Postgres(pulumi.ComponentResource):
             name, length=32, special=False, keepers=self._keepers, opts=pulumi.ResourceOptions(parent=self)
         )
         return Login(user=user, password=pulumi.Output.secret(password.result))
+
+
+def _options(args: PostgresArgs) -> list[str]:
+    """The settings as options, always in the same order: another one would be a change of the plan."""
+    connections = args.connections.max_connections
+    settings = settings_for(args.limits.memory_mb, args.limits.cpus, connections, args.major)
+    chosen = {**settings, **args.settings, "max_connections": str(connections)}
+    return [part for name, value in sorted(chosen.items()) for part in ("-c", f"{name}={value}")]
 
 
 def data_path(major: int) -> str:

@@ -6,16 +6,21 @@ import ipaddress
 import itertools
 import math
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pulumi
 
+from .postgres_settings import REFUSED
+
 if TYPE_CHECKING:
     from .settings import Settings
 
 POSTGRES_MAJORS = range(13, 19)
+WORKERS = range(2, 33)
+"""How many worker processes MLflow's server may have."""
 TLS = ("off", "internal", "files", "acme")
 
 _USUAL_PORTS = {"mlflowPort": 5000, "postgresPort": 5432, "adminerPort": 8080, "httpsPort": 443, "httpPort": 80}
@@ -26,6 +31,7 @@ _FRONT_DOOR = ("httpsPort", "httpPort")
 _LONGEST_USER = 54
 
 _IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_POSTGRES_SETTING = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*")
 _POSTGRES_VERSION = re.compile(r"([0-9]{2})(\.[0-9]+)?")
 _OFFICIAL_IMAGE = re.compile(r"postgres:([0-9.]+)-trixie@")
 _MLFLOW_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
@@ -52,6 +58,7 @@ def check(settings: Settings) -> None:
     _check_names(settings)
     _check_images(settings)
     _check_sizes(settings)
+    _check_postgres_settings(settings.postgres_settings)
     _check_sign_in(settings)
     _check_gateway(settings)
     _check_address(settings)
@@ -106,9 +113,12 @@ def _check_images(settings: Settings) -> None:
 
 
 def _check_sizes(settings: Settings) -> None:
-    if not 2 <= settings.mlflow_workers <= 32:
-        rule = "the server has 2 to 32 workers: one is made anew while the others work"
-        raise bad_setting("mlflowWorkers", settings.mlflow_workers, rule, 4)
+    if settings.mlflow_workers and settings.mlflow_workers not in WORKERS:
+        rule = (
+            f"the server has {WORKERS[0]} to {WORKERS[-1]} workers, for one is made anew while the others work; "
+            "0 is as many as mlflowCpus feeds"
+        )
+        raise bad_setting("mlflowWorkers", settings.mlflow_workers, rule, 0)
     if settings.credentials_version < 1:
         rule = "it is a number from 1 that only rises; each rise makes every generated secret anew"
         raise bad_setting("credentialsVersion", settings.credentials_version, rule, 1)
@@ -121,6 +131,35 @@ def _check_sizes(settings: Settings) -> None:
     for key, cpus in (("postgresCpus", settings.postgres_cpus), ("mlflowCpus", settings.mlflow_cpus)):
         if not 0 <= cpus < math.inf:
             raise bad_setting(key, cpus, "it is a number of processors, or 0 for all of them", 0)
+
+
+def _check_postgres_settings(chosen: object) -> None:
+    if not isinstance(chosen, Mapping):
+        raise pulumi.RunError(
+            f"postgresSettings is {chosen!r}: it is names and their values. "
+            "Mend it with: bin/pulumi config rm postgresSettings"
+        )
+    for name, value in chosen.items():
+        if rule := _against_postgres_setting(name, value):
+            # What is no plain word, such as a name with a point, would otherwise be a path of several.
+            path = f'postgresSettings["{name}"]' if not name.isidentifier() else f"postgresSettings.{name}"
+            raise pulumi.RunError(
+                f"{path} is {value!r}: {rule}. Mend it with: bin/pulumi config rm --path {shlex.quote(path)}"
+            )
+
+
+def _against_postgres_setting(name: str, value: object) -> str | None:
+    if not _POSTGRES_SETTING.fullmatch(name):
+        return "the name of a setting is lower-case letters, digits and _; an extension's has a point in it"
+    if name in REFUSED:
+        return REFUSED[name]
+    if not isinstance(value, str | int | float):
+        return (
+            "a value is text, a number, true or false; a name with a point is set by --path 'postgresSettings[\"a.b\"]'"
+        )
+    if isinstance(value, str) and ("\n" in value or "\0" in value):
+        return "a value is one line of text"
+    return None
 
 
 def _check_sign_in(settings: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -28,12 +29,14 @@ class Settings:
     mlflow_workers: int
     mlflow_memory: int
     mlflow_cpus: float
+    mlflow_jobs: bool
     postgres_version: str
     postgres_port: int
     postgres_database: str
     postgres_user: str
     postgres_memory: int
     postgres_cpus: float
+    postgres_settings: Mapping[str, str | int | float | bool]
     adminer: bool
     adminer_port: int
     bind_address: str
@@ -65,12 +68,14 @@ class Settings:
             mlflow_workers=config.require_int("mlflowWorkers"),
             mlflow_memory=config.require_int("mlflowMemory"),
             mlflow_cpus=config.require_float("mlflowCpus"),
+            mlflow_jobs=config.require_bool("mlflowJobs"),
             postgres_version=config.require("postgresVersion"),
             postgres_port=config.require_int("postgresPort"),
             postgres_database=config.require("postgresDatabase"),
             postgres_user=config.require("postgresUser"),
             postgres_memory=config.require_int("postgresMemory"),
             postgres_cpus=config.require_float("postgresCpus"),
+            postgres_settings=config.get_object("postgresSettings", {}),
             adminer=config.require_bool("adminer"),
             adminer_port=config.require_int("adminerPort"),
             bind_address=config.require("bindAddress"),

@@ -80,6 +80,8 @@ class Task:
     user: int
     """User and group id of the process."""
     limits: Limits
+    entrypoint: Sequence[str] = ()
+    """What is run instead of the image's own."""
     command: Sequence[pulumi.Input[str]] = ()
     environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Never a secret: an environment is shown by the engine to whoever asks."""
@@ -93,7 +95,7 @@ class Task:
     scratch_folders: Sequence[str] = ()
     """Folders that can be written, are held on disk, and go with the container."""
     networks: Sequence[pulumi.Input[str]] = ()
-    """The task answers on each of them to its role's name."""
+    """The task answers on each of them to its role's name; without any, it has no network at all."""
 
 
 @dataclass(frozen=True, kw_only=True)

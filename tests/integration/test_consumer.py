@@ -50,4 +50,4 @@ def test_a_platform_that_others_are_on_says_so_and_does_not_go_half_away(stack: 
     finally:
         guest.remove(force=True, v=True)
     assert stack.objects() == before
-    assert stack.answers()
+    assert stack.ask()

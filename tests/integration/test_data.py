@@ -58,7 +58,7 @@ def test_when_up_returns_a_server_that_was_ended_by_hand_answers(own_stack: Depl
     for role in ("postgres", "mlflow", "gateway"):
         getattr(own_stack.container(role), end)()
     own_stack.up()
-    assert own_stack.answers()
+    assert own_stack.ask()
     assert runs(own_stack) == {past.run_id}
 
 
@@ -80,7 +80,7 @@ def test_a_changed_image_and_another_port_replace_the_servers_and_keep_the_runs(
     own_stack.up()
     left = (volumes - own_stack.mounted_volumes()) & all_volumes(own_stack)
     assert not left, "volumes without a name, of servers that are gone"
-    assert own_stack.answers()
+    assert own_stack.ask()
     assert runs(own_stack) == {past.run_id}
     own_stack.preview_unchanged()
 

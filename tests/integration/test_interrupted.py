@@ -57,7 +57,7 @@ def test_an_up_that_was_killed_is_finished_by_the_next(own_stack: Deployment, mo
     roles = ("postgres", "schema", "mlflow")
     containers = {f"{own_stack.prefix}-{role}{courier}" for role in roles for courier in ("", "-courier")}
     assert own_stack.objects()["containers"] == containers
-    assert own_stack.answers()
+    assert own_stack.ask()
     networks = {f"{own_stack.prefix}-{role}" for role in ("database", "tracking", "published")}
     assert own_stack.objects()["networks"] == networks
     assert len(own_stack.engine.networks.list(names=list(networks))) == len(networks), "a second network of a name"

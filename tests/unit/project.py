@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -21,6 +22,8 @@ PROJECT_FILE: dict[str, Any] = yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_te
 
 def as_text(value: object) -> str:
     """A value as Pulumi hands it to the program."""
+    if isinstance(value, dict):
+        return json.dumps(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -38,7 +41,7 @@ def load(changes: dict[str, str], locks: Path = IMAGES / "mlflow" / "locks") -> 
 
 def mended(changes: dict[str, str], message: str) -> dict[str, str]:
     """The configuration after the command that a message suggests."""
-    suggested = re.search(r"Mend it with: (bin/pulumi config .*)", message)
+    suggested = re.search(r"Mend it with: (bin/pulumi config .*)", message, re.DOTALL)
     assert suggested, f"no command of Pulumi's in: {message}"
     match shlex.split(suggested[1]):
         case ["bin/pulumi", "config", "set", key, path] if path.endswith(".pem"):
@@ -47,4 +50,9 @@ def mended(changes: dict[str, str], message: str) -> dict[str, str]:
             return changes | {key: value}
         case ["bin/pulumi", "config", "rm", key]:
             return {other: value for other, value in changes.items() if other != key}
+        case ["bin/pulumi", "config", "rm", "--path", path]:
+            parts = re.fullmatch(r'(\w+)(?:\.(\w+)|\["(.*)"\])', path, re.DOTALL)
+            assert parts, f"not a path of Pulumi's: {path}"
+            kept = {name: value for name, value in json.loads(changes[parts[1]]).items() if name not in parts.groups()}
+            return changes | {parts[1]: json.dumps(kept)}
     raise AssertionError(f"not a command of Pulumi's: {suggested[1]}")

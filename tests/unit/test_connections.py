@@ -11,10 +11,11 @@ from .deploy import deploy
 WORKERS = [1, 4, 32]
 
 
+@pytest.mark.parametrize("jobs", [False, True])
 @pytest.mark.parametrize("sign_in", [False, True])
 @pytest.mark.parametrize("workers", WORKERS)
-def test_all_roles_at_once_fit_and_the_superuser_still_comes_in(workers: int, sign_in: bool) -> None:
-    budget = connection_budget(workers, sign_in=sign_in)
+def test_all_roles_at_once_fit_and_the_superuser_still_comes_in(workers: int, sign_in: bool, jobs: bool) -> None:
+    budget = connection_budget(workers, sign_in=sign_in, jobs=jobs)
     reserved = budget.max_connections - budget.server - budget.owner - budget.readonly
     assert reserved == 10, "three for the superuser, as PostgreSQL has it, and some for its own workers"
     assert min(budget.owner, budget.readonly) > 0, "a limit of 0 lets nobody in"
@@ -23,15 +24,21 @@ def test_all_roles_at_once_fit_and_the_superuser_still_comes_in(workers: int, si
 @pytest.mark.parametrize(("sign_in", "pools"), [(False, 2), (True, 3)])
 @pytest.mark.parametrize("workers", WORKERS)
 def test_the_servers_share_is_enough_for_every_pool_of_every_worker(workers: int, sign_in: bool, pools: int) -> None:
-    budget = connection_budget(workers, sign_in=sign_in)
+    budget = connection_budget(workers, sign_in=sign_in, jobs=False)
     assert budget.server >= workers * pools * (POOL_SIZE + MAX_OVERFLOW), "under load requests would fail"
 
 
+def test_jobs_have_a_share_of_their_own_as_long_as_there_are_any() -> None:
+    without, with_jobs = (connection_budget(4, sign_in=False, jobs=jobs) for jobs in (False, True))
+    assert with_jobs.server - without.server == 8, "the runner and its seven queues"
+    assert (with_jobs.owner, with_jobs.readonly) == (without.owner, without.readonly)
+
+
 def test_postgresql_is_told_the_sum_and_each_roles_share() -> None:
-    engine = deploy(workers=7, sign_in=True, user="tracker")
-    budget = connection_budget(7, sign_in=True)
+    engine = deploy(workers=7, sign_in=True, jobs=True, user="tracker")
+    budget = connection_budget(7, sign_in=True, jobs=True)
     server = engine.container("postgres")
-    assert server.inputs["command"] == ["postgres", "-c", f"max_connections={budget.max_connections}"]
+    assert f"max_connections={budget.max_connections}" in server.inputs["command"]
     shares = {role: server.environment[f"MLFLOW_POSTGRES_{role.upper()}_CONNECTIONS"] for role in vars(budget)}
     assert shares == {"server": str(budget.server), "owner": str(budget.owner), "readonly": str(budget.readonly)}
 

@@ -23,6 +23,7 @@ from .test_outputs import ALWAYS
 # Pulumi's project file knows no numbers with a fraction.
 TYPES = {
     **{"str": "string", "int": "integer", "bool": "boolean", "float": "string"},
+    "Mapping[str, str | int | float | bool]": "object",
 }
 
 
@@ -31,12 +32,14 @@ EVERY_SETTING = {
     "mlflowWorkers": "7",
     "mlflowMemory": "3000",
     "mlflowCpus": "1.5",
+    "mlflowJobs": "true",
     "postgresVersion": "16.4",
     "postgresPort": "6002",
     "postgresDatabase": "runs",
     "postgresUser": "tracker",
     "postgresMemory": "1000",
     "postgresCpus": "0.5",
+    "postgresSettings": '{"work_mem": "64MB", "max_wal_size": 512, "seq_page_cost": 1.5, "jit": true}',
     "adminer": "true",
     "adminerPort": "6003",
     "bindAddress": "192.0.2.7",
@@ -121,6 +124,8 @@ def test_every_setting_reaches_the_platform(engine: FakeEngine, checked: Checked
         sign_in=True,
         credentials_version=3,
         workers=7,
+        jobs=True,
+        postgres_settings={"work_mem": "64MB", "max_wal_size": "512", "seq_page_cost": "1.5", "jit": "on"},
         mlflow_limits=Limits(memory_mb=3000, cpus=1.5),
         postgres_limits=Limits(memory_mb=1000, cpus=0.5, shared_memory_mb=250),
         keep_data=False,
@@ -176,7 +181,7 @@ def test_every_setting_has_a_description_and_a_default() -> None:
 
 
 def test_every_default_has_the_type_that_is_declared_for_it() -> None:
-    kinds = {"string": str, "integer": int, "boolean": bool}
+    kinds = {"string": str, "integer": int, "boolean": bool, "object": dict}
     wrong = {key for key, each in PROJECT_FILE["config"].items() if type(each["default"]) is not kinds[each["type"]]}
     assert wrong == set(), "a version such as 17 without its quotes is a number"
 

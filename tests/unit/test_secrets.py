@@ -155,7 +155,7 @@ def test_the_generated_passwords_are_secret_where_they_are_made(engine: FakeEngi
         major=17,
         networks=["network"],
         internal_network="192.0.2.0/24",
-        connections=connection_budget(1, sign_in=False),
+        connections=connection_budget(1, sign_in=False, jobs=False),
         credentials_version=1,
         limits=Limits(memory_mb=1),
     )

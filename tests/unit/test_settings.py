@@ -19,7 +19,7 @@ PORT = "a port is a number from 1024 to 65535"
 MAJORS = "13 to 18"
 RELEASE = f'a version of PostgreSQL is a major from {MAJORS}, or a release of one such as "17.6"'
 THREE = "a version of MLflow is three numbers such as 3.17.2"
-WORKERS = "the server has 2 to 32 workers: one is made anew while the others work"
+WORKERS = "the server has 2 to 32 workers, for one is made anew while the others work; 0 is as many as mlflowCpus feeds"
 LONG = "the names of two more roles are made of it, so it may have 54 characters"
 MEMORY = "it is a number of MiB"
 RISES = "it is a number from 1 that only rises; each rise makes every generated secret anew"
@@ -50,8 +50,8 @@ REFUSED: list[tuple[dict[str, str], str, str]] = [
     ),
     ({"postgresUser": "a" * 55}, f"postgresUser is {'a' * 55!r}: {LONG}.", "postgresUser mlflow"),
     *(
-        ({"mlflowWorkers": number}, f"mlflowWorkers is {number}: {WORKERS}.", "mlflowWorkers 4")
-        for number in ("0", "-1", "33")
+        ({"mlflowWorkers": number}, f"mlflowWorkers is {number}: {WORKERS}.", "mlflowWorkers 0")
+        for number in ("1", "-1", "33")
     ),
     *(
         ({"postgresMemory": size}, f"postgresMemory is {size}: {MEMORY}, 512 at least.", "postgresMemory 2048")
@@ -103,7 +103,7 @@ ACCEPTED: list[dict[str, str]] = [
     *({"mlflowPort": port} for port in ("1024", "65535")),
     *({"postgresDatabase": name} for name in ("m", "runs_2", "a" * 63, "pgruns", "postgresql")),
     {"postgresUser": "a" * 54},
-    *({"mlflowWorkers": number} for number in ("2", "32")),
+    *({"mlflowWorkers": number} for number in ("0", "2", "32")),
     *({key: number} for key in ("mlflowCpus", "postgresCpus") for number in ("0", "0.5", "2")),
     {"mlflowMemory": "2048"},
     {"postgresMemory": "512"},
