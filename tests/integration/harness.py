@@ -259,6 +259,13 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120) -> 
     raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
 
 
+def workers(stack: Deployment) -> set[int]:
+    """Process ids, on the host, of the processes that serve requests: forked, and not the one they are forked from."""
+    listing = stack.container("mlflow").top(ps_args="-eo pid,ppid,args")["Processes"]
+    forked = {pid: parent for pid, parent, command in listing if "multiprocessing.forkserver" in command}
+    return {int(pid) for pid, parent in forked.items() if parent in forked}
+
+
 def running(engine: docker.DockerClient) -> list[Container]:
     """The containers of the whole engine that run. One that somebody else removes in the meantime is left out."""
     return engine.containers.list(ignore_removed=True)

@@ -16,7 +16,7 @@ from docker import DockerClient
 
 from components.engine import LABEL
 
-from .harness import Deployment, deployment, wait_for
+from .harness import Deployment, deployment, wait_for, workers
 from .load import Load, Report, Write
 
 BACK_WITHIN = 60
@@ -96,9 +96,7 @@ def killed_database(stack: Deployment) -> None:
 
 
 def killed_worker(stack: Deployment) -> None:
-    listing = stack.container("mlflow").top(ps_args="-eo pid,ppid,args")["Processes"]
-    (master,) = (pid for pid, _, command in listing if "-m uvicorn " in command)
-    kill(next(int(pid) for pid, parent, command in listing if parent == master and "spawn_main" in command))
+    kill(workers(stack).pop())
 
 
 def killed_server(stack: Deployment) -> None:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from docker import DockerClient
 
-from .harness import Deployment, deployment, wait_for
+from .harness import Deployment, deployment, wait_for, workers
 from .load import Load, Report, Write
 
 SEALED = "3.0/mlflow/gateway/secrets/create"
@@ -40,7 +40,7 @@ class Rotation:
     missing: list[Write]
     stopped: set[str]
     """Roles whose containers are not those of before."""
-    workers: set[str]
+    workers: set[int]
     """Process ids of the server's workers before."""
 
 
@@ -69,13 +69,6 @@ def rotated(engine: DockerClient) -> Iterator[Rotation]:
             role for role, since in running.items() if stack.container(role).attrs["State"]["StartedAt"] != since
         }
         yield Rotation(stack, before, after, load.report, missing, stopped, old_workers)
-
-
-def workers(stack: Deployment) -> set[str]:
-    """Process ids of the children of the server that serve requests."""
-    listing = stack.container("mlflow").top(ps_args="-eo pid,ppid,args")["Processes"]
-    (master,) = (pid for pid, _, command in listing if "-m uvicorn " in command)
-    return {pid for pid, parent, command in listing if parent == master and "spawn_main" in command}
 
 
 def uri(outputs: dict[str, str]) -> str:

@@ -15,7 +15,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from .harness import Deployment
+from .harness import Deployment, workers
 
 PARAMETERS = {"rate": "0.1", "depth": "7", "名前": "ünïcode"}
 METRICS = {"loss": 1.5, "accuracy": 0.25}
@@ -95,8 +95,17 @@ def test_the_schema_is_at_the_head_of_the_images_mlflow(stack: Deployment, datab
     assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [(head,)]
 
 
-def test_the_server_has_its_fast_loop_its_drivers_and_its_object_stores(stack: Deployment) -> None:
-    stack.execute("mlflow", "python", "-c", "import uvloop, httptools, boto3, psycopg")
+def test_the_server_has_its_drivers_and_its_object_stores(stack: Deployment) -> None:
+    stack.execute("mlflow", "python", "-c", "import boto3, psycopg")
+
+
+def test_every_worker_is_forked_with_mlflow_and_the_fast_loop_in_it(stack: Deployment) -> None:
+    found = workers(stack)
+    assert len(found) == stack.settings["mlflowWorkers"]
+    for worker in found:
+        loaded = Path(f"/proc/{worker}/maps").read_text()
+        assert "uvloop" in loaded
+        assert "httptools" in loaded
 
 
 def test_a_page_of_another_name_is_refused(stack: Deployment) -> None:

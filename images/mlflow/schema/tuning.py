@@ -9,10 +9,13 @@ from psycopg import sql
 
 from .database import tables
 
-# Not params and tags: a value may be 8,000 characters, an index row holds 2,704 bytes, and logging it would fail.
+# A value of a parameter or a tag may have 8,000 characters, an index row holds 2,704 bytes: the whole of it in an index
+# would make logging it fail. `store/filters.py` asks by its first 128.
 INDEXES = {
     "mlflow_postgres_runs_newest": ("runs", "(experiment_id, lifecycle_stage, start_time DESC, run_uuid)"),
     "mlflow_postgres_latest_metrics_value": ("latest_metrics", "(key, value DESC) INCLUDE (run_uuid, is_nan)"),
+    "mlflow_postgres_params_value": ("params", "(key, left(value, 128) text_pattern_ops)"),
+    "mlflow_postgres_tags_value": ("tags", "(key, left(value, 128) text_pattern_ops)"),
 }
 
 # As they come, a table of 100 million rows is vacuumed after 20 million changes, and planned with old figures until 10.

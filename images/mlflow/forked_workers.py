@@ -1,0 +1,23 @@
+"""Workers that are forked from one process which has imported MLflow, where uvicorn would let each import it anew.
+
+Four workers start in the time of one, and share the memory of what was imported. Every Python of the image loads this
+module through a .pth file; it does something in `python -m uvicorn` alone, which is how `mlflow server` starts it.
+"""
+
+import multiprocessing
+import sys
+from typing import Any
+
+
+def install() -> None:
+    # Uvicorn's one place where it chooses how its workers are made.
+    import uvicorn._subprocess
+
+    context: Any = multiprocessing.get_context("forkserver")
+    # What this module imports is never imported again, by no worker: secrets are not to be read at an import.
+    context.set_forkserver_preload(["preloaded"])
+    uvicorn._subprocess.spawn = context
+
+
+if sys.orig_argv[1:3] == ["-m", "uvicorn"]:
+    install()

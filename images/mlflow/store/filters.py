@@ -1,0 +1,56 @@
+"""Conditions on the text of a parameter or a tag, said once more in a way that an index can serve.
+
+A value may have 8,000 characters, and no index row holds that: the indexes are on the first characters. PostgreSQL
+does not see by itself that `value = 'x'` is true only where `left(value, 128) = left('x', 128)` is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+INDEXED = 128
+"""Characters of a value that `schema/tuning.py` has in its indexes."""
+
+_TABLES = {"params", "tags"}
+
+
+def install() -> None:
+    import sqlalchemy  # type: ignore[import-not-found]  # only the image has it
+    from mlflow.utils import search_utils
+
+    utils: Any = search_utils.SearchUtils
+    original = utils.get_sql_comparison_func
+
+    def get_sql_comparison_func(comparator: str, dialect: str) -> Callable[[Any, Any], Any]:
+        compare: Callable[[Any, Any], Any] = original(comparator, dialect)
+        if dialect != "postgresql" or comparator not in ("=", "LIKE"):
+            return compare
+
+        def comparison(column: Any, value: Any) -> Any:
+            table = getattr(column, "table", None)
+            if column.key != "value" or getattr(table, "name", None) not in _TABLES or not isinstance(value, str):
+                return compare(column, value)
+            beginning, is_all = literal_beginning(comparator, value)
+            if not beginning:
+                return compare(column, value)
+            indexed = sqlalchemy.func.left(column, sqlalchemy.literal_column(str(INDEXED)))
+            served = indexed == beginning if comparator == "=" else indexed.like(f"{beginning}%")
+            # Not both where one will do: PostgreSQL takes them for independent, and expects far too few rows.
+            return served if is_all else sqlalchemy.and_(compare(column, value), served)
+
+        return comparison
+
+    utils.get_sql_comparison_func = staticmethod(get_sql_comparison_func)
+
+
+def literal_beginning(comparator: str, value: str) -> tuple[str, bool]:
+    """What the indexed characters of all that fits are or begin with, and whether all that do so fit.
+
+    Empty if nothing is known of them.
+    """
+    if comparator == "=":
+        return value[:INDEXED], len(value) < INDEXED
+    literal = re.split(r"[%_\\]", value, maxsplit=1)[0]
+    return literal[:INDEXED], value == f"{literal}%" and len(literal) <= INDEXED
