@@ -124,6 +124,21 @@ def test_a_port_of_the_gateway_that_another_program_has(stack: Deployment) -> No
         refuse(stack, f"httpsPort is {port}", "another program listens there", mend="bin/pulumi config set httpsPort")
 
 
+def test_a_setting_of_postgresql_s_that_it_does_not_take(stack: Deployment) -> None:
+    """A server with it is tried beside the one in use, and says itself what is wrong."""
+    stack.configure(postgresSettings={"work_mem": "lots"})
+    _says(
+        stack.up(fails=True),
+        ['invalid value for parameter "work_mem": "lots"', "no server was touched"],
+        "bin/pulumi config rm --path 'postgresSettings.NAME'",
+    )
+    assert stack.ask(), "the server in use answers all the while"
+    stack.configure(postgresSettings=None)
+    # It takes the container of the trial away.
+    stack.up()
+    stack.preview_unchanged()
+
+
 def test_a_stack_that_is_protected_is_not_destroyed_before_its_owner_says_so(stack: Deployment) -> None:
     stack.configure(protectData=True)
     stack.up()

@@ -13,6 +13,7 @@ from docker import DockerClient
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
+from images.mlflow.schema.tuning import INDEXES
 from ops import job
 
 from .harness import Deployment, deployment
@@ -90,14 +91,28 @@ def version(stack: Deployment) -> str:
     return stack.execute("mlflow", "python", "-c", "import mlflow; print(mlflow.__version__)").strip()
 
 
+def indexes(stack: Deployment) -> dict[str, tuple[bool, str]]:
+    """Every index that has a name of ours: whether it is valid, and what PostgreSQL says that it is."""
+    with database(stack) as connection:
+        found = connection.execute(
+            "SELECT relname, indisvalid, pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class ON oid = indexrelid"
+            " WHERE starts_with(relname::text, 'mlflow_postgres_')"
+        ).fetchall()
+    return {name: (valid, definition) for name, valid, definition in found}
+
+
 def test_the_older_version_holds_the_runs(old: Deployment) -> None:
     assert version(old) == OLD
     assert len(contents(old)["runs"]) == RUNS
+    found = indexes(old)
+    assert set(found) == set(INDEXES)
+    assert all(valid for valid, _ in found.values())
 
 
 def test_a_migration_that_fails_leaves_the_old_server_on_the_old_schema(old: Deployment) -> None:
-    before, schema, started = contents(old), revision(old), old.container("mlflow").attrs["State"]["StartedAt"]
-    in_the_way(old, "CREATE TABLE issues (stranger int)")
+    before, schema, made = contents(old), revision(old), indexes(old)
+    started = old.container("mlflow").attrs["State"]["StartedAt"]
+    as_owner(old, "CREATE TABLE issues (stranger int)")
     old.configure(mlflowVersion=NEW)
     said = old.up(fails=True)
     assert f"MLflow {NEW} could not migrate; the database is as it was, at {schema}" in said
@@ -105,25 +120,53 @@ def test_a_migration_that_fails_leaves_the_old_server_on_the_old_schema(old: Dep
     assert f"in the volume {old.prefix}-backups" in said
     assert f"bin/pulumi config set mlflowVersion {OLD}" in said
     assert old.container("mlflow").attrs["State"]["StartedAt"] == started, "the old server answers all the while"
-    assert (contents(old), revision(old)) == (before, schema)
-    in_the_way(old, "DROP TABLE issues")
+    assert (contents(old), revision(old), indexes(old)) == (before, schema, made)
+    log = logged(old)
+    for step in ("dropped, a migration may touch tags", "made on tags"):
+        assert f"index mlflow_postgres_tags_value: {step}" in log
+    as_owner(old, "DROP TABLE issues")
 
 
-def in_the_way(stack: Deployment, order: str) -> None:
-    """A table that the migration wants to make is there already, or is gone again."""
-    stack.execute("postgres", "psql", "-q", "-U", "mlflow_owner", "-d", "mlflow", "-c", order)
+def as_owner(stack: Deployment, *orders: str, fails: bool = False) -> None:
+    """Do something to the tables behind MLflow's back."""
+    for order in orders:
+        command = ["psql", "-q", "-U", "mlflow_owner", "-d", "mlflow", "-c", order]
+        code, said = stack.container("postgres").exec_run(command)
+        assert bool(code) == fails, said
+
+
+def logged(stack: Deployment) -> str:
+    """What the newest schema job has said."""
+    return stack.container("schema").logs().decode()
 
 
 def test_an_upgrade_dumps_first_and_keeps_everything(old: Deployment) -> None:
-    before, schema = contents(old), revision(old)
+    before, schema, made = contents(old), revision(old), indexes(old)
+    spoil(old)
+    assert indexes(old)["mlflow_postgres_runs_newest"][0] is False
     old.up()
     assert version(old) == NEW
     assert revision(old) != schema
     assert contents(old) == before
+    assert indexes(old) == made
+    assert "index mlflow_postgres_latest_metrics_value: made anew on latest_metrics" in logged(old)
     newest = dumps(old)[0]
     assert newest["name"].startswith(f"before-{NEW}-")
     assert (newest["from_version"], newest["to_version"], newest["from_revision"]) == (OLD, NEW, schema)
     old.preview_unchanged()
+
+
+def spoil(stack: Deployment) -> None:
+    """Indexes as another release and an interrupted job leave them: made otherwise, not wanted any more, not valid."""
+    as_owner(
+        stack,
+        "DROP INDEX mlflow_postgres_latest_metrics_value, mlflow_postgres_runs_newest",
+        "CREATE INDEX mlflow_postgres_latest_metrics_value ON latest_metrics (value)",
+        "CREATE INDEX mlflow_postgres_not_wanted ON metrics (value)",
+    )
+    # All runs are active: PostgreSQL gives up, and keeps what it has.
+    unfinished = "CREATE UNIQUE INDEX CONCURRENTLY mlflow_postgres_runs_newest ON runs (lifecycle_stage)"
+    as_owner(stack, unfinished, fails=True)
 
 
 def dumps(stack: Deployment) -> list[dict[str, Any]]:
@@ -149,11 +192,12 @@ def test_of_two_jobs_at_once_one_works_and_the_other_waits_and_finds_nothing_to_
 
 
 def test_a_rollback_brings_the_old_version_and_all_data_back(old: Deployment) -> None:
-    before = contents(old)
+    before, made = contents(old), indexes(old)
     said = old.ops("rollback")
     assert f"of MLflow {OLD}" in said
     assert version(old) == OLD
     assert contents(old) == before
+    assert indexes(old) == made
     assert dumps(old)[0]["name"].startswith("before-rollback-"), "what was there is kept as well"
     # The command has written the version into the stack's file.
     old.settings["mlflowVersion"] = OLD

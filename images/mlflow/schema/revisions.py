@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+import ast
+import re
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -15,6 +17,9 @@ from .job import Failed, Refused
 
 MAIN_TABLES = frozenset({"experiments", "runs", "metrics", "params", "tags"})
 SIGN_IN_TABLES = frozenset({"users"})
+
+# A script names a table, or the class that MLflow's store has for it.
+CLASSES = {"runs": "SqlRun", "latest_metrics": "SqlLatestMetric", "params": "SqlParam", "tags": "SqlTag"}
 
 
 class Due(Enum):
@@ -35,6 +40,8 @@ class Part:
 
     head: str
     due: Due
+    pending: tuple[Path, ...]
+    """MLflow's scripts between the two, if it is to be migrated."""
 
 
 def decide(*, current: str | None, head: str, known: Set[str], found: Set[str], expected: Set[str]) -> Due:
@@ -80,14 +87,35 @@ def parts(
         wanted.append(("sign-in", "server/auth/db/migrations", "alembic_version_auth", SIGN_IN_TABLES))
     result = []
     for name, folder, version_table, expected in wanted:
-        head, known = _scripts(folder)
+        scripts, head = _scripts(folder)
+        known = {script.revision for script in scripts.walk_revisions()}
         current = _revision(connection, version_table, found)
         try:
             due = decide(current=current, head=head, known=known, found=found, expected=expected)
         except Refused as error:
             raise unknown(str(error), mlflow_version, remembered) from None
-        result.append(Part(name=name, current=current, head=head, due=due))
+        between = scripts.iterate_revisions(head, current) if due is Due.MIGRATE else ()
+        pending = tuple(Path(script.path) for script in between)
+        result.append(Part(name=name, current=current, head=head, due=due, pending=pending))
     return result
+
+
+def touched(pending: Iterable[Path], among: Iterable[str]) -> set[str]:
+    """Those tables that scripts may change: each that one names, alone or within SQL, for whatever reason."""
+    words = "\n".join(word for script in pending for word in _words(ast.parse(script.read_bytes())))
+    # In "runs.run_uuid" it is a foreign key's target, and not changed.
+    return {table for table in among if re.search(rf"\b({table}(?!\.)|{CLASSES[table]})\b", words)}
+
+
+def _words(script: ast.Module) -> Iterator[str]:
+    """Texts and imported names; not the comments and explanations, in which something 'runs' all the time."""
+    explained = {id(node.value) for node in ast.walk(script) if isinstance(node, ast.Expr)}
+    for node in ast.walk(script):
+        match node:
+            case ast.Constant(value=str(text)) if id(node) not in explained:
+                yield text
+            case ast.alias(name=name) | ast.Attribute(attr=name):
+                yield name
 
 
 def _revision(connection: psycopg.Connection[Any], version_table: str, found: Set[str]) -> str | None:
@@ -100,8 +128,8 @@ def _revision(connection: psycopg.Connection[Any], version_table: str, found: Se
     return str(rows[0][0]) if rows else None
 
 
-def _scripts(folder: str) -> tuple[str, frozenset[str]]:
-    """MLflow's newest revision of a set of tables, and every revision that it knows."""
+def _scripts(folder: str) -> tuple[Any, str]:
+    """MLflow's migrations of a set of tables, as Alembic's `ScriptDirectory`, and the newest revision."""
     import mlflow
     from alembic.script import ScriptDirectory  # type: ignore[import-not-found]  # only the image has it
 
@@ -109,4 +137,4 @@ def _scripts(folder: str) -> tuple[str, frozenset[str]]:
     head = scripts.get_current_head()
     if head is None:
         raise Failed(f"MLflow has no migrations in {folder}")
-    return head, frozenset(script.revision for script in scripts.walk_revisions())
+    return scripts, head

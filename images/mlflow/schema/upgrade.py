@@ -7,11 +7,11 @@ from typing import Any
 
 import psycopg
 
-from . import dump, restore
+from . import dump, restore, tuning
 from .database import value
 from .job import Failed, Job
-from .programs import Outcome, python
-from .revisions import Due, Part, parts
+from .programs import Outcome, python, without_rows
+from .revisions import Due, Part, parts, touched
 
 # What `mlflow db upgrade` does with an empty database; older versions fail on one, as only their server makes it.
 _MAKE = (
@@ -25,6 +25,26 @@ def change(connection: psycopg.Connection[Any], job: Job, wanted: Sequence[Part]
     kept = None
     if any(part.due is Due.MIGRATE for part in wanted):
         kept = before(connection, job, wanted, remembered)
+        indexed = {table for table, _ in tuning.INDEXES.values()}
+        tuning.make_way(connection, touched([script for part in wanted for script in part.pending], indexed))
+    try:
+        _bring(connection, job, wanted, kept)
+    except Exception:
+        if kept:
+            # The former server goes on, and searches with them.
+            _indexes_again(connection)
+        raise
+
+
+def _indexes_again(connection: psycopg.Connection[Any]) -> None:
+    """Make what is missing again; what goes wrong with it is said, for the failure before it is what must be read."""
+    try:
+        tuning.tune(connection)
+    except psycopg.Error as error:
+        print(f"indexes: {without_rows(str(error))}; left for the next run", flush=True)
+
+
+def _bring(connection: psycopg.Connection[Any], job: Job, wanted: Sequence[Part], kept: dump.Sidecar | None) -> None:
     for part in wanted:
         if part.due is Due.NOTHING:
             continue
