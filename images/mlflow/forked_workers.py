@@ -4,13 +4,15 @@ Four workers start in the time of one, and share the memory of what was imported
 module through a .pth file; it does something in `python -m uvicorn` alone, which is how `mlflow server` starts it.
 """
 
-import multiprocessing
 import sys
 from typing import Any
 
 
 def install() -> None:
-    # Uvicorn's one place where it chooses how its workers are made.
+    # Not above: every Python of the image comes by here, the probe's every few seconds too.
+    import multiprocessing
+
+    # Its `spawn` is uvicorn's one place where it chooses how its workers are made.
     import uvicorn._subprocess
 
     context: Any = multiprocessing.get_context("forkserver")

@@ -6,16 +6,33 @@ functions of MLflow's; each gives what MLflow's own gives, and hands everything 
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
+COMPARED = {"3.6.0", "3.17.2"}
+"""Versions of MLflow whose every answer has been found to be the same with and without this. No other is changed."""
 
-def tracking_store(store_uri: str, artifact_uri: str) -> Any:
-    """The store that MLflow itself would make for this address, made faster. Called once in each worker."""
+
+def tracking_store(store_uri: str, artifact_uri: str | None = None) -> Any:
+    """The store that MLflow itself would make for this address, made faster. MLflow calls it one at a time."""
     from mlflow.server.handlers import TrackingStoreRegistryWrapper
+    from mlflow.tracking._tracking_service import utils
 
+    _install()
+    # There are two that ask for a store, each with a way of its own to make one: the server, which always says where
+    # artifacts go, and a client such as `mlflow gc`, for which MLflow has a place of its own when nobody says one.
+    maker: Any = utils if artifact_uri is None else TrackingStoreRegistryWrapper
+    return maker._get_sqlalchemy_store(store_uri, artifact_uri)
+
+
+@functools.cache
+def _install() -> None:
+    """Once, though both of them may ask in a worker: what is changed twice over asks the database twice over."""
+    import mlflow
+
+    if mlflow.__version__ not in COMPARED:
+        return
     from . import details, filters, pages, replies
 
     for each in (details, filters, pages, replies):
         each.install()
-    make: Any = TrackingStoreRegistryWrapper._get_sqlalchemy_store
-    return make(store_uri, artifact_uri)

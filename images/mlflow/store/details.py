@@ -56,16 +56,18 @@ def install() -> None:
 def _read(run: Any) -> None:
     """Give every run of this one's session its details, in three queries."""
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlParam, SqlRun, SqlTag
-    from sqlalchemy import select  # type: ignore[import-not-found]  # only the image has it
+    from sqlalchemy import any_, literal, select  # type: ignore[import-not-found]  # only the image has it
+    from sqlalchemy.dialects.postgresql import ARRAY, VARCHAR  # type: ignore[import-not-found]  # the same
     from sqlalchemy.orm import object_session  # type: ignore[import-not-found]  # the same
     from sqlalchemy.orm.attributes import set_committed_value  # type: ignore[import-not-found]  # the same
 
     session = object_session(run)
     runs = [each for each in session.identity_map.values() if isinstance(each, SqlRun)]
-    ids = [each.run_uuid for each in runs]
+    # One parameter: a list of a hundred is taken apart, planned and cached anew for every length.
+    ids = literal([each.run_uuid for each in runs], ARRAY(VARCHAR))
     for attribute, table in (("latest_metrics", SqlLatestMetric), ("params", SqlParam), ("tags", SqlTag)):
         found: defaultdict[str, list[_Detail]] = defaultdict(list)
-        for row in session.execute(select(*table.__table__.columns).where(table.run_uuid.in_(ids))):
+        for row in session.execute(select(*table.__table__.columns).where(table.run_uuid == any_(ids))):
             found[row.run_uuid].append(_Detail(table, row))
         for each in runs:
             set_committed_value(each, attribute, found[each.run_uuid])

@@ -25,7 +25,11 @@ def install() -> None:
     )
 
     def by_metric(order_by: Any) -> bool:
-        return bool(order_by) and utils.is_metric(utils.parse_order_by_for_search_runs(order_by[0])[0], "=")
+        try:
+            return bool(order_by) and utils.is_metric(utils.parse_order_by_for_search_runs(order_by[0])[0], "=")
+        except module.MlflowException:
+            # Which of several mistakes a search is refused for, MLflow shall say.
+            return False
 
     def _search_runs(
         self: Any,
@@ -64,6 +68,7 @@ def install() -> None:
             attributes = [*attributes, found[0].c.is_nan.is_(False)]
         return attributes, others, datasets
 
-    store._search_runs = _search_runs
-    module._get_orderby_clauses = _get_orderby_clauses
+    # In this order: between any two of them, searches that other threads make are still MLflow's.
     module._get_sqlalchemy_filter_clauses = _get_sqlalchemy_filter_clauses
+    module._get_orderby_clauses = _get_orderby_clauses
+    store._search_runs = _search_runs

@@ -9,17 +9,17 @@ from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor  # type: ignore[import-untyped]  # it brings no types
+from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]  # the same
 from google.protobuf.message import Message  # type: ignore[import-untyped]  # the same
 
-# What these hold is written as it is; 64-bit integers as numbers, which is MLflow's way and not protobuf's.
+# What these hold is written as it is.
 _PLAIN = {
     FieldDescriptor.CPPTYPE_INT32,
-    FieldDescriptor.CPPTYPE_INT64,
     FieldDescriptor.CPPTYPE_UINT32,
-    FieldDescriptor.CPPTYPE_UINT64,
     FieldDescriptor.CPPTYPE_BOOL,
     FieldDescriptor.CPPTYPE_STRING,
 }
+_64_BITS = {FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64}
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
@@ -32,51 +32,72 @@ def install() -> None:
     original = handlers.message_to_json
 
     def message_to_json(message: Message, **options: Any) -> Any:
-        # Whoever asks for another form than the usual one gets it from MLflow.
-        if options:
-            return original(message, **options)
+        write = as_dict if options.get("convert_int64_to_number", True) else as_dict_with_texts
         try:
-            return json.dumps(as_dict(message))
+            # `pretty`, the other option, is for readers; whoever reads an answer of this size is a program.
+            return json.dumps(write(message), separators=(",", ":"))
         except UnknownForm:
-            return original(message)
+            return original(message, **options)
 
     handlers.message_to_json = message_to_json
 
 
 def as_dict(message: Message) -> dict[str, Any]:
-    """What MLflow's `message_to_json` writes, before it is text. Raises `UnknownForm`."""
+    """What MLflow's `message_to_json` writes, before it is text: 64-bit integers are numbers. Raises `UnknownForm`."""
     written = {}
     for field, value in message.ListFields():
-        name, write = _writer(field)
+        name, write = _writer(field, as_dict)
         written[name] = write(value) if write else value
     return written
 
 
+def as_dict_with_texts(message: Message) -> dict[str, Any]:
+    """The same, but 64-bit integers are texts, which is protobuf's way. Raises `UnknownForm`."""
+    written = {}
+    for field, value in message.ListFields():
+        name, write = _writer(field, as_dict_with_texts)
+        written[name] = write(value) if write else value
+    return written
+
+
+Write = Callable[[Any], Any]
+
+
 @functools.cache
-def _writer(field: FieldDescriptor) -> tuple[str, Callable[[Any], Any] | None]:
+def _writer(field: FieldDescriptor, of_message: Write) -> tuple[str, Write | None]:
     """A field's name, and what makes JSON of its value; nothing if it is JSON already."""
-    if field.is_extension or field.type == FieldDescriptor.TYPE_BYTES:
+    if field.is_extension:
         raise UnknownForm(field.full_name)
-    write = _of_one(field)
+    if field.message_type and field.message_type.GetOptions().map_entry:
+        return field.name, _of_map(field, of_message)
+    write = _of_one(field, of_message)
     if not field.is_repeated:
         return field.name, write
     return field.name, (lambda values: [write(each) for each in values]) if write else list
 
 
-def _of_one(field: FieldDescriptor) -> Callable[[Any], Any] | None:
+def _of_map(field: FieldDescriptor, of_message: Write) -> Write:
+    entry = field.message_type.fields_by_name
+    if entry["key"].cpp_type != FieldDescriptor.CPPTYPE_STRING:
+        raise UnknownForm(field.full_name)
+    write = _of_one(entry["value"], of_message)
+    return (lambda values: {key: write(values[key]) for key in values}) if write else dict
+
+
+def _of_one(field: FieldDescriptor, of_message: Write) -> Write | None:
     kind = field.cpp_type
-    if kind in _PLAIN:
+    if kind in _PLAIN and field.type != FieldDescriptor.TYPE_BYTES:
         return None
+    if kind in _64_BITS:
+        return str if of_message is as_dict_with_texts else None
     if kind == FieldDescriptor.CPPTYPE_DOUBLE:
         return _number
     if kind == FieldDescriptor.CPPTYPE_ENUM and field.enum_type.is_closed:
         names = {number: value.name for number, value in field.enum_type.values_by_number.items()}
         return names.__getitem__
-    # Protobuf's own types, such as a timestamp, have a form of their own; so has a map, which is a message here.
-    if kind == FieldDescriptor.CPPTYPE_MESSAGE and not (
-        field.message_type.full_name.startswith("google.protobuf.") or field.message_type.GetOptions().map_entry
-    ):
-        return as_dict
+    if kind == FieldDescriptor.CPPTYPE_MESSAGE:
+        # Protobuf's own have a form of their own in JSON: a timestamp is a text.
+        return MessageToDict if field.message_type.full_name.startswith("google.protobuf.") else of_message
     raise UnknownForm(field.full_name)
 
 

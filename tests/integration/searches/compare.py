@@ -1,0 +1,128 @@
+"""Runs in the server's container: asks MLflow's own store, then ours, the same questions, and prints what they say.
+
+Arguments: questions, each as JSON `[filter, order, view, most, experiment ids]`. Prints one line of JSON, see `main`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import sqlalchemy  # type: ignore[import-not-found]  # only the image has it
+from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]  # it brings no types
+from mlflow.exceptions import MlflowException
+from mlflow.protos.service_pb2 import SearchRuns
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.utils.proto_json_utils import message_to_json
+
+ADDRESS = os.environ["MLFLOW_BACKEND_STORE_URI"]
+ARTIFACTS = "mlflow-artifacts:/"
+PAGES = 3
+"""Pages of one answer that are turned at most."""
+
+SEARCHES: dict[str, tuple[str, list[str]]] = {
+    "mlflow_postgres_runs_newest": ("", []),
+    "mlflow_postgres_latest_metrics_value": ("", ["metrics.m DESC"]),
+    "mlflow_postgres_params_value": ("params.p = '42'", []),
+    "mlflow_postgres_tags_value": ("tags.t LIKE '42%'", []),
+}
+"""The search, by filter and order, that each index is there for."""
+
+statements: list[tuple[str, Any]] = []
+"""What the database has been asked, with its parameters."""
+
+
+def main(questions: list[Any]) -> dict[str, Any]:
+    """How many runs each question found, the refusals, those that differ, and how the database was asked."""
+    make: Any = SqlAlchemyStore
+    plain = make(ADDRESS, ARTIFACTS)
+    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", lambda *it: statements.append((it[2], it[3])))
+    expected = [answer(plain, each) for each in questions]
+    # The first page, as MLflow's own functions make an answer of it.
+    reply = json.loads(message_to_json(response(plain.search_runs(questions[0][4], "", 3, 50, ["metrics.m DESC"]))))
+    asked_plainly = " ".join(text for text, _ in statements)
+    statements.clear()
+
+    import store  # type: ignore[import-not-found]  # the image's, not the project's
+
+    # Twice, as a worker and a client in the same process do.
+    store.tracking_store(ADDRESS, None)
+    ours = store.tracking_store(ADDRESS, ARTIFACTS)
+    given = [answer(ours, each) for each in questions]
+    asked = " ".join(text for text, _ in statements)
+    with ThreadPoolExecutor(4) as threads:
+        at_once = list(threads.map(lambda each: answer(ours, each), questions[::4]))
+    from store.details import _searching  # type: ignore[import-not-found]  # the same
+    from store.pages import _metric  # type: ignore[import-not-found]  # the same
+
+    asked_again = zip(questions[::4], expected[::4], at_once, strict=True)
+    differing = [
+        (question, shortened(mlflows), shortened(own))
+        for question, mlflows, own in (*zip(questions, expected, given, strict=True), *asked_again)
+        if mlflows != own
+    ]
+    return {
+        "found": [sum(len(page["runs"]) for page in pages if "runs" in page) for pages in expected],
+        "refused": [pages[-1].get("refused") for pages in expected],
+        "differing": differing,
+        "left_behind": [_searching.get(), _metric.get()],
+        "plainly": [sign in asked_plainly for sign in ("left(", "is_nan IS false")],
+        "served": [sign in asked for sign in ("left(", "is_nan IS false")],
+        "tries": len(reading(ours, "", ["metrics.nope DESC"], questions[0][4])),
+        "reply": reply,
+        "plans": {index: plan(ours, *search, questions[0][4]) for index, search in SEARCHES.items()},
+    }
+
+
+def answer(store: Any, question: list[Any]) -> list[dict[str, Any]]:
+    """Every field of every run of the first pages, and their tokens; or what the store says instead."""
+    search, order, view, most, experiments = question
+    pages: list[dict[str, Any]] = []
+    token = None
+    while len(pages) < PAGES and (token or not pages):
+        try:
+            page = store.search_runs(experiments, search, view, most, order, token)
+        except MlflowException as refusal:
+            # What the database was asked is quoted behind it.
+            return [*pages, {"refused": f"{refusal.error_code}: {refusal.message.partition('[SQL')[0]}"}]
+        token = page.token
+        said = MessageToDict(response(page), preserving_proto_field_name=True)
+        pages.append({"runs": said.get("runs", []), "token": str(token)})
+        for run in pages[-1]["runs"]:
+            # Nobody says in what order these are read.
+            for details in run["data"].values():
+                details.sort(key=lambda each: str(each["key"]))
+    return pages
+
+
+def plan(store: Any, search: str, order: list[str], experiments: list[str]) -> str:
+    """How PostgreSQL reads the runs of a search when it would rather use any index than none, few as they are."""
+    text, parameters = reading(store, search, order, experiments)[0]
+    with store.engine.connect() as connection:
+        for way in ("seqscan", "sort"):
+            connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
+        return "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {text}", parameters))
+
+
+def reading(store: Any, search: str, order: list[str], experiments: list[str]) -> list[tuple[str, Any]]:
+    """The statements that read the runs themselves for a search."""
+    statements.clear()
+    store.search_runs(experiments, search, 1, 5, order)
+    return [each for each in statements if "DISTINCT" in each[0]]
+
+
+def response(page: Any) -> Any:
+    made = SearchRuns.Response()
+    made.runs.extend(run.to_proto() for run in page)
+    return made
+
+
+def shortened(pages: list[dict[str, Any]]) -> Any:
+    return [page.get("refused") or [page["token"], *(run["info"]["run_id"] for run in page["runs"])] for page in pages]
+
+
+if __name__ == "__main__":
+    print(json.dumps(main([json.loads(each) for each in sys.argv[1:]])))
