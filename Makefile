@@ -2,7 +2,7 @@
 # Everything but Pulumi itself is `python -m ops <command>`.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup engine up down test check vet unit integration rollback psql logs lock sbom pin fix forget
+.PHONY: help setup engine up down test check vet unit integration rollback psql logs lock sbom pin fix forget bench
 STACK ?= dev
 PYTHON := .venv/bin/python
 
@@ -44,6 +44,9 @@ vet:
 
 integration: setup .venv/tests
 	@$(PYTHON) -m pytest tests/integration --numprocesses 2 --dist loadfile
+
+bench: setup .venv/bench ## measure against the alternatives, draw the plot; BENCH=--quick for three minutes of it
+	@$(PYTHON) -m bench $(BENCH)
 
 rollback: ## after an upgrade: back to the database and the MLflow of before it; DUMP=name for another one
 	@$(PYTHON) -m ops rollback --stack $(STACK) $(if $(DUMP),--dump $(DUMP))
@@ -89,3 +92,11 @@ fix: .venv/tests ## put the style and the generated parts right
 	@echo "installing what the tests need into .venv …" >&2
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-dev.txt
 	@touch $@
+
+.venv/bench: requirements-bench.txt .venv/runtime
+	@echo "installing what the benchmark needs into .venv …" >&2
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-bench.txt
+	@touch $@
+
+# The types of what the benchmark imports are checked with everything else.
+check: .venv/bench

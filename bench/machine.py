@@ -1,0 +1,40 @@
+"""What the machine is, for the report: figures of another machine are other figures."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from bench.room import declared
+
+
+def describe(engine: docker.DockerClient) -> dict[str, Any]:
+    """Processor, memory, kernel, engine, versions, command, time, and the load before anything was done."""
+    return {
+        "processor": _after(Path("/proc/cpuinfo"), "model name"),
+        "cores": os.cpu_count(),
+        "memory": _after(Path("/proc/meminfo"), "MemTotal"),
+        "kernel": platform.release(),
+        "engine": str(engine.version()["Version"]),
+        "python": platform.python_version(),
+        "mlflow": declared("mlflowVersion"),
+        "postgres": declared("postgresVersion"),
+        "command": f"python -m bench {' '.join(sys.argv[1:])}".strip(),
+        "date": time.strftime("%Y-%m-%d %H:%M %Z"),
+        "load before": list(os.getloadavg()),
+    }
+
+
+def _after(file: Path, key: str) -> str:
+    """The value of a line `key : value`; 'unknown' where there is none."""
+    for line in file.read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == key:
+            return value.strip()
+    return "unknown"

@@ -1,0 +1,76 @@
+"""The searches of 100 runs: what each asks, and, independently of any database, which runs it means. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.data import Run
+
+PAGE = 100
+"""Rows that a search asks for."""
+
+
+@dataclass(frozen=True)
+class Search:
+    name: str
+    kind: Literal["newest", "filtered", "ordered"]
+    """What the rules tell apart: one that is filtered and ordered by a metric counts as ordered."""
+    filter: str
+    order_by: tuple[str, ...]
+    matches: Callable[[Run], bool]
+    floor: bool = False
+    """Whether its runs are also fetched by their ids, which is as fast as the search can be."""
+
+
+SEARCHES = (
+    Search("newest 100", "newest", "", (), lambda _: True),
+    Search(
+        "metric > 0.99, ordered by it",
+        "ordered",
+        "metrics.m3 > 0.99",
+        ("metrics.m3 DESC",),
+        lambda run: run.metrics[3] > 0.99,
+        floor=True,
+    ),
+    Search("ordered by metric", "ordered", "", ("metrics.m3 DESC",), lambda _: True, floor=True),
+    Search("param = value", "filtered", "params.p1 = '42'", (), lambda run: run.params[1] == "42", floor=True),
+    Search(
+        "tag and metric",
+        "filtered",
+        "tags.t1 = 'v7' and metrics.m5 > 0.9",
+        (),
+        lambda run: run.tags[1] == "v7" and run.metrics[5] > 0.9,
+        floor=True,
+    ),
+    Search(
+        "param LIKE, status",
+        "filtered",
+        "params.p2 LIKE '4%' and status = 'FINISHED'",
+        (),
+        lambda run: run.params[2].startswith("4") and run.status == "FINISHED",
+        floor=True,
+    ),
+)
+
+
+def floor_of(search: str) -> str:
+    """Name of the cell that fetches the runs of a search by their ids."""
+    return f"the same by id: {search}"
+
+
+class Tally:
+    """How many of the runs so far each search means."""
+
+    def __init__(self) -> None:
+        self._counts = dict.fromkeys((search.name for search in SEARCHES), 0)
+
+    def count(self, runs: Iterable[Run]) -> None:
+        for run in runs:
+            for search in SEARCHES:
+                self._counts[search.name] += search.matches(run)
+
+    def rows(self, search: str) -> int:
+        """Rows that the first page of a search must have."""
+        return min(PAGE, self._counts[search])

@@ -1,0 +1,94 @@
+"""HTTP as a client that keeps its connection: one connection, one deadline, every status looked at."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import time
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+API = "/api/2.0/mlflow"
+AJAX = "/ajax-api/2.0/mlflow"
+TRACES = "/ajax-api/3.0/mlflow/traces"
+
+
+class OverLimitError(Exception):
+    """No answer came in time."""
+
+
+class WrongAnswerError(Exception):
+    """An answer came that is not the right one; the message says what was seen."""
+
+
+class Wire:
+    """A connection to one server. Its deadline is that of everything asked through it, in seconds from now."""
+
+    def __init__(self, url: str, limit: float, login: tuple[str, str] | None = None) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=limit)
+        self.headers: dict[str, str] = {}
+        if login:
+            self.headers["Authorization"] = "Basic " + base64.b64encode(":".join(login).encode()).decode()
+        self.allow(limit)
+
+    def __enter__(self) -> Wire:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def allow(self, limit: float) -> None:
+        """From now on, wait so many seconds for everything that is asked."""
+        self._end = time.monotonic() + limit
+
+    def ask(self, method: str, path: str, body: Any = None) -> bytes:
+        """The body of an answer. Raises OverLimitError, WrongAnswerError, OSError."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise OverLimitError(path)
+        self._connection.timeout = left
+        if self._connection.sock:
+            self._connection.sock.settimeout(left)
+        sent = None if body is None else json.dumps(body).encode()
+        headers = self.headers | ({"Content-Type": "application/json"} if sent else {})
+        try:
+            self._connection.request(method, path, sent, headers)
+            answer = self._connection.getresponse()
+            content = answer.read()
+        except TimeoutError:
+            raise OverLimitError(path) from None
+        except http.client.HTTPException as error:
+            raise OSError(
+                f"{self._connection.host}:{self._connection.port}{path}: {type(error).__name__} {error}"
+            ) from None
+        if answer.status != 200:
+            raise WrongAnswerError(f"{method} {path.partition('?')[0]}: {answer.status} {content[:300]!r}")
+        return content
+
+    def get(self, path: str, **query: Any) -> bytes:
+        return self.ask("GET", f"{path}?{urlencode(query, doseq=True)}")
+
+    def post(self, path: str, body: Any) -> bytes:
+        return self.ask("POST", path, body)
+
+    def read(self, path: str, **query: Any) -> Any:
+        return json.loads(self.get(path, **query))
+
+    def write(self, path: str, body: Any) -> Any:
+        return json.loads(self.post(path, body))
+
+
+def log_a_run(wire: Wire, experiment: str, number: int) -> None:
+    """Create a run, log 20 metrics, 10 parameters and 5 tags to it, and end it."""
+    now = time.time_ns() // 1_000_000
+    made = wire.write(f"{API}/runs/create", {"experiment_id": experiment, "start_time": now, "run_name": "logged"})
+    run_id = made["run"]["info"]["run_id"]
+    batch = {
+        "run_id": run_id,
+        "metrics": [{"key": f"m{key}", "value": number + key / 8, "timestamp": now, "step": 0} for key in range(20)],
+        "params": [{"key": f"p{key}", "value": str(number)} for key in range(10)],
+        "tags": [{"key": f"t{key}", "value": f"v{number % 10}"} for key in range(5)],
+    }
+    wire.post(f"{API}/runs/log-batch", batch)
+    wire.post(f"{API}/runs/update", {"run_id": run_id, "status": "FINISHED", "end_time": now})

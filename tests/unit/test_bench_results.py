@@ -1,0 +1,87 @@
+"""Readings and what is made of them, and the options of the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.options import parse
+from bench.results import Result, Results, ratio
+
+
+def result(*values: float, **more: float | str) -> Result:
+    made = Result("reading", "cell", "ours", 10, "s", list(values))
+    for name, value in more.items():
+        setattr(made, name, value)
+    return made
+
+
+def test_the_median_is_none_without_readings_and_of_what_was_once_over_or_wrong() -> None:
+    assert result(3, 1, 2).median == 2
+    assert result(1, 2).median == 1.5
+    assert result().median is None
+    assert result(1, over=20.0).median is None, "readings from before the limit was hit would flatter it"
+    assert result(1, failed="other rows").median is None
+
+
+def test_the_spread_is_a_share_of_the_median() -> None:
+    assert result(1, 2, 3).spread == 1.0
+    assert result(5).spread == 0.0
+    assert result().spread == 0.0
+
+
+def test_what_is_over_the_limit_takes_at_least_the_limit() -> None:
+    results = Results()
+    results.of("reading", "slow", "sqlite", 10, "s").over = 20.0
+    results.of("reading", "wrong", "sqlite", 10, "s").failed = "other rows"
+    assert results.at_least("slow", "sqlite", 10) == 20.0
+    assert results.at_least("wrong", "sqlite", 10) is None
+    assert results.at_least("never asked", "sqlite", 10) is None
+
+
+def test_a_result_is_made_once() -> None:
+    results = Results()
+    results.of("reading", "cell", "ours", 10, "s").values.append(1.0)
+    results.of("reading", "cell", "ours", 10, "s").values.append(3.0)
+    assert results.median("cell", "ours", 10) == 2.0
+    assert results.sizes() == [10]
+    assert results.cells("reading") == ["cell"]
+    assert [each["median"] for each in results.as_json()] == [2.0]
+
+
+def test_sides_come_in_one_order_whose_turn_ever_was_first() -> None:
+    results = Results()
+    for group, sides in (("reading", "abc"), ("logging", "ca")):
+        for side in sides:
+            results.of(group, group, side, 10, "s")
+    assert results.sides("logging") == ["a", "c"]
+
+
+def test_a_ratio_needs_both() -> None:
+    assert ratio(6.0, 2.0) == 3.0
+    assert ratio(None, 2.0) is None
+    assert ratio(6.0, None) is None
+
+
+def test_a_quick_run_has_smaller_stores_and_fewer_rounds() -> None:
+    full, quick = parse([]), parse(["--quick"])
+    assert full.sizes == (1_000, 10_000, 100_000)
+    assert quick.sizes == (1_000, 10_000)
+    assert quick.rounds < full.rounds
+    assert full.output == Path("build/bench")
+
+
+def test_what_is_chosen_wins_over_quick() -> None:
+    options = parse(["--quick", "--sizes", "50,60", "--rounds", "9", "--limit", "3"])
+    assert (options.sizes, options.rounds, options.limit) == ((50, 60), 9, 3.0)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--sizes", "100,10"], ["--sizes", "5,5"], ["--sizes", "0"], ["--rounds", "0"], ["--limit", "0"]]
+)
+def test_options_that_cannot_work_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(arguments)
+    assert ended.value.code == 2
+    assert arguments[0] in capsys.readouterr().err
