@@ -22,7 +22,7 @@ from .searches.questions import FILTERS, NOWHERE, REFUSED, Question, questions
 from .searches.runs import KEY, LONG, LONG_TAG, Filled, fill
 
 ASKED = questions()
-SCRIPT = Path(__file__).with_name("searches") / "compare.py"
+SCRIPTS = Path(__file__).with_name("searches")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,9 @@ def said(full: Full) -> dict[str, Any]:
         [each.filter, each.order, each.view, each.most, [filled.experiments[name] for name in each.experiments]]
         for each in ASKED
     ]
-    printed = stack.execute("mlflow", "python", "-c", SCRIPT.read_text(), *(json.dumps(each) for each in asked))
+    printed = stack.execute(
+        "mlflow", "python", "-c", (SCRIPTS / "compare.py").read_text(), *(json.dumps(each) for each in asked)
+    )
     outcome: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return outcome
 
@@ -140,6 +142,16 @@ def test_a_client_in_the_container_gets_the_store_that_it_gets_without_us(full: 
     root, module = stack.execute("mlflow", "python", "-c", script).split()[-2:]
     assert root.endswith("/mlruns") or root.startswith("mlflow-artifacts:")
     assert module.startswith("store."), "the plug-in is not the one that MLflow asks"
+
+
+def test_every_batch_leaves_the_rows_that_mlflows_own_would_leave(full: Full) -> None:
+    """Odd values, twice the same, what is not allowed, a deleted run: rows and refusals alike."""
+    printed = full[0].execute("mlflow", "python", "-c", (SCRIPTS / "batches.py").read_text())
+    outcome = json.loads(printed.splitlines()[-1])
+    assert outcome["differing"] == []
+    # As many as there are, each way of a batch was taken often.
+    assert outcome["written"] > 100
+    assert outcome["refused"] > 50
 
 
 def search(stack: Deployment, question: dict[str, Any]) -> bytes:
