@@ -52,8 +52,9 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _stop(*_: object) -> None:
+def _stop(number: int, _: object) -> None:
     """Have every thread end, so that what was made can be taken away."""
+    say(f"stopped by {signal.Signals(number).name}")
     stopped.set()
     raise KeyboardInterrupt
 
@@ -82,8 +83,18 @@ def run(options: Options, room: Room, images: dict[str, str], machine: dict[str,
         }
         (options.output / "results.json").write_text(json.dumps(document, indent=1) + "\n")
 
-    compare(options, room, images, found, save)
-    save()
+    try:
+        compare(options, room, images, found, save)
+    finally:
+        # Also of a run that was stopped: hours may be in it.
+        save()
+        report(options, found, machine)
+
+
+def report(options: Options, found: Found, machine: dict[str, Any]) -> None:
+    """Write report.md and plot.png, and print the tables; nothing if nothing was measured."""
+    if not found.results.sizes():
+        return
     made = tables(found.results, found.odd, verdict(found.results, found.odd))
     (options.output / "report.md").write_text(markdown(made, machine, [*found.notes, *failures(found.results)]))
     draw(found.results, machine, options.output / "plot.png")

@@ -110,11 +110,12 @@ def trace_rows(batch: list[Trace], experiment: int) -> Rows:
 
 
 def _spans(trace: Trace, experiment: int, inputs: str, outputs: str) -> Iterator[tuple[Value, ...]]:
-    start = trace.start * 1_000_000
-    end = start + trace.milliseconds * 1_000_000
+    end = (trace.start + trace.milliseconds) * 1_000_000
     root = trace.span_ids[0]
-    for span_id, (name, kind) in zip(trace.span_ids, _SPANS, strict=True):
+    for place, (span_id, (name, kind)) in enumerate(zip(trace.span_ids, _SPANS, strict=True)):
         parent = None if span_id == root else root
+        # One after the other: spans that start together come in any order.
+        start = (trace.start + place) * 1_000_000
         status = trace.status if parent is None else "OK"
         attributes = {
             "mlflow.traceRequestId": json.dumps(trace.id),

@@ -54,6 +54,8 @@ def test_traces_are_the_same_every_time_and_their_spans_say_what_their_columns_d
         assert {len(value) for value in values} == {len(columns)}
     columns, spans = rows["spans"]
     assert len(spans) == 15
+    starts = {(span[columns.index("trace_id")], span[columns.index("start_time_unix_nano")]) for span in spans}
+    assert len(starts) == 15, "spans that start together come in any order, and no side would be wrong"
     for span in (dict(zip(columns, each, strict=True)) for each in spans):
         content = json.loads(str(span["content"]))
         assert content["name"] == span["name"]
