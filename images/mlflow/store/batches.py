@@ -15,12 +15,14 @@ INSERT INTO params (run_uuid, key, value)
 SELECT :run_id, key, value FROM unnest(CAST(:keys AS varchar[]), CAST(:texts AS varchar[])) AS new (key, value)
  ORDER BY key ON CONFLICT DO NOTHING
 """
+# In the order of the batch: 0.0 and -0.0 are one value to PostgreSQL, and the first of them stays.
 _METRICS = """
 INSERT INTO metrics (run_uuid, key, value, timestamp, step, is_nan)
 SELECT :run_id, key, value, timestamp, step, is_nan
   FROM unnest(CAST(:keys AS varchar[]), CAST(:numbers AS float8[]), CAST(:timestamps AS bigint[]),
-              CAST(:steps AS bigint[]), CAST(:is_nan AS boolean[])) AS new (key, value, timestamp, step, is_nan)
- ORDER BY key ON CONFLICT DO NOTHING
+              CAST(:steps AS bigint[]), CAST(:is_nan AS boolean[])) WITH ORDINALITY
+       AS new (key, value, timestamp, step, is_nan, place)
+ ORDER BY key, place ON CONFLICT DO NOTHING
 """
 # The later one stays: of two with the same step and timestamp the greater.
 _LATEST = """

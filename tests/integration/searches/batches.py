@@ -68,11 +68,10 @@ def _one(store: Any, batches: list[Batch]) -> dict[str, Any]:
             refused.append(f"{number}: {error}".replace(run_id, "RUN")[:200])
     with store.engine.connect() as connection:
         rows = {
+            # As tuples and not as text: which of 0.0 and -0.0 stays, when both are logged, is nobody's promise.
             table: sorted(
-                [
-                    str(row)
-                    for row in connection.execute(text(f"SELECT {columns} FROM {table} WHERE run_uuid = '{run_id}'"))
-                ]
+                tuple(row)
+                for row in connection.execute(text(f"SELECT {columns} FROM {table} WHERE run_uuid = '{run_id}'"))
             )
             for table, columns in ROWS.items()
         }
