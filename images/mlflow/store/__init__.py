@@ -35,9 +35,9 @@ def _install() -> None:
 
     if mlflow.__version__ not in COMPARED:
         return
-    from . import batches, details, filters, pages, replies
+    from . import batches, details, filters, pages, replies, statements
 
-    for each in (details, filters, pages, replies):
+    for each in (details, filters, pages, replies, statements):
         each.install()
     if mlflow.__version__ in WRITTEN:
         batches.install()
