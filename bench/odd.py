@@ -62,7 +62,14 @@ def odd_values() -> list[Odd]:
 
 def try_all(side: Side, experiment: str) -> dict[str, str]:
     """By odd value, what became of it: `logged, found`, `logged, not found`, `refused`, and so on."""
-    return {odd.name: _try(side, experiment, odd) for odd in odd_values()}
+    return {odd.name: _outcome(side, experiment, odd) for odd in odd_values()}
+
+
+def _outcome(side: Side, experiment: str, odd: Odd) -> str:
+    try:
+        return _try(side, experiment, odd)
+    except (OSError, OverLimitError, WrongAnswerError) as error:
+        return f"failed: {type(error).__name__} {str(error)[:80]}"
 
 
 def _try(side: Side, experiment: str, odd: Odd) -> str:

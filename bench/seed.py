@@ -6,6 +6,7 @@ import itertools
 import sqlite3
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -16,7 +17,7 @@ from bench.data import Rows
 from bench.room import BenchError, say
 from bench.searches import Tally
 from bench.sides import Side
-from bench.wire import API
+from bench.wire import API, Wire, WrongAnswerError
 
 BATCH = 1_000
 VACUUM = "VACUUM (ANALYZE)"
@@ -131,12 +132,17 @@ class Stores:
 
     @staticmethod
     def _make_experiments(side: Side) -> tuple[str, str, str, str]:
-        with side.connect(60) as wire:
+        def make(name: str) -> str:
+            return side.patiently(lambda wire: _experiment(wire, name))
 
-            def make(name: str) -> str:
-                return str(wire.write(f"{API}/experiments/create", {"name": name})["experiment_id"])
+        return make("runs"), make("history"), make("traces"), make("logged")
 
-            return make("runs"), make("history"), make("traces"), make("logged")
+
+def _experiment(wire: Wire, name: str) -> str:
+    """The id of an experiment, made if it is not there."""
+    with suppress(WrongAnswerError):
+        return str(wire.read(f"{API}/experiments/get-by-name", experiment_name=name)["experiment"]["experiment_id"])
+    return str(wire.write(f"{API}/experiments/create", {"name": name})["experiment_id"])
 
 
 def _writer(side: Side) -> PostgresWriter | SqliteWriter:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from docker.models.containers import Container
 
@@ -18,6 +19,7 @@ from bench.wire import API, OverLimitError, Wire, WrongAnswerError
 
 SQLITE, TUTORIAL, OURS, SIGN_IN = "sqlite", "tutorial", "ours", "ours+sign-in"
 POSTGRES_DATA = "/var/lib/postgresql"
+T = TypeVar("T")
 _UP = 300
 """Seconds for a server to answer for the first time."""
 
@@ -38,6 +40,16 @@ class Side:
 
     def connect(self, limit: float) -> Wire:
         return Wire(self.url, limit, self.login)
+
+    def patiently(self, work: Callable[[Wire], T]) -> T:
+        """Do what is not measured; anew, up to three times, where a worker that uvicorn has ended takes the connection
+        with it."""
+        for _ in range(2):
+            with suppress(OSError), self.connect(600) as wire:
+                return work(wire)
+            self.wait()
+        with self.connect(600) as wire:
+            return work(wire)
 
     def answers(self) -> bool:
         """Whether it answers from the database."""
@@ -173,14 +185,16 @@ def start_ours(product: Product) -> Side:
 
 
 def start_all(room: Room, images: dict[str, str], product: Product) -> list[Side]:
-    """All sides at the same time; each is idle, and its workers know their work, when this returns."""
-    starts: list[Callable[[], Side]] = [
-        lambda: start_sqlite(room, images["plain"]),
-        lambda: start_tutorial(room, images["plain"]),
-        lambda: start_ours(product),
-    ]
-    with ThreadPoolExecutor(len(starts)) as pool:
-        sides = list(pool.map(lambda start: start(), starts))
+    """All sides; each is idle, and its workers know their work, when this returns."""
+    with ThreadPoolExecutor(1) as pool:
+        ours = pool.submit(start_ours, product)
+        sides = []
+        for start in (start_sqlite, start_tutorial):
+            # One after the other: uvicorn ends a worker that has not imported MLflow in five seconds, over and over.
+            side = start(room, images["plain"])
+            side.wait()
+            sides.append(side)
+        sides.append(ours.result())
     for side in sides:
         side.wait()
         side.warm()

@@ -91,10 +91,7 @@ def run_ids(answers: list[bytes]) -> list[str]:
 def cells(stores: Stores, side: Side, samples: int, limit: float) -> list[Cell]:
     """The reading work at the stores' present size. The ids that some of it starts from are asked of one side."""
     where = stores.experiments
-    found: dict[str, list[str]] = {}
-    with side.connect(600) as wire:
-        for search in SEARCHES:
-            found[search.name] = run_ids(searching(search, where.runs)(wire))
+    found = {search.name: run_ids(side.patiently(searching(search, where.runs))) for search in SEARCHES}
     made = [
         Cell(search.name, searching(search, where.runs), run_ids, stores.tally.rows(search.name), samples, limit)
         for search in SEARCHES

@@ -163,6 +163,21 @@ def test_any_status_but_200_is_a_wrong_answer(url: str) -> None:
         wire.get("/broken")
 
 
+def test_what_is_not_measured_survives_a_broken_connection(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, side = cell(url)
+    monkeypatch.setattr(Side, "wait", lambda _: None)
+    breaks = iter([OSError("closed"), OSError("closed"), None, OSError("closed"), OSError("closed"), OSError("closed")])
+
+    def work(wire: Wire) -> bytes:
+        if error := next(breaks):
+            raise error
+        return wire.get("/quick")
+
+    assert b"/quick" in side.patiently(work)
+    with pytest.raises(OSError, match="closed"):
+        side.patiently(work)
+
+
 def cell(url: str, *answers: list[str], expected: int = 2) -> tuple[Cell, Side]:
     seen = iter(answers)
     made = Cell("cell", lambda wire: [wire.get("/quick")], lambda _: next(seen), expected, samples=3, limit=10)
