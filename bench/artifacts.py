@@ -7,6 +7,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from bench.measure import Task
@@ -62,12 +63,12 @@ class Download(Task):
         return [time.monotonic() - began]
 
 
-def _transfer(side: Side, method: str, limit: float, body: object = None) -> int:
+def _transfer(side: Side, method: str, limit: float, body: Any = None) -> int:
     """Send or fetch the artifact; bytes of the answer. Raises OverLimitError, WrongAnswerError, OSError."""
     end = time.monotonic() + limit
     connection = http.client.HTTPConnection(urlsplit(side.url).netloc, timeout=limit, blocksize=_MIB)
     try:
-        connection.request(method, _PATH, body)  # type: ignore[arg-type]
+        connection.request(method, _PATH, body)
         answer = connection.getresponse()
         if answer.status != 200:
             raise WrongAnswerError(f"{method} of the artifact: {answer.status} {answer.read(300)!r}")

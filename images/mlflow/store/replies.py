@@ -44,23 +44,23 @@ def install() -> None:
 
 def as_dict(message: Message) -> dict[str, Any]:
     """What MLflow's `message_to_json` writes, before it is text: 64-bit integers are numbers. Raises `UnknownForm`."""
-    written = {}
-    for field, value in message.ListFields():
-        name, write = _writer(field, as_dict)
-        written[name] = write(value) if write else value
-    return written
+    return _fields(message, as_dict)
 
 
 def as_dict_with_texts(message: Message) -> dict[str, Any]:
     """The same, but 64-bit integers are texts, which is protobuf's way. Raises `UnknownForm`."""
-    written = {}
-    for field, value in message.ListFields():
-        name, write = _writer(field, as_dict_with_texts)
-        written[name] = write(value) if write else value
-    return written
+    return _fields(message, as_dict_with_texts)
 
 
 Write = Callable[[Any], Any]
+
+
+def _fields(message: Message, of_message: Write) -> dict[str, Any]:
+    written = {}
+    for field, value in message.ListFields():
+        name, write = _writer(field, of_message)
+        written[name] = write(value) if write else value
+    return written
 
 
 @functools.cache
