@@ -35,9 +35,9 @@ def _install() -> None:
 
     if mlflow.__version__ not in COMPARED:
         return
-    from . import batches, details, filters, pages, replies, statements
+    from . import batches, details, filters, pages, replies, sessions, statements, texts
 
-    for each in (details, filters, pages, replies, statements):
+    for each in (details, filters, pages, replies, sessions, statements, texts):
         each.install()
     if mlflow.__version__ in WRITTEN:
         batches.install()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import importlib
-import json
 from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor  # type: ignore[import-untyped]  # it brings no types
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]  # the same
 from google.protobuf.message import Message  # type: ignore[import-untyped]  # the same
+
+from . import texts
 
 # What these hold is written as it is.
 _PLAIN = {
@@ -35,9 +36,11 @@ def install() -> None:
         write = as_dict if options.get("convert_int64_to_number", True) else as_dict_with_texts
         try:
             # `pretty`, the other option, is for readers; whoever reads an answer of this size is a program.
-            return json.dumps(write(message), separators=(",", ":"))
+            answer = write(message)
         except UnknownForm:
             return original(message, **options)
+        data = texts.of(message)
+        return texts.with_data(answer, data) if data else texts.compact(answer)
 
     handlers.message_to_json = message_to_json
 
