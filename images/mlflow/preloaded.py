@@ -9,6 +9,12 @@ import mlflow.store.model_registry.sqlalchemy_store
 import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # it is imported to be there
 import uvloop  # type: ignore[import-not-found]  # noqa: F401  # the same
 
+import idle_middleware
+import whole_answers
+
+idle_middleware.install()
+whole_answers.install()
+
 # A collection would write into every page of these objects, and each worker would have a copy of its own.
 gc.collect()
 gc.freeze()

@@ -35,9 +35,10 @@ def _install() -> None:
 
     if mlflow.__version__ not in COMPARED:
         return
-    from . import batches, details, filters, pages, replies, sessions, statements, texts
+    from . import batches, details, filters, pages, replies, runs, sessions, statements, texts
 
     for each in (details, filters, pages, replies, sessions, statements, texts):
         each.install()
     if mlflow.__version__ in WRITTEN:
         batches.install()
+        runs.install()

@@ -1,4 +1,4 @@
-"""What a run logs at once, in one transaction of a few statements, where MLflow takes four and an object for each row.
+"""What a run logs at once, in one statement of one transaction, where MLflow takes four and an object for each row.
 
 What is already there is MLflow's to judge: a parameter that exists, or a batch that fails in any way, is undone as a
 whole and given to MLflow's own `log_batch`, which says what is wrong with it. All of it can be logged twice.
@@ -10,35 +10,44 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 
-_PARAMS = """
-INSERT INTO params (run_uuid, key, value)
-SELECT :run_id, key, value FROM unnest(CAST(:keys AS varchar[]), CAST(:texts AS varchar[])) AS new (key, value)
- ORDER BY key ON CONFLICT DO NOTHING
+# One statement for all of it, for each costs a round trip. Nothing is written to a run that is not active. Of what is
+# written twice:
+# - a parameter is MLflow's to judge, so those that are new are counted;
+# - a metric stays in the order of the batch: 0.0 and -0.0 are one value to PostgreSQL, and the first of them stays;
+# - as the latest value the later one stays: of two with the same step and timestamp the greater.
+_STATEMENT = """
+WITH run AS (
+  SELECT FROM runs WHERE run_uuid = :run_id AND lifecycle_stage = 'active'
+), new_params AS (
+  INSERT INTO params (run_uuid, key, value)
+  SELECT :run_id, key, value
+    FROM unnest(CAST(:param_keys AS varchar[]), CAST(:param_values AS varchar[])) AS new (key, value), run
+   ORDER BY key ON CONFLICT DO NOTHING RETURNING 1
+), new_metrics AS (
+  INSERT INTO metrics (run_uuid, key, value, timestamp, step, is_nan)
+  SELECT :run_id, key, value, timestamp, step, is_nan
+    FROM unnest(CAST(:metric_keys AS varchar[]), CAST(:metric_values AS float8[]), CAST(:metric_timestamps AS bigint[]),
+                CAST(:metric_steps AS bigint[]), CAST(:metric_is_nan AS boolean[])) WITH ORDINALITY
+         AS new (key, value, timestamp, step, is_nan, place), run
+   ORDER BY key, place ON CONFLICT DO NOTHING
+), new_latest AS (
+  INSERT INTO latest_metrics AS old (run_uuid, key, value, timestamp, step, is_nan)
+  SELECT :run_id, key, value, timestamp, step, is_nan
+    FROM unnest(CAST(:latest_keys AS varchar[]), CAST(:latest_values AS float8[]), CAST(:latest_timestamps AS bigint[]),
+                CAST(:latest_steps AS bigint[]), CAST(:latest_is_nan AS boolean[]))
+         AS new (key, value, timestamp, step, is_nan), run
+   ORDER BY key ON CONFLICT (key, run_uuid) DO UPDATE
+     SET value = excluded.value, timestamp = excluded.timestamp, step = excluded.step, is_nan = excluded.is_nan
+   WHERE (excluded.step, excluded.timestamp, excluded.value) > (old.step, old.timestamp, old.value)
+), new_tags AS (
+  INSERT INTO tags (run_uuid, key, value)
+  SELECT :run_id, key, value
+    FROM unnest(CAST(:tag_keys AS varchar[]), CAST(:tag_values AS varchar[])) AS new (key, value), run
+   ORDER BY key ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value
+)
+SELECT (SELECT count(*) FROM run), (SELECT count(*) FROM new_params)
 """
-# In the order of the batch: 0.0 and -0.0 are one value to PostgreSQL, and the first of them stays.
-_METRICS = """
-INSERT INTO metrics (run_uuid, key, value, timestamp, step, is_nan)
-SELECT :run_id, key, value, timestamp, step, is_nan
-  FROM unnest(CAST(:keys AS varchar[]), CAST(:numbers AS float8[]), CAST(:timestamps AS bigint[]),
-              CAST(:steps AS bigint[]), CAST(:is_nan AS boolean[])) WITH ORDINALITY
-       AS new (key, value, timestamp, step, is_nan, place)
- ORDER BY key, place ON CONFLICT DO NOTHING
-"""
-# The later one stays: of two with the same step and timestamp the greater.
-_LATEST = """
-INSERT INTO latest_metrics AS old (run_uuid, key, value, timestamp, step, is_nan)
-SELECT :run_id, key, value, timestamp, step, is_nan
-  FROM unnest(CAST(:keys AS varchar[]), CAST(:numbers AS float8[]), CAST(:timestamps AS bigint[]),
-              CAST(:steps AS bigint[]), CAST(:is_nan AS boolean[])) AS new (key, value, timestamp, step, is_nan)
- ORDER BY key ON CONFLICT (key, run_uuid) DO UPDATE
-   SET value = excluded.value, timestamp = excluded.timestamp, step = excluded.step, is_nan = excluded.is_nan
- WHERE (excluded.step, excluded.timestamp, excluded.value) > (old.step, old.timestamp, old.value)
-"""
-_TAGS = """
-INSERT INTO tags (run_uuid, key, value)
-SELECT :run_id, key, value FROM unnest(CAST(:keys AS varchar[]), CAST(:texts AS varchar[])) AS new (key, value)
- ORDER BY key ON CONFLICT (key, run_uuid) DO UPDATE SET value = excluded.value
-"""
+_COLUMNS = ("keys", "values", "timestamps", "steps", "is_nan")
 
 
 def install() -> None:
@@ -48,7 +57,8 @@ def install() -> None:
 
     def log_batch(self: Any, run_id: Any, metrics: Any, params: Any, tags: Any) -> Any:
         try:
-            if plain(metrics, tags) and _written(self, module, run_id, metrics, params, tags):
+            # A store of another kind, such as one with workspaces, has a say in which runs there are.
+            if type(self) is store and plain(metrics, tags) and _written(self, module, run_id, metrics, params, tags):
                 return None
         except module.MlflowException:
             # Whatever it was, nothing of the batch is there; MLflow's own tries again, or says it in its words.
@@ -76,6 +86,8 @@ def latest(rows: Sequence[tuple[str, float, int, int, bool]]) -> list[tuple[str,
 
 
 def _written(store: Any, module: Any, run_id: str, metrics: Any, params: Any, tags: Any) -> bool:
+    import sqlalchemy  # type: ignore[import-not-found]  # only the image has it
+
     module._validate_run_id(run_id)
     metrics, params, tags = module._validate_batch_log_data(metrics, params, tags)
     module._validate_batch_log_limits(metrics, params, tags)
@@ -84,39 +96,20 @@ def _written(store: Any, module: Any, run_id: str, metrics: Any, params: Any, ta
     for metric in metrics:
         is_nan, value = store.sanitize_metric_value(metric.value)
         rows.append((metric.key, float(value), metric.timestamp, metric.step, is_nan))
+    values = {"run_id": run_id, **_texts("param", params), **_numbers("metric", rows), **_texts("tag", tags)}
+    values |= _numbers("latest", latest(rows))
     with store.ManagedSessionMaker(read_only=False) as session:
-        store._check_run_is_active(store._get_run(run_uuid=run_id, session=session))
-        if params and _texts(session, _PARAMS, run_id, {each.key: each.value for each in params}) < len(params):
-            session.rollback()
-            return False
-        if rows:
-            _numbers(session, _METRICS, run_id, rows)
-            _numbers(session, _LATEST, run_id, latest(rows))
-        if tags:
-            _texts(session, _TAGS, run_id, {each.key: each.value for each in tags})
-    return True
+        if tuple(session.execute(sqlalchemy.text(_STATEMENT), values).one()) == (1, len(params)):
+            return True
+        session.rollback()
+    return False
 
 
-def _texts(session: Any, statement: str, run_id: str, values: dict[str, str]) -> int:
-    """Number of rows that were written."""
-    return _execute(session, statement, run_id=run_id, keys=list(values), texts=list(values.values()))
+def _texts(name: str, items: Sequence[Any]) -> dict[str, list[str]]:
+    values = {each.key: each.value for each in items}
+    return {f"{name}_keys": list(values), f"{name}_values": list(values.values())}
 
 
-def _numbers(session: Any, statement: str, run_id: str, rows: Sequence[tuple[str, float, int, int, bool]]) -> None:
-    keys, numbers, timestamps, steps, is_nan = (list(column) for column in zip(*rows, strict=True))
-    _execute(
-        session,
-        statement,
-        run_id=run_id,
-        keys=keys,
-        numbers=numbers,
-        timestamps=timestamps,
-        steps=steps,
-        is_nan=is_nan,
-    )
-
-
-def _execute(session: Any, statement: str, **values: Any) -> int:
-    import sqlalchemy  # type: ignore[import-not-found]  # only the image has it
-
-    return int(session.execute(sqlalchemy.text(statement), values).rowcount)
+def _numbers(name: str, rows: Sequence[tuple[str, float, int, int, bool]]) -> dict[str, list[Any]]:
+    columns: Any = zip(*rows, strict=True) if rows else ((),) * len(_COLUMNS)
+    return {f"{name}_{column}": list(values) for column, values in zip(_COLUMNS, columns, strict=True)}
