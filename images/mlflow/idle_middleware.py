@@ -4,9 +4,9 @@ Each takes a request apart and puts it together again, with a task, two streams 
 millisecond, also where all it does is to pass on what came.
 """
 
+import importlib
 from collections.abc import Callable
 from typing import Any
-
 
 READ = {"3.17.2"}
 """Versions of MLflow whose middlewares have been found to do nothing there. No other's are passed by."""
@@ -17,15 +17,16 @@ def install() -> None:
 
     if mlflow.__version__ not in READ:
         return
-    from mlflow.environment_variables import MLFLOW_ENABLE_WORKSPACES
     from mlflow.utils.workspace_utils import WORKSPACE_HEADER_NAME
-    from starlette.middleware.base import BaseHTTPMiddleware  # type: ignore[import-not-found]  # only the image has it
+    from starlette.middleware.base import BaseHTTPMiddleware
 
-    original = BaseHTTPMiddleware.__call__
+    workspaces: Any = importlib.import_module("mlflow.environment_variables").MLFLOW_ENABLE_WORKSPACES
+    middleware: Any = BaseHTTPMiddleware
+    original = middleware.__call__
     header = WORKSPACE_HEADER_NAME.lower().encode()
 
     def names_no_workspace(scope: Any) -> bool:
-        return not MLFLOW_ENABLE_WORKSPACES.get() and all(name != header for name, _ in scope["headers"])
+        return not workspaces.get() and all(name != header for name, _ in scope["headers"])
 
     # By the names of MLflow's functions; one by another name is passed through as ever.
     idle: dict[str, Callable[[Any], bool]] = {
@@ -40,4 +41,4 @@ def install() -> None:
         else:
             await original(self, scope, receive, send)
 
-    BaseHTTPMiddleware.__call__ = call
+    middleware.__call__ = call

@@ -4,13 +4,12 @@ import gc
 
 # Uvicorn takes these two when they are there. Without them every request waits 40 ms for a delayed acknowledgement.
 import httptools  # type: ignore[import-not-found]  # noqa: F401  # only the image has it
+import idle_middleware  # type: ignore[import-not-found]  # it lies beside this one there
 import mlflow.server.fastapi_app
 import mlflow.store.model_registry.sqlalchemy_store
 import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # it is imported to be there
-import uvloop  # type: ignore[import-not-found]  # noqa: F401  # the same
-
-import idle_middleware
-import whole_answers
+import uvloop  # type: ignore[import-not-found]  # noqa: F401  # only the image has it
+import whole_answers  # type: ignore[import-not-found]  # it lies beside this one there
 
 idle_middleware.install()
 whole_answers.install()

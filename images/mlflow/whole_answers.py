@@ -4,6 +4,7 @@ For its status, its body and its end the thread that made it waits for the loop 
 a third of a millisecond, much of what a small request takes outside of MLflow's own code.
 """
 
+import importlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,15 +14,15 @@ READ = {"3.17.2"}
 
 def install() -> None:
     import mlflow
-    import mlflow.server.fastapi_app
 
     if mlflow.__version__ in READ:
-        mlflow.server.fastapi_app._EfficientWSGIResponder.wsgi = wsgi
+        server: Any = importlib.import_module("mlflow.server.fastapi_app")
+        server._EfficientWSGIResponder.wsgi = wsgi
 
 
 def wsgi(responder: Any, environ: dict[str, Any], _: Any) -> None:
     """Run a WSGI application in this thread, and send what it answers from the loop's."""
-    import anyio.from_thread  # type: ignore[import-not-found]  # only the image has it
+    import anyio.from_thread
 
     held: list[dict[str, Any]] = []
 

@@ -13,7 +13,7 @@ COMPARED = {"3.6.0", "3.17.2"}
 """Versions of MLflow whose every answer has been found to be the same with and without this. No other is changed."""
 
 WRITTEN = {"3.17.2"}
-"""Those whose every logged row has been found to be the same."""
+"""Those whose every answer over HTTP and every logged row has been found to be the same, too."""
 
 
 def tracking_store(store_uri: str, artifact_uri: str | None = None) -> Any:
@@ -37,8 +37,6 @@ def _install() -> None:
         return
     from . import batches, details, filters, pages, replies, runs, sessions, statements, texts
 
-    for each in (details, filters, pages, replies, sessions, statements, texts):
+    whole = (batches, runs, sessions, texts) if mlflow.__version__ in WRITTEN else ()
+    for each in (details, filters, pages, replies, statements, *whole):
         each.install()
-    if mlflow.__version__ in WRITTEN:
-        batches.install()
-        runs.install()

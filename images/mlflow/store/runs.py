@@ -65,8 +65,8 @@ def name_of(run_name: str | None, tags: Sequence[Any]) -> str | None:
 def _made(store: Any, experiment_id: int, user_id: Any, start_time: Any, tags: Sequence[Any], name: str) -> Any:
     import sqlalchemy  # type: ignore[import-not-found]  # only the image has it
     from mlflow.entities import LifecycleStage, Run, RunData, RunInfo, RunInputs, RunTag
-    from mlflow.utils.uri import append_to_uri_path
 
+    uris: Any = importlib.import_module("mlflow.utils.uri")
     run_id = uuid.uuid4().hex
     texts = {tag.key: tag.value for tag in tags} | {_NAME: name}
     with store.ManagedSessionMaker(read_only=False) as session:
@@ -80,7 +80,7 @@ def _made(store: Any, experiment_id: int, user_id: Any, start_time: Any, tags: S
             "status": "RUNNING",
             "start_time": start_time,
             "lifecycle_stage": LifecycleStage.ACTIVE,
-            "artifact_uri": append_to_uri_path(place, run_id, store.ARTIFACTS_FOLDER_NAME),
+            "artifact_uri": uris.append_to_uri_path(place, run_id, store.ARTIFACTS_FOLDER_NAME),
         }
         values = {**columns, "experiment_id": experiment_id, "keys": list(texts), "texts": list(texts.values())}
         session.execute(sqlalchemy.text(_MAKE), values)
@@ -92,8 +92,10 @@ def _changed(store: Any, run_id: str, run_status: Any, end_time: Any) -> Any:
     """What is known of an active run after the change; nothing if there is none."""
     from mlflow.entities import LifecycleStage, RunInfo, RunStatus
     from mlflow.store.tracking.dbmodels.models import SqlRun
-    from sqlalchemy import update  # type: ignore[import-not-found]  # only the image has it
+    from sqlalchemy import update
 
+    if run_status not in (None, *RunStatus.all_status()):
+        return None
     values = {} if run_status is None else {"status": RunStatus.to_string(run_status)}
     values |= {} if end_time is None else {"end_time": end_time}
     if not values:

@@ -1,8 +1,8 @@
 """Fewer round trips to PostgreSQL around what a request asks for.
 
-What only reads needs no transaction: at PostgreSQL's default level each statement sees what is committed when it begins,
-in a transaction or out of it. That leaves out a BEGIN and a COMMIT. And a connection that has said nothing since it was
-last used has not been closed by the other side: no statement is needed to find that out.
+What only reads needs no transaction: at PostgreSQL's default level each statement sees what is committed when it
+begins, in a transaction or out of it. That leaves out a BEGIN and a COMMIT. And a connection that has said nothing
+since it was last used has not been closed by the other side: no statement is needed to find that out.
 """
 
 from __future__ import annotations

@@ -102,7 +102,9 @@ def with_data(answer: dict[str, Any], texts: dict[str, str]) -> str:
 
 
 def _run(run: dict[str, Any], texts: dict[str, str]) -> str:
-    return _replaced(run, "data", texts[run["info"]["run_id"]])
+    # A page with a run that has no name of its own was read as rows, and holds its data.
+    text = texts.get(run["info"]["run_id"])
+    return _replaced(run, "data", text) if text else compact(run)
 
 
 def _replaced(values: dict[str, Any], name: str, text: str) -> str:

@@ -15,13 +15,16 @@ import sqlalchemy  # type: ignore[import-not-found]  # only the image has it
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]  # it brings no types
 from mlflow.exceptions import MlflowException
 from mlflow.protos.service_pb2 import SearchRuns
+from mlflow.server import app, handlers
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.proto_json_utils import message_to_json
 
 ADDRESS = os.environ["MLFLOW_BACKEND_STORE_URI"]
 ARTIFACTS = "mlflow-artifacts:/"
+API = "/api/2.0/mlflow/runs"
 PAGES = 3
 """Pages of one answer that are turned at most."""
+VIEWS = {1: "ACTIVE_ONLY", 2: "DELETED_ONLY", 3: "ALL"}
 
 SEARCHES: dict[str, tuple[str, list[str]]] = {
     "mlflow_postgres_runs_newest": ("", []),
@@ -30,6 +33,9 @@ SEARCHES: dict[str, tuple[str, list[str]]] = {
     "mlflow_postgres_tags_value": ("tags.t LIKE '42%'", []),
 }
 """The search, by filter and order, that each index is there for."""
+
+SIGNS = ("left(", "is_nan IS false", "json_agg(")
+"""What only the faster store says to the database."""
 
 statements: list[tuple[str, Any]] = []
 """What the database has been asked, with its parameters."""
@@ -43,6 +49,8 @@ def main(questions: list[Any]) -> dict[str, Any]:
     expected = [answer(plain, each) for each in questions]
     # The first page, as MLflow's own functions make an answer of it.
     reply = json.loads(message_to_json(response(plain.search_runs(questions[0][4], "", 3, 50, ["metrics.m DESC"]))))
+    ids = [run.info.run_id for run in plain.search_runs(questions[0][4], "", 3, 1_000)]
+    replies = served(plain, questions, ids)
     asked_plainly = " ".join(text for text, _ in statements)
     statements.clear()
 
@@ -52,10 +60,11 @@ def main(questions: list[Any]) -> dict[str, Any]:
     store.tracking_store(ADDRESS, None)
     ours = store.tracking_store(ADDRESS, ARTIFACTS)
     given = [answer(ours, each) for each in questions]
+    others = served(ours, questions, ids)
     asked = " ".join(text for text, _ in statements)
     with ThreadPoolExecutor(4) as threads:
         at_once = list(threads.map(lambda each: answer(ours, each), questions[::4]))
-    from store.details import _searching  # type: ignore[import-not-found]  # the same
+    from store.details import _reading  # type: ignore[import-not-found]  # the same
     from store.pages import _metric  # type: ignore[import-not-found]  # the same
 
     asked_again = zip(questions[::4], expected[::4], at_once, strict=True)
@@ -64,13 +73,14 @@ def main(questions: list[Any]) -> dict[str, Any]:
         for question, mlflows, own in (*zip(questions, expected, given, strict=True), *asked_again)
         if mlflows != own
     ]
+    differing += [("served", *pair) for pair in zip(replies, others, strict=True) if pair[0] != pair[1]]
     return {
         "found": [sum(len(page["runs"]) for page in pages if "runs" in page) for pages in expected],
         "refused": [pages[-1].get("refused") for pages in expected],
         "differing": differing,
-        "left_behind": [_searching.get(), _metric.get()],
-        "plainly": [sign in asked_plainly for sign in ("left(", "is_nan IS false")],
-        "served": [sign in asked for sign in ("left(", "is_nan IS false")],
+        "left_behind": [_reading.get(), _metric.get()],
+        "plainly": [sign in asked_plainly for sign in SIGNS],
+        "served": [sign in asked for sign in SIGNS],
         "tries": len(reading(ours, "", ["metrics.nope DESC"], questions[0][4])),
         "reply": reply,
         "plans": {index: plan(ours, *search, questions[0][4]) for index, search in SEARCHES.items()},
@@ -96,6 +106,35 @@ def answer(store: Any, question: list[Any]) -> list[dict[str, Any]]:
             for details in run["data"].values():
                 details.sort(key=lambda each: str(each["key"]))
     return pages
+
+
+def served(store: Any, questions: list[Any], run_ids: list[str]) -> list[Any]:
+    """What the server answers to each question, its first page, and to who asks for each run."""
+    handlers._tracking_store = store
+    client = app.test_client()
+    answers = [
+        client.post(
+            f"{API}/search",
+            json={
+                "experiment_ids": experiments,
+                "filter": search,
+                "order_by": order,
+                "run_view_type": VIEWS[view],
+                "max_results": 50_000 if most is None else most,
+            },
+        )
+        for search, order, view, most, experiments in questions
+    ]
+    answers += [client.get(f"{API}/get", query_string={"run_id": each}) for each in (*run_ids, "nowhere")]
+    made = []
+    for each in answers:
+        said = json.loads(each.data)
+        for run in [*said.get("runs", ()), *([said["run"]] if "run" in said else ())]:
+            for details in run["data"].values():
+                details.sort(key=lambda each: str(each["key"]))
+        # Of a refusal, what the database was asked is quoted behind it.
+        made.append([each.status_code, said.get("message", "").partition("[SQL")[0] or said])
+    return made
 
 
 def plan(store: Any, search: str, order: list[str], experiments: list[str]) -> str:
