@@ -38,7 +38,7 @@ def wsgi(responder: Any, environ: dict[str, Any], _: Any) -> None:
 
     missing: int | None = None
     for chunk in responder.app(environ, start_response):
-        if held and held[0]["type"] == "http.response.start":
+        if missing is None and held and held[0]["type"] == "http.response.start":
             missing = length(held[0]["headers"])
         held.append({"type": "http.response.body", "body": chunk, "more_body": True})
         if missing is not None:

@@ -20,7 +20,7 @@ def test_every_index_can_be_known_by_its_name_under_which_another_fits_while_it_
 
 def test_no_index_holds_the_whole_of_a_value_that_may_be_8000_characters_long() -> None:
     for table, definition in INDEXES.values():
-        if table in ("params", "tags"):
+        if table in ("params", "tags") and not definition.endswith(" WHERE octet_length(value) <= 128"):
             assert "value" not in definition.replace("left(value, 128)", ""), "logging a long one would be refused"
 
 

@@ -84,6 +84,7 @@ def of_length(number: int) -> tuple[str, str]:
 
 ANSWERS = [
     ([b"hello"], [of_length(5)], [3]),
+    ([b"hello", b""], [of_length(5)], [4]),
     ([b""], [of_length(0)], [3]),
     ([], [of_length(0)], [2]),
     ([], [of_length(5)], [2]),
@@ -94,7 +95,15 @@ ANSWERS = [
     ([], [], [2]),
 ]
 NAMES = [
-    *("a whole answer", "an empty answer", "no chunk", "the answer to HEAD", "two chunks", "three chunks"),
+    *(
+        "a whole answer",
+        "a chunk after the whole",
+        "an empty answer",
+        "no chunk",
+        "the answer to HEAD",
+        "two chunks",
+        "three chunks",
+    ),
     *("a chunk without a length", "chunks without a length", "nothing without a length"),
 ]
 

@@ -7,7 +7,7 @@ import fnmatch
 import pytest
 
 from images.mlflow.schema.tuning import INDEXES
-from images.mlflow.store.filters import INDEXED, literal_beginning
+from images.mlflow.store.filters import INDEXED, is_short, literal_beginning
 
 B = "b" * INDEXED
 
@@ -65,6 +65,25 @@ def test_the_condition_on_the_index_finds_what_the_whole_condition_finds(compara
         served = indexed == beginning if comparator == "=" else indexed.startswith(beginning)
         if beginning:
             assert fits == (served if is_all else served and fits), (candidate[:200], len(candidate))
+
+
+@pytest.mark.parametrize(
+    ("comparator", "table", "value", "short"),
+    [
+        ("=", "tags", "", True),
+        ("=", "tags", "b" * 128, True),
+        ("=", "tags", "b" * 129, False),
+        ("=", "tags", "😀" * 32, True),
+        ("=", "tags", "😀" * 33, False),
+        ("=", "params", "x", False),
+        ("LIKE", "tags", "x", False),
+    ],
+)
+def test_the_index_of_short_tags_is_asked_for_whole_values_that_it_has(
+    comparator: str, table: str, value: str, short: bool
+) -> None:
+    assert is_short(comparator, table, value) is short
+    assert f"WHERE octet_length(value) <= {INDEXED}" in INDEXES["mlflow_postgres_tags_short"][1]
 
 
 def test_the_indexes_have_as_many_characters_as_the_conditions() -> None:

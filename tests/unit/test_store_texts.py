@@ -152,6 +152,7 @@ class Handlers(SimpleNamespace):
     """A stand-in for MLflow's module of that name, and for Flask's request; both need Flask."""
 
     request: Any
+    requested: bool
     search_runs_impl: Any
     get_run_impl: Any
 
@@ -164,8 +165,9 @@ def handlers(monkeypatch: pytest.MonkeyPatch) -> Handlers:
     def impl(request_message: Any) -> Any:
         return request_message()
 
-    flask: Any = SimpleNamespace(request=SimpleNamespace(path="/api/2.0/mlflow/runs/search"))
-    module = Handlers(search_runs_impl=impl, get_run_impl=impl, request=flask.request)
+    request = SimpleNamespace(path="/api/2.0/mlflow/runs/search")
+    module = Handlers(search_runs_impl=impl, get_run_impl=impl, request=request, requested=True)
+    flask: Any = SimpleNamespace(request=request, has_request_context=lambda: module.requested)
     monkeypatch.setitem(sys.modules, "flask", flask)
     monkeypatch.setattr(importlib, "import_module", {"mlflow.server.handlers": module}.__getitem__)
     texts.install()
@@ -243,6 +245,11 @@ def test_only_who_asks_for_json_gets_texts(handlers: Handlers, path: str, wanted
     handlers.request.path = path
     assert handlers.search_runs_impl(texts.are_wanted) is wanted
     assert not texts.are_wanted(), "the next request may ask for something else"
+
+
+def test_who_asks_outside_of_a_request_gets_none(handlers: Handlers) -> None:
+    handlers.requested = False
+    assert handlers.search_runs_impl(texts.are_wanted) is False
 
 
 def test_a_request_that_fails_leaves_nothing_wanted(handlers: Handlers) -> None:

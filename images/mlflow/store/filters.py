@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 INDEXED = 128
-"""Characters of a value that `schema/tuning.py` has in its indexes."""
+"""Characters of a value that `schema/tuning.py` has in its indexes, and bytes of a short one."""
 
 _TABLES = {"params", "tags"}
 
@@ -29,9 +29,12 @@ def install() -> None:
             return compare
 
         def comparison(column: Any, value: Any) -> Any:
-            table = getattr(column, "table", None)
-            if column.key != "value" or getattr(table, "name", None) not in _TABLES or not isinstance(value, str):
+            table = getattr(getattr(column, "table", None), "name", "")
+            if column.key != "value" or table not in _TABLES or not isinstance(value, str):
                 return compare(column, value)
+            if is_short(comparator, table, value):
+                length = sqlalchemy.func.octet_length(column)
+                return sqlalchemy.and_(compare(column, value), length <= sqlalchemy.literal_column(str(INDEXED)))
             beginning, is_all = literal_beginning(comparator, value)
             if not beginning:
                 return compare(column, value)
@@ -43,6 +46,11 @@ def install() -> None:
         return comparison
 
     utils.get_sql_comparison_func = staticmethod(get_sql_comparison_func)
+
+
+def is_short(comparator: str, table: str, value: str) -> bool:
+    """Whether it is asked for a tag's whole value, and the index of those that are not long has it."""
+    return comparator == "=" and table == "tags" and len(value.encode("utf-8", "surrogatepass")) <= INDEXED
 
 
 def literal_beginning(comparator: str, value: str) -> tuple[str, bool]:

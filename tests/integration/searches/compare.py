@@ -31,6 +31,7 @@ SEARCHES: dict[str, tuple[str, list[str]]] = {
     "mlflow_postgres_latest_metrics_value": ("", ["metrics.m DESC"]),
     "mlflow_postgres_params_value": ("params.p = '42'", []),
     "mlflow_postgres_tags_value": ("tags.t LIKE '42%'", []),
+    "mlflow_postgres_tags_short": ("tags.t = '42'", []),
 }
 """The search, by filter and order, that each index is there for."""
 
