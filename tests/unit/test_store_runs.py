@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from mlflow.entities import RunTag
 
-from images.mlflow.store.runs import name_of
+from images.mlflow.store.runs import is_canonical, name_of
 
 NAMED = RunTag("mlflow.runName", "tagged")
 EMPTY = RunTag("mlflow.runName", "")
@@ -50,3 +50,13 @@ def test_a_name_that_was_given_in_either_way_is_the_name(run_name: str | None, t
 )
 def test_a_name_that_is_missing_or_in_doubt_is_left_to_mlflow(run_name: str | None, tags: list[RunTag]) -> None:
     assert name_of(run_name, tags) is None
+
+
+@pytest.mark.parametrize("text", ["0", "7", "10", "987654321"])
+def test_an_id_as_mlflow_writes_it(text: str) -> None:
+    assert is_canonical(text)
+
+
+@pytest.mark.parametrize("text", ["", "007", "00", "-1", "+1", "1 ", "1\n", "1.0", "1e3", "\u0667", "letters", None])
+def test_an_id_that_is_written_otherwise_is_left_to_mlflow(text: str | None) -> None:
+    assert not is_canonical(text)

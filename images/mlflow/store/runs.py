@@ -7,8 +7,10 @@ What is not plain, or not found, is MLflow's to do, or to refuse.
 from __future__ import annotations
 
 import importlib
+import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 _PLACE = """
@@ -36,23 +38,35 @@ def install() -> None:
     def create_run(self: Any, experiment_id: Any, user_id: Any, start_time: Any, tags: Any, run_name: Any) -> Any:
         name = name_of(run_name, tags or ())
         made = None
-        if type(self) is store and name and str(experiment_id).isdecimal():
-            try:
+        if type(self) is store and name and is_canonical(experiment_id) and start_time is not None:
+            with _left_to_mlflow(module.MlflowException):
                 made = _made(self, int(experiment_id), user_id, start_time, tags or (), name)
-            except module.MlflowException as error:
-                # The connection may have ended after it was written.
-                if error.error_code == "TEMPORARILY_UNAVAILABLE":
-                    raise
         return made or create(self, experiment_id, user_id, start_time, tags, run_name)
 
     def update_run_info(self: Any, run_id: str, run_status: Any, end_time: Any, run_name: Any) -> Any:
         changed = None
         if type(self) is store and not run_name:
-            changed = _changed(self, run_id, run_status, end_time)
+            with _left_to_mlflow(module.MlflowException):
+                changed = _changed(self, run_id, run_status, end_time)
         return changed or update(self, run_id, run_status, end_time, run_name)
 
     store.create_run = create_run
     store.update_run_info = update_run_info
+
+
+@contextmanager
+def _left_to_mlflow(refusal: type[Exception]) -> Iterator[None]:
+    """Have MLflow say what is wrong in its words; but not where it may be done already, for the connection ended."""
+    try:
+        yield
+    except refusal as error:
+        if getattr(error, "error_code", None) == "TEMPORARILY_UNAVAILABLE":
+            raise
+
+
+def is_canonical(experiment_id: Any) -> bool:
+    """Whether an id is written as MLflow writes it: who may use an experiment is looked up by the text."""
+    return re.fullmatch("0|[1-9][0-9]*", str(experiment_id)) is not None
 
 
 def name_of(run_name: str | None, tags: Sequence[Any]) -> str | None:

@@ -105,7 +105,7 @@ def main() -> None:
     store = make(os.environ["MLFLOW_BACKEND_STORE_URI"], "mlflow-artifacts:/")
     experiments = [store.create_experiment(name) for name in ("changes", "changes deleted")]
     store.delete_experiment(experiments[1])
-    asked = [*experiments, "987654", "letters", ""]
+    asked = [*experiments, f"0{experiments[0]}", "\u0661", "987654", "letters", ""]
     own = done(store, asked)
 
     faster: Any = importlib.import_module("store")
