@@ -97,6 +97,7 @@ class Stores(SimpleNamespace):
 
     utils: Any
     registry: Any
+    rollups: bool
 
 
 @pytest.fixture
@@ -106,10 +107,17 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> Stores:
         create_sqlalchemy_engine=engine,
     )
     registry = SimpleNamespace(_get_managed_session_maker=managed_session_maker)
-    modules = {"mlflow.store.db.utils": utils, "mlflow.store.model_registry.sqlalchemy_store": registry}
+    stores = Stores(utils=utils, registry=registry, rollups=False)
+    modules = {
+        "mlflow.store.db.utils": utils,
+        "mlflow.store.model_registry.sqlalchemy_store": registry,
+        "mlflow.environment_variables": SimpleNamespace(
+            MLFLOW_SQL_TRACE_ROLLUPS_ENABLED=SimpleNamespace(get=lambda: stores.rollups)
+        ),
+    }
     monkeypatch.setattr(importlib, "import_module", modules.__getitem__)
     sessions.install()
-    return Stores(utils=utils, registry=registry)
+    return stores
 
 
 NO_TRANSACTION = {"execution_options": {"isolation_level": "AUTOCOMMIT"}}
@@ -138,6 +146,12 @@ def test_only_who_reads_from_postgresql_has_no_transaction(
         assert session.ended == []
     assert session.ended == ["committed"]
     assert session.asked == asked
+
+
+def test_where_mlflow_reads_in_a_snapshot_of_its_own_no_connection_is_begun(stores: Stores) -> None:
+    stores.rollups = True
+    with stores.utils._get_managed_session_maker(Session, "postgresql")() as session:
+        assert session.asked == []
 
 
 @pytest.mark.parametrize("read_only", [True, False])

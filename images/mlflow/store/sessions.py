@@ -17,6 +17,7 @@ from typing import Any
 def install() -> None:
     utils: Any = importlib.import_module("mlflow.store.db.utils")
     registry: Any = importlib.import_module("mlflow.store.model_registry.sqlalchemy_store")
+    rollups: Any = importlib.import_module("mlflow.environment_variables").MLFLOW_SQL_TRACE_ROLLUPS_ENABLED
     make, create = utils._get_managed_session_maker, utils.create_sqlalchemy_engine
 
     def _get_managed_session_maker(session_maker: Any, db_type: str) -> Any:
@@ -27,7 +28,8 @@ def install() -> None:
         @contextmanager
         def make_managed_session(read_only: bool = True) -> Iterator[Any]:
             with managed(read_only=read_only) as session:
-                if read_only:
+                # With them, MLflow reads in a transaction of its own kind, and may not find one begun already.
+                if read_only and not rollups.get():
                     session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
                 yield session
 
