@@ -32,7 +32,7 @@ def ensure(administrator: Administrator, store_uri: str) -> bool:
 
     password = password_of(administrator)
     store = SqlAlchemyStore()
-    store.init_db(store_uri)  # type: ignore[no-untyped-call]  # MLflow's
+    store.init_db(store_uri)  # type: ignore[no-untyped-call]  # MLflow gives it no types
     if not store.has_user(administrator.name):
         store.create_user(administrator.name, password, is_admin=True)
         print(f"made the administrator {administrator.name}", flush=True)
