@@ -5,15 +5,13 @@ Only this file creates `docker.Container`.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import pulumi
 import pulumi_docker as docker
 
+from . import probing
 from .image import Image
 from .workload import SECRETS, Mount, Port, Probe, SecretFile, Task, Workload
 
@@ -107,7 +105,7 @@ class SingleHost:
             role,
             workload,
             opts,
-            labels={"kind": SERVICE, "probe": _fingerprint(workload.probe)},
+            labels={"kind": SERVICE, "probe": probing.fingerprint(workload.probe)},
             ports=[_port(port) for port in workload.ports],
             healthcheck=_healthcheck(workload.probe),
             wait=True,
@@ -270,9 +268,9 @@ def _port(port: Port) -> docker.ContainerPortArgs:
 
 def _healthcheck(probe: Probe) -> docker.ContainerHealthcheckArgs:
     return docker.ContainerHealthcheckArgs(
-        tests=["CMD", *probe.command],
-        interval=_duration(probe.interval),
-        timeout=_duration(probe.timeout),
+        tests=["CMD", *probing.look(probe)],
+        interval=_duration(probing.INTERVAL),
+        timeout=_duration(probing.timeout(probe)),
         start_period=_duration(probe.grace),
         retries=3,
     )
@@ -282,8 +280,3 @@ def _duration(seconds: int) -> str:
     """Seconds as the engine says them back; "300s" would come back as "5m0s" and look like a change."""
     minutes, rest = divmod(seconds, 60)
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"
-
-
-def _fingerprint(probe: Probe) -> str:
-    """The provider may ignore a changed health check; as a label, the change replaces the container."""
-    return hashlib.sha256(json.dumps(asdict(probe), sort_keys=True).encode()).hexdigest()[:16]

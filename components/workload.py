@@ -48,6 +48,7 @@ class Probe:
 
     command: Sequence[str]
     interval: int = 5
+    """Between two looks at a service that is ready; until it is, it is looked at every second."""
     timeout: int = 10
     patience: int = 180
     """How long the service may take to become ready before the deployment is called failed."""

@@ -5,6 +5,7 @@ millisecond, also where all it does is to pass on what came.
 """
 
 import importlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,7 @@ def install() -> None:
 
     # By the names of MLflow's functions; one by another name is passed through as ever.
     idle: dict[str, Callable[[Any], bool]] = {
+        "fastapi_permission_middleware": is_asked_elsewhere,
         "gateway_timing_middleware": lambda scope: "/gateway/" not in scope["path"],
         "workspace_context_middleware": names_no_workspace,
     }
@@ -42,3 +44,14 @@ def install() -> None:
             await original(self, scope, receive, send)
 
     middleware.__call__ = call
+
+
+def is_asked_elsewhere(scope: Any) -> bool:
+    """Whether it is Flask's part of MLflow that asks who a request is from: this middleware then passes it on at once,
+    by the same two questions as here."""
+    from starlette.requests import Request
+
+    # There whenever its middleware is.
+    auth: Any = sys.modules["mlflow.server.auth"]
+    path = auth.get_routed_asgi_path(Request(scope))
+    return auth._find_fastapi_validator(path, scope["method"]) is None and not auth.MLFLOW_BASIC_AUTH_FAIL_CLOSED.get()

@@ -2,15 +2,21 @@
 
 import gc
 
+import admin_shortcut  # type: ignore[import-not-found]  # it lies beside this one in the image
+
 # Uvicorn takes these two when they are there. Without them every request waits 40 ms for a delayed acknowledgement.
 import httptools  # type: ignore[import-not-found]  # noqa: F401  # only the image has it
 import idle_middleware  # type: ignore[import-not-found]  # it lies beside this one there
 import mlflow.server.fastapi_app
 import mlflow.store.model_registry.sqlalchemy_store
 import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # it is imported to be there
+import store  # type: ignore[import-not-found]  # it lies beside this one there
 import uvloop  # type: ignore[import-not-found]  # noqa: F401  # only the image has it
-import whole_answers  # type: ignore[import-not-found]  # it lies beside this one there
+import whole_answers  # type: ignore[import-not-found]  # the same
 
+# Before MLflow's sign-in, which keeps what it has imported, asks for its users in a way of its own.
+store.install()
+admin_shortcut.install()
 idle_middleware.install()
 whole_answers.install()
 

@@ -53,6 +53,14 @@ def said(full: Full) -> dict[str, Any]:
     return outcome
 
 
+@pytest.fixture(scope="module")
+def traced(full: Full) -> dict[str, Any]:
+    """What the script in the container prints of traces."""
+    printed = full[0].execute("mlflow", "python", "-c", (SCRIPTS / "traces.py").read_text())
+    outcome: dict[str, Any] = json.loads(printed.splitlines()[-1])
+    return outcome
+
+
 def test_every_answer_is_mlflows_own(said: dict[str, Any]) -> None:
     assert said["differing"] == []
     assert said["left_behind"] == [None, None], "a search that failed goes on to change those after it"
@@ -74,10 +82,24 @@ def test_the_questions_find_what_they_are_there_for(said: dict[str, Any]) -> Non
     assert refused == set(REFUSED)
 
 
-def test_each_index_can_serve_the_search_that_it_is_there_for(said: dict[str, Any]) -> None:
-    assert set(said["plans"]) == set(INDEXES)
-    unused = {index: plan for index, plan in said["plans"].items() if index not in plan}
+def test_each_index_can_serve_the_search_that_it_is_there_for(said: dict[str, Any], traced: dict[str, Any]) -> None:
+    plans = said["plans"] | traced["plans"]
+    assert set(plans) == set(INDEXES)
+    unused = {index: plan for index, plan in plans.items() if index not in plan}
     assert unused == {}
+
+
+def test_every_answer_with_traces_is_mlflows_own(traced: dict[str, Any]) -> None:
+    assert traced["differing"] == []
+    assert not traced["left_behind"], "what reads traces for itself would get their JSON"
+    assert not traced["plainly"], "MLflow's own was asked first"
+    assert traced["served"] > 100
+    assert traced["assessed"] > 100
+    assert traced["refused"] > 10
+
+
+def test_the_filters_of_traces_find_what_they_are_there_for(traced: dict[str, Any]) -> None:
+    assert {text for text, count in traced["found"].items() if not count} == set(traced["nowhere"])
 
 
 def test_the_server_answers_with_what_mlflow_would_write(full: Full, said: dict[str, Any]) -> None:

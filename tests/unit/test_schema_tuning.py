@@ -20,7 +20,9 @@ def test_every_index_can_be_known_by_its_name_under_which_another_fits_while_it_
 
 def test_no_index_holds_the_whole_of_a_value_that_may_be_8000_characters_long() -> None:
     for table, definition in INDEXES.values():
-        if table in ("params", "tags") and not definition.endswith(" WHERE octet_length(value) <= 128"):
+        if table in ("params", "tags", "trace_tags", "trace_request_metadata") and not definition.endswith(
+            " WHERE octet_length(value) <= 128"
+        ):
             assert "value" not in definition.replace("left(value, 128)", ""), "logging a long one would be refused"
 
 
@@ -50,7 +52,9 @@ def test_the_class_of_every_table_with_an_index_is_known() -> None:
         ("from mlflow.store.tracking.dbmodels.models import SqlParam, SqlTraceInfo", {"params"}),
         ("op.drop_index('i', models.SqlLatestMetric.__tablename__)", {"latest_metrics"}),
         ("op.create_foreign_key('f', 'issues', ['run_uuid'], ['runs.run_uuid'])", set()),
-        ("op.add_column('trace_tags', sa.Column('x'))", set()),
+        ("op.add_column('trace_tags', sa.Column('x'))", {"trace_tags"}),
+        ("session.query(models.SqlTraceMetadata).delete()", {"trace_request_metadata"}),
+        ("op.add_column('trace_metrics', sa.Column('x'))", set()),
         ("op.add_column('experiments', sa.Column('x'))  # runs once", set()),
     ],
 )

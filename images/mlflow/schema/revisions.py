@@ -19,7 +19,14 @@ MAIN_TABLES = frozenset({"experiments", "runs", "metrics", "params", "tags"})
 SIGN_IN_TABLES = frozenset({"users"})
 
 # A script names a table, or the class that MLflow's store has for it.
-CLASSES = {"runs": "SqlRun", "latest_metrics": "SqlLatestMetric", "params": "SqlParam", "tags": "SqlTag"}
+CLASSES = {
+    "runs": "SqlRun",
+    "latest_metrics": "SqlLatestMetric",
+    "params": "SqlParam",
+    "tags": "SqlTag",
+    "trace_tags": "SqlTraceTag",
+    "trace_request_metadata": "SqlTraceMetadata",
+}
 
 
 class Due(Enum):

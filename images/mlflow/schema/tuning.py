@@ -27,6 +27,11 @@ INDEXES = {
     # Many runs have the same tag: of this one the runs can be read without the table. PostgreSQL does not do so with an
     # index on an expression; what is too long for it is found by the one above.
     "mlflow_postgres_tags_short": ("tags", "(key, value, run_uuid) WHERE octet_length(value) <= 128"),
+    "mlflow_postgres_trace_tags_short": ("trace_tags", "(key, value, request_id) WHERE octet_length(value) <= 128"),
+    "mlflow_postgres_trace_metadata_short": (
+        "trace_request_metadata",
+        "(key, value, request_id) WHERE octet_length(value) <= 128",
+    ),
 }
 
 # As they come, a table of 100 million rows is vacuumed after 20 million changes, and planned with old figures until 10.

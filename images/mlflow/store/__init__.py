@@ -21,7 +21,7 @@ def tracking_store(store_uri: str, artifact_uri: str | None = None) -> Any:
     from mlflow.server.handlers import TrackingStoreRegistryWrapper
     from mlflow.tracking._tracking_service import utils
 
-    _install()
+    install()
     # There are two that ask for a store, each with a way of its own to make one: the server, which always says where
     # artifacts go, and a client such as `mlflow gc`, for which MLflow has a place of its own when nobody says one.
     maker: Any = utils if artifact_uri is None else TrackingStoreRegistryWrapper
@@ -29,14 +29,14 @@ def tracking_store(store_uri: str, artifact_uri: str | None = None) -> Any:
 
 
 @functools.cache
-def _install() -> None:
-    """Once, though both of them may ask in a worker: what is changed twice over asks the database twice over."""
+def install() -> None:
+    """Once, though several may ask in a worker: what is changed twice over asks the database twice over."""
     import mlflow
 
     if mlflow.__version__ not in COMPARED:
         return
-    from . import batches, details, filters, pages, replies, runs, sessions, statements, texts
+    from . import batches, details, filters, pages, replies, runs, sessions, statements, texts, traces
 
-    whole = (batches, runs, sessions, texts) if mlflow.__version__ in WRITTEN else ()
+    whole = (batches, runs, sessions, texts, traces) if mlflow.__version__ in WRITTEN else ()
     for each in (details, filters, pages, replies, statements, *whole):
         each.install()

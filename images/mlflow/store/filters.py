@@ -13,7 +13,10 @@ from typing import Any
 INDEXED = 128
 """Characters of a value that `schema/tuning.py` has in its indexes, and bytes of a short one."""
 
-_TABLES = {"params", "tags"}
+_BEGINNINGS = {"params", "tags"}
+"""Tables with an index of the beginnings of their values."""
+_SHORT = {"tags", "trace_tags", "trace_request_metadata"}
+"""Tables with an index of their short values."""
 
 
 def install() -> None:
@@ -30,13 +33,13 @@ def install() -> None:
 
         def comparison(column: Any, value: Any) -> Any:
             table = getattr(getattr(column, "table", None), "name", "")
-            if column.key != "value" or table not in _TABLES or not isinstance(value, str):
+            if column.key != "value" or table not in _BEGINNINGS | _SHORT or not isinstance(value, str):
                 return compare(column, value)
             if is_short(comparator, table, value):
                 length = sqlalchemy.func.octet_length(column)
                 return sqlalchemy.and_(compare(column, value), length <= sqlalchemy.literal_column(str(INDEXED)))
             beginning, is_all = literal_beginning(comparator, value)
-            if not beginning:
+            if not beginning or table not in _BEGINNINGS:
                 return compare(column, value)
             indexed = sqlalchemy.func.left(column, sqlalchemy.literal_column(str(INDEXED)))
             served = indexed == beginning if comparator == "=" else indexed.like(f"{beginning}%")
@@ -49,8 +52,8 @@ def install() -> None:
 
 
 def is_short(comparator: str, table: str, value: str) -> bool:
-    """Whether it is asked for a tag's whole value, and the index of those that are not long has it."""
-    return comparator == "=" and table == "tags" and len(value.encode("utf-8", "surrogatepass")) <= INDEXED
+    """Whether it is asked for a whole value, and the index of those that are not long has it."""
+    return comparator == "=" and table in _SHORT and len(value.encode("utf-8", "surrogatepass")) <= INDEXED
 
 
 def literal_beginning(comparator: str, value: str) -> tuple[str, bool]:

@@ -84,7 +84,11 @@ def data_text(metrics: str | None, params: str | None, tags: str | None) -> str:
         tags = tags.replace(',"value":null}', "}")
     parts = (("metrics", metrics), ("params", params), ("tags", tags))
     text = "{" + ",".join(f'"{name}":{part}' for name, part in parts if part) + "}"
-    # A client that is told no encoding may guess one.
+    return as_ascii(text)
+
+
+def as_ascii(text: str) -> str:
+    """JSON without a character outside of ASCII: a client that is told no encoding may guess one."""
     return text if text.isascii() else re.sub(r"[^\x00-\x7f]+", lambda found: json.dumps(found[0])[1:-1], text)
 
 
@@ -97,21 +101,21 @@ def of(message: Any) -> dict[str, str]:
 def with_data(answer: dict[str, Any], texts: dict[str, str]) -> str:
     """The JSON of an answer with one run, or with a list of them, and of the data that its runs lack."""
     if "run" in answer:
-        return _replaced(answer, "run", _run(answer["run"], texts))
-    return _replaced(answer, "runs", f"[{','.join(_run(run, texts) for run in answer.get('runs', ()))}]")
+        return replaced(answer, "run", _run(answer["run"], texts))
+    return replaced(answer, "runs", f"[{','.join(_run(run, texts) for run in answer.get('runs', ()))}]")
 
 
 def _run(run: dict[str, Any], texts: dict[str, str]) -> str:
     # A page with a run that has no name of its own was read as rows, and holds its data.
     text = texts.get(run["info"]["run_id"])
-    return _replaced(run, "data", text) if text else compact(run)
+    return replaced(run, "data", text) if text else compact(run)
 
 
-def _replaced(values: dict[str, Any], name: str, text: str) -> str:
+def replaced(values: dict[str, Any], name: str, text: str) -> str:
     """JSON of an object in which one value is such text already."""
     others = compact({key: value for key, value in values.items() if key != name})
     return f'{others[:-1]}{"," if len(others) > 2 else ""}"{name}":{text}}}'
 
 
-def compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+# Made once: `json.dumps` makes an encoder at each call that asks for less than its usual spaces.
+compact = json.JSONEncoder(separators=(",", ":")).encode

@@ -88,7 +88,7 @@ def main() -> None:
     own = logged(store, plan)
 
     faster: Any = importlib.import_module("store")
-    faster._install()
+    faster.install()
     batches: Any = importlib.import_module("store.batches")
     written: list[bool] = []
     original = batches._written

@@ -109,7 +109,7 @@ def main() -> None:
     own = done(store, asked)
 
     faster: Any = importlib.import_module("store")
-    faster._install()
+    faster.install()
     runs: Any = importlib.import_module("store.runs")
     counts = {"_made": [0, 0], "_changed": [0, 0]}
 

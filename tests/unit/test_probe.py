@@ -1,0 +1,63 @@
+"""The engine looks at a service every second, and at a ready one less often: the script that it runs, run here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .deploy import everything
+
+
+class Look:
+    """A probe as the engine runs it, but for the place of its mark; what sleeps only says for how long."""
+
+    def __init__(self, folder: Path) -> None:
+        self.mark = folder / "ready"
+        kind, *self._told = everything().container("mlflow").inputs["healthcheck"]["tests"][:-1]
+        assert kind == "CMD"
+        self._slept = folder / "slept"
+        sleep = folder / "sleep"
+        sleep.write_text(f'#!/bin/sh\necho "$1" > {self._slept}\n')
+        sleep.chmod(0o755)
+        self._path = f"{folder}:{os.environ['PATH']}"
+
+    def at(self, *command: str) -> tuple[int, str]:
+        """Exit code of the probe with a command, and how long it rested before."""
+        self._slept.write_text("")
+        told = [part.replace("/dev/shm/ready", str(self.mark)) for part in self._told]
+        ended = subprocess.run([*told, *command], env={"PATH": self._path}, check=False)
+        return ended.returncode, self._slept.read_text().strip()
+
+
+@pytest.fixture
+def look(tmp_path: Path) -> Look:
+    return Look(tmp_path)
+
+
+def test_a_service_that_is_not_ready_is_looked_at_each_time(look: Look) -> None:
+    assert look.at("false") == (1, "")
+    assert look.at("false") == (1, "")
+
+
+def test_one_that_was_ready_is_left_alone_for_the_rest_of_five_seconds(look: Look) -> None:
+    assert look.at("true") == (0, "")
+    assert look.at("true") == (0, "4")
+    assert look.at("true") == (0, "4")
+
+
+def test_one_that_is_ready_no_more_is_looked_at_each_time_again(look: Look) -> None:
+    look.at("true")
+    assert look.at("false") == (1, "4")
+    assert look.at("true") == (0, "")
+
+
+def test_the_commands_own_words_are_left_as_they_are(look: Look) -> None:
+    assert look.at("test", "a; false $1", "=", "a; false $1") == (0, "")
+
+
+def test_a_mark_that_cannot_be_made_does_not_make_a_ready_service_a_broken_one(look: Look) -> None:
+    look.mark = Path("/nowhere/ready")
+    assert look.at("true") == (0, "")
