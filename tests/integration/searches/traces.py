@@ -54,11 +54,12 @@ FILTERS = [
     *(f"{kind}.t {like}" for kind in ("tags", "metadata") for like in ("LIKE '4%'", "ILIKE 'ä'", "RLIKE '^4'")),
     *(f"{kind}.long = '{LETTERS}'" for kind in ("tags", "metadata")),
     *("tags.t IS NULL", "metadata.nothing IS NOT NULL", f"tags.`{KEY}` = '42'", f"metadata.`{KEY}` = '42'"),
-    *("tags.t = '42' AND metadata.t = '42'", "tags.t = '42' AND tags.u = '1'", "status = 'ERROR'"),
+    *("tags.t = '42' AND metadata.t = '4'", "tags.t = '42' AND tags.u = '1'", "status = 'ERROR'"),
     *("name = 'trace 3'", "metadata.`mlflow.trace.session` = 'session 1'", "feedback.good = 'true'"),
     *("execution_time > 100", "timestamp > 1000", "metadata.`mlflow.trace.session` = 'old'"),
 ]
 NOWHERE = ["tags.nope = 'x'", "metadata.nope = 'x'", "metadata.`mlflow.trace.session` = 'old'"]
+NOWHERE += [f"{kind}.t = '{'b' * 127}'" for kind in ("tags", "metadata")]
 """Filters that nothing fits."""
 ORDERS = [[], ["timestamp_ms DESC"], ["timestamp_ms ASC", "execution_time DESC"], ["tags.t DESC"], ["nonsense.t"]]
 PLANS = {
