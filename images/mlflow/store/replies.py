@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import importlib
 from collections.abc import Callable
@@ -89,15 +90,18 @@ def _of_map(field: FieldDescriptor, of_message: Write) -> Write:
 
 def _of_one(field: FieldDescriptor, of_message: Write) -> Write | None:
     kind = field.cpp_type
-    if kind in _PLAIN and field.type != FieldDescriptor.TYPE_BYTES:
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return lambda value: base64.b64encode(value).decode()
+    if kind in _PLAIN:
         return None
     if kind in _64_BITS:
         return str if of_message is as_dict_with_texts else None
     if kind == FieldDescriptor.CPPTYPE_DOUBLE:
         return _number
-    if kind == FieldDescriptor.CPPTYPE_ENUM and field.enum_type.is_closed:
+    if kind == FieldDescriptor.CPPTYPE_ENUM:
         names = {number: value.name for number, value in field.enum_type.values_by_number.items()}
-        return names.__getitem__
+        # One that is open may have a number of which it knows no name.
+        return lambda value: names.get(value, value)
     if kind == FieldDescriptor.CPPTYPE_MESSAGE:
         # Protobuf's own have a form of their own in JSON: a timestamp is a text.
         return MessageToDict if field.message_type.full_name.startswith("google.protobuf.") else of_message

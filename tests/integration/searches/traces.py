@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import random
 from typing import Any
 
 import sqlalchemy  # type: ignore[import-not-found]  # only the image has it
-from mlflow.entities import Expectation, Feedback, TraceInfo, TraceLocation, TraceState
+from mlflow.entities import Expectation, Feedback, Span, TraceInfo, TraceLocation, TraceState
 from mlflow.server import app, handlers
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 ADDRESS = os.environ["MLFLOW_BACKEND_STORE_URI"]
 SEARCH = "/ajax-api/3.0/mlflow/traces/search"
+OPEN = "/ajax-api/3.0/mlflow/traces/get"
 LETTERS = "".join(random.Random(5).choices("abcdefghij0123456789äß名😀", k=8_000))
 KEY = "k" * 249 + "é"
 TEXTS = [
@@ -23,8 +25,8 @@ TEXTS = [
 TIMES = [0, 1, 999, 1_000, 1_700_000_000_000, 1_700_000_000_120, 1_700_000_000_123, 253_402_300_799_999]
 LENGTHS = [None, 0, 1, 10, 100, 999, 1_000, 1_234, 60_000, 123_456_789]
 COUNT = 120
-SERVED = "json_object_agg("
-"""What only the faster store says to the database."""
+SERVED = ("json_object_agg(", "SELECT 'tags'")
+"""What only the faster store says to the database, for a search and for a trace that is opened."""
 
 # The longest that the schema has and what an older version left, which MLflow's own functions do not write.
 BY_HAND = (
@@ -77,17 +79,18 @@ def main() -> dict[str, Any]:
     make: Any = SqlAlchemyStore
     plain = make(ADDRESS, "mlflow-artifacts:/")
     experiment = plain.create_experiment("odd traces")
-    fill(plain, experiment)
+    trace_ids = [*fill(plain, experiment), "nowhere"]
     sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", lambda *it: statements.append((it[2], it[3])))
-    expected = served(plain, experiment)
+    expected, opened = served(plain, experiment), [open_trace(plain, each) for each in trace_ids]
     plainly = " ".join(text for text, _ in statements)
     statements.clear()
 
     import store  # type: ignore[import-not-found]  # the image's, not the project's
 
     ours = store.tracking_store(ADDRESS, "mlflow-artifacts:/")
-    given = served(ours, experiment)
+    given, opened_faster = served(ours, experiment), [open_trace(ours, each) for each in trace_ids]
     asked = " ".join(text for text, _ in statements)
+    from store.opened import _reading  # type: ignore[import-not-found]  # the same
     from store.traces import _wanted  # type: ignore[import-not-found]  # the same
 
     found: dict[str, int] = {}
@@ -103,10 +106,12 @@ def main() -> dict[str, Any]:
             (question, shortened(mlflows), shortened(own))
             for question, mlflows, own in zip(questions(), expected, given, strict=True)
             if mlflows != own
-        ],
-        "left_behind": _wanted.get(),
-        "plainly": SERVED in plainly,
-        "served": asked.count(SERVED),
+        ]
+        + [pair for pair in zip(opened, opened_faster, strict=True) if pair[0] != pair[1]],
+        "spans": sum(len(answer["trace"].get("spans", ())) for status, answer in opened if status == 200),
+        "left_behind": _wanted.get() or _reading.get(),
+        "plainly": [sign in plainly for sign in SERVED],
+        "served": [asked.count(sign) for sign in SERVED],
         "plans": {index: plan(ours, text, experiment) for index, text in PLANS.items()},
     }
 
@@ -115,10 +120,13 @@ def questions() -> list[tuple[str, list[str]]]:
     return [(text, order) for order in ORDERS for text in FILTERS]
 
 
-def fill(store: Any, experiment: str) -> None:
+def fill(store: Any, experiment: str) -> list[str]:
+    """Make the traces; their ids."""
     chance = random.Random(3)
+    made = []
     for number in range(COUNT):
         trace_id = f"tr-{chance.getrandbits(128):032x}"
+        made.append(trace_id)
         tags = {"t": TEXTS[number % len(TEXTS)], "u": str(number % 3), "nothing": "soon", KEY: TEXTS[number % 5]}
         metadata = {"t": TEXTS[(number * 2 + 1) % len(TEXTS)], "nothing": "soon", KEY: TEXTS[number % 4]}
         if number % 7 == 0:
@@ -148,12 +156,38 @@ def fill(store: Any, experiment: str) -> None:
                 trace_metadata=metadata,
             )
         )
+        if number % 2:
+            store.log_spans(experiment, [a_span(trace_id, place) for place in range(number % 5)])
         if number % 3 == 0:
             for assessment in assessments(trace_id, number):
                 store.create_assessment(assessment)
     with store.engine.begin() as connection:
         for statement in BY_HAND:
             connection.exec_driver_sql(statement)
+    return made
+
+
+def a_span(trace_id: str, place: int) -> Any:
+    attributes = {"mlflow.traceRequestId": trace_id, "mlflow.spanType": "LLM", "名前": [1, 0.5, None, {"a": "😀"}]}
+    start = 1_700_000_000_000_000_001 + place
+    return Span.from_dict(
+        {
+            "trace_id": encoded(trace_id.removeprefix("tr-")),
+            "span_id": encoded(f"{place + 1:016x}"),
+            "parent_span_id": encoded(f"{1:016x}") if place else None,
+            "name": TEXTS[place],
+            "start_time_unix_nano": start,
+            "end_time_unix_nano": start + 5,
+            "events": [{"name": "e", "time_unix_nano": start, "attributes": {"a": "b"}}] * (place % 2),
+            "status": {"code": ["STATUS_CODE_OK", "STATUS_CODE_ERROR", "STATUS_CODE_UNSET"][place % 3], "message": "m"},
+            "attributes": {key: json.dumps(value) for key, value in attributes.items()},
+            "links": [],
+        }
+    )
+
+
+def encoded(digits: str) -> str:
+    return base64.b64encode(bytes.fromhex(digits)).decode()
 
 
 def assessments(trace_id: str, number: int) -> list[Any]:
@@ -183,6 +217,13 @@ def served(store: Any, experiment: str) -> list[Any]:
             (answer.status_code, {"message": said["message"].partition("[SQL")[0]} if "message" in said else said)
         )
     return seen
+
+
+def open_trace(store: Any, trace_id: str) -> Any:
+    """What the server answers to who opens a trace."""
+    handlers._tracking_store = store
+    answer = app.test_client().get(OPEN, query_string={"trace_id": trace_id, "allow_partial": "true"})
+    return answer.status_code, json.loads(answer.data)
 
 
 def plan(store: Any, text: str, experiment: str) -> str:
