@@ -14,6 +14,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from images.mlflow import idle_middleware
 
 TIMING, WORKSPACE = "gateway_timing_middleware", "workspace_context_middleware"
+PERMISSION = "fastapi_permission_middleware"
 HEADER = (b"x-mlflow-workspace", b"theirs")
 
 
@@ -52,8 +53,7 @@ class Passing:
         return who
 
 
-@pytest.fixture
-def passing(monkeypatch: pytest.MonkeyPatch) -> Passing:
+def make_passing(monkeypatch: pytest.MonkeyPatch) -> Passing:
     passing = Passing()
 
     async def call(_: Any, scope: Any, receive: Any, send: Any) -> None:
@@ -64,6 +64,11 @@ def passing(monkeypatch: pytest.MonkeyPatch) -> Passing:
     monkeypatch.delenv("MLFLOW_ENABLE_WORKSPACES", raising=False)
     idle_middleware.install()
     return passing
+
+
+@pytest.fixture
+def passing(monkeypatch: pytest.MonkeyPatch) -> Passing:
+    return make_passing(monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +127,22 @@ def test_the_middlewares_of_another_version_are_left_as_they_are(monkeypatch: py
     assert BaseHTTPMiddleware.__call__ is original
 
 
-@pytest.mark.parametrize("name", [TIMING, WORKSPACE])
-def test_mlflow_has_a_middleware_of_the_name(name: str) -> None:
-    source = Path(mlflow.__file__).parent / "server" / "fastapi_app.py"
-    assert f"    async def {name}(request: Request, call_next):\n" in source.read_text()
+@pytest.mark.parametrize(
+    ("file", "definition"),
+    [
+        ("fastapi_app.py", f"{TIMING}(request: Request, call_next)"),
+        ("fastapi_app.py", f"{WORKSPACE}(request: Request, call_next)"),
+        ("auth/__init__.py", f"{PERMISSION}(request, call_next)"),
+    ],
+)
+def test_mlflow_has_a_middleware_of_the_name(file: str, definition: str) -> None:
+    source = (Path(mlflow.__file__).parent / "server" / file).read_text()
+    assert f"    async def {definition}:\n" in source
+
+
+@pytest.mark.parametrize(("elsewhere", "who"), [(True, "application"), (False, "middleware")])
+def test_a_request_goes_past_sign_ins_middleware_where_flask_asks_who_it_is_from(
+    monkeypatch: pytest.MonkeyPatch, elsewhere: bool, who: str
+) -> None:
+    monkeypatch.setattr(idle_middleware, "is_asked_elsewhere", lambda _: elsewhere)
+    assert make_passing(monkeypatch).way(named(PERMISSION)) == who
