@@ -11,12 +11,15 @@ from .workload import Probe
 INTERVAL = 1
 """Seconds between two looks. An engine waits as long before the first one, and who brings a stack up waits with it."""
 
-# What was found ready waits for the rest of the probe's own interval. The mark is in memory, and ends with the
-# container. "probe" is the script's name, and its arguments the probe's own command.
+# What was found ready once waits for the rest of the probe's own interval, also when it fails later: else three
+# failures in a row would be over in three seconds, and a restart of the database would make MLflow a broken service.
+# The mark is in memory, and ends with the container. "probe" is the script's name, and its arguments the probe's
+# own command.
 _LOOK = """
 if [ -e /dev/shm/ready ]; then sleep "$1"; fi
 shift
-if "$@"; then touch /dev/shm/ready || true; else rm -f /dev/shm/ready; exit 1; fi
+"$@" || exit 1
+touch /dev/shm/ready || true
 """
 
 

@@ -48,10 +48,11 @@ def test_one_that_was_ready_is_left_alone_for_the_rest_of_five_seconds(look: Loo
     assert look.at("true") == (0, "4")
 
 
-def test_one_that_is_ready_no_more_is_looked_at_each_time_again(look: Look) -> None:
+def test_one_that_is_ready_no_more_is_looked_at_as_often_as_before(look: Look) -> None:
     look.at("true")
     assert look.at("false") == (1, "4")
-    assert look.at("true") == (0, "")
+    assert look.at("false") == (1, "4"), "three failures would make a short pause an end"
+    assert look.at("true") == (0, "4")
 
 
 def test_the_commands_own_words_are_left_as_they_are(look: Look) -> None:
