@@ -92,7 +92,11 @@ def _logging(options: Options, side: Side, indexes: dict[str, str], stores: Stor
     median = statistics.median(ratios)
     row = [task.name, f"{median:.3f} [{min(ratios):.3f}-{max(ratios):.3f}]", "yes" if median >= SLOWER else "no"]
     rule = f"at least {SLOWER:g}"
-    return Table("runs/s with all of our indexes, as a share of those with none", ["logging", "share", rule], [row])
+    return Table(
+        "logging of runs, runs/s with all of our indexes, as a share of those with none",
+        ["logging", "share", rule],
+        [row],
+    )
 
 
 def _speed(tasks: Sequence[Logging], side: Side, indexes: dict[str, str], having: bool) -> float:

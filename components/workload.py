@@ -48,7 +48,7 @@ class Probe:
 
     command: Sequence[str]
     interval: int = 5
-    """Between two looks at a service that is ready; until it is, it is looked at every second."""
+    """Between two looks at a service that is ready, at least 1; until it is, it is looked at more often."""
     timeout: int = 10
     patience: int = 180
     """How long the service may take to become ready before the deployment is called failed."""

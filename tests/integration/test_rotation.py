@@ -98,10 +98,8 @@ def basic(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def status(url: str, user: str, password: str) -> int:
-    request = urllib.request.Request(
-        f"{url}/api/2.0/mlflow/experiments/search?max_results=1", headers={"Authorization": basic(user, password)}
-    )
+def status(url: str, user: str, password: str, path: str = "2.0/mlflow/experiments/search?max_results=1") -> int:
+    request = urllib.request.Request(f"{url}/api/{path}", headers={"Authorization": basic(user, password)})
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return int(answer.status)
@@ -132,6 +130,20 @@ def test_the_old_password_of_a_role_is_refused(rotated: Rotation, role: str) -> 
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(f"{there} password={password}").close()
     psycopg.connect(f"{there} password={after[f'{role}_password']}").close()
+
+
+def test_who_is_no_administrator_any_more_is_refused_at_once_by_every_worker(rotated: Rotation) -> None:
+    """That of another user is for administrators; the password is remembered by then, the rank is not."""
+    url, password = rotated.after["tracking_url"], rotated.after["admin_password"]
+    create_administrator(rotated.stack, password, "deputy", "another-password-of-a-test")
+    secret = ("deputy", "another-password-of-a-test")
+    other = "2.0/mlflow/users/get?username=admin"
+    assert {status(url, *secret, other) for _ in range(20)} == {200}
+    ask(url, "PATCH", "2.0/mlflow/users/update-admin", password, {"username": "deputy", "is_admin": False})
+    assert {status(url, *secret, other) for _ in range(20)} == {403}
+    assert status(url, *secret) == 200
+    ask(url, "DELETE", "2.0/mlflow/users/delete", password, {"username": "deputy"})
+    assert status(url, *secret, other) in (401, 404)
 
 
 def test_the_administrators_old_password_is_refused(rotated: Rotation) -> None:

@@ -104,7 +104,7 @@ def test_a_service_comes_back_after_a_restart_of_the_host(role: str) -> None:
 def test_a_service_is_waited_for_until_its_probe_succeeds(role: str) -> None:
     inputs = container(role).inputs
     assert inputs["wait"] is True, "else the URL is printed before anything answers there"
-    kind, shell, option, _, _, _, *command = inputs["healthcheck"]["tests"]
+    kind, shell, option, _, _, _, _, *command = inputs["healthcheck"]["tests"]
     assert (kind, shell, option) == ("CMD", "sh", "-c"), "the command is no part of the script: no name needs quoting"
     assert command, "waiting without a probe is an error of the provider"
 
@@ -114,7 +114,7 @@ def test_the_provider_waits_as_long_as_the_engine_does(role: str, patience: int)
     inputs = container(role).inputs
     assert inputs["waitTimeout"] == patience
     times = [inputs["healthcheck"][each] for each in ("startPeriod", "interval", "timeout")]
-    assert times == ["10m0s", "1s", "14s"], "a duration said in other words than the engine's comes back as a change"
+    assert times == ["10m0s", "1s", "15s"], "a duration said in other words than the engine's comes back as a change"
 
 
 def test_a_task_runs_once_to_its_end_and_what_it_says_is_kept() -> None:

@@ -108,7 +108,7 @@ def test_its_authority_and_certificates_are_on_a_volume_that_is_kept_as_data_is(
 
 
 def test_the_gateway_is_ready_when_mlflow_has_answered_through_it() -> None:
-    assert everything().container("gateway").inputs["healthcheck"]["tests"][6:] == ["ready"]
+    assert everything().container("gateway").inputs["healthcheck"]["tests"][7:] == ["ready"]
 
 
 def files(engine: FakeEngine) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,10 @@ import mlflow
 import pytest
 
 from images.mlflow import admin_shortcut, idle_middleware
+
+
+class DatabaseError(Exception):
+    """A stand-in for SQLAlchemy's."""
 
 
 class Connection:
@@ -31,6 +36,8 @@ class Connection:
         pass
 
     def execute(self, question: str, values: dict[str, str]) -> Any:
+        if values["username"] == "lost":
+            raise DatabaseError
         assert question == "SELECT is_admin FROM users WHERE username = :username"
         found = self._users.get(values["username"])
         return SimpleNamespace(one_or_none=lambda: None if found is None else (found,))
@@ -58,7 +65,7 @@ class SignIn(ModuleType):
 def sign_in(monkeypatch: pytest.MonkeyPatch) -> SignIn:
     module = SignIn()
     monkeypatch.setitem(sys.modules, "mlflow.server.auth", module)
-    database: Any = SimpleNamespace(text=str)
+    database: Any = SimpleNamespace(text=str, exc=SimpleNamespace(SQLAlchemyError=DatabaseError))
     monkeypatch.setitem(sys.modules, "sqlalchemy", database)
     return module
 
@@ -80,9 +87,10 @@ def test_it_is_asked_at_each_request(sign_in: SignIn) -> None:
     assert not sign_in.sender_is_admin()
 
 
-def test_nobody_of_that_name_is_mlflows_to_refuse(sign_in: SignIn) -> None:
+@pytest.mark.parametrize("username", ["nobody", "lost"])
+def test_nobody_of_that_name_and_a_lost_database_are_mlflows_to_put_into_words(sign_in: SignIn, username: str) -> None:
     admin_shortcut.shorten(sign_in)
-    sign_in.username = "nobody"
+    sign_in.username = username
     with pytest.raises(LookupError):
         sign_in.sender_is_admin()
 
@@ -127,3 +135,19 @@ def test_a_request_goes_past_sign_ins_middleware_only_where_that_would_pass_it_o
     with _asked_by(validator, fail_closed, monkeypatch) as paths:
         assert idle_middleware.is_asked_elsewhere(scope) is elsewhere
     assert paths == [("/api/2.0/mlflow/runs/get", "GET")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "def sender_is_admin():\n",
+        "    if sender_is_admin():\n",
+        "        fastapi_app = create_fastapi_app(app)\n",
+        "def _find_fastapi_validator(\n",
+        "        path = get_routed_asgi_path(request)\n",
+        "        if validator is None:\n",
+        "                MLFLOW_BASIC_AUTH_FAIL_CLOSED.get()\n",
+    ],
+)
+def test_mlflows_sign_in_has_what_is_made_shorter(line: str) -> None:
+    assert line in (Path(mlflow.__file__).parent / "server" / "auth" / "__init__.py").read_text()

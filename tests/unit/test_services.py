@@ -51,14 +51,14 @@ def test_the_database_is_told_whose_it_is() -> None:
 def test_the_database_is_probed_over_tcp() -> None:
     engine = deploy(database="runs", user="tracker")
     probe = engine.container("postgres").inputs["healthcheck"]["tests"]
-    assert probe[6:] == ["pg_isready", "-h", "127.0.0.1", "-U", "tracker", "-d", "runs"], (
+    assert probe[7:] == ["pg_isready", "-h", "127.0.0.1", "-U", "tracker", "-d", "runs"], (
         "while a cluster is first made, a server without TCP answers on the socket and is gone a moment later"
     )
 
 
 @pytest.mark.parametrize("role", ["mlflow", "gateway", "adminer"])
 def test_the_others_are_probed_by_the_script_of_their_image(role: str) -> None:
-    assert everything().container(role).inputs["healthcheck"]["tests"][6:] == ["ready"]
+    assert everything().container(role).inputs["healthcheck"]["tests"][7:] == ["ready"]
 
 
 def test_images_are_built_from_the_bases_and_for_the_version_that_were_chosen() -> None:

@@ -49,6 +49,12 @@ def test_a_duration_is_written_as_protobuf_writes_it(milliseconds: int, text: st
     assert duration(milliseconds) == text
 
 
+def test_a_duration_that_protobuf_refuses_is_left_to_mlflow() -> None:
+    assert duration(315_576_000_000_000 - 1) == "315575999999.999s"
+    with pytest.raises(OverflowError):
+        duration(315_576_000_001_000)
+
+
 @pytest.mark.parametrize(("token", "expected"), [("", {}), ("é", {"next_page_token": "é"})])
 def test_each_trace_of_an_answer_is_the_one_of_its_id(token: str, expected: dict[str, str]) -> None:
     message = SimpleNamespace(traces=[SimpleNamespace(trace_id=name) for name in "ba"], next_page_token=token)

@@ -20,6 +20,7 @@ _wanted: ContextVar[bool] = ContextVar("wanted", default=False)
 _found: ContextVar[dict[str, str] | None] = ContextVar("found", default=None)
 """The traces of the last such answer, by their ids."""
 
+_MOST_SECONDS = 315_576_000_000
 # Without a zone, for then none is written.
 _EPOCH = datetime.datetime(1970, 1, 1)
 _ANSWER = "/mlflow/traces/search"
@@ -172,7 +173,9 @@ def moment(milliseconds: int) -> str:
 
 
 def duration(milliseconds: int) -> str:
-    """A duration as protobuf writes it."""
+    """A duration as protobuf writes it. Raises OverflowError beyond the 10,000 years that it knows."""
     seconds, rest = divmod(abs(milliseconds), 1_000)
+    if seconds >= _MOST_SECONDS:
+        raise OverflowError(milliseconds)
     sign = "-" if milliseconds < 0 else ""
     return f"{sign}{seconds}.{rest:03}s" if rest else f"{sign}{seconds}s"
