@@ -44,4 +44,7 @@ class Image:
     def _files(self) -> Iterator[Path]:
         if not (self.context / "Dockerfile").is_file():
             raise FileNotFoundError(f"{self.context} holds no Dockerfile: name the folder of the image to build")
-        yield from sorted(path for path in self.context.rglob("*") if path.is_file() and path not in self.unused)
+        for path in sorted(self.context.rglob("*")):
+            # Python's own cache, which the folder's .dockerignore names too.
+            if path.is_file() and path not in self.unused and "__pycache__" not in path.parts:
+                yield path

@@ -11,6 +11,8 @@ import pytest
 
 from components.image import Image
 
+from .deploy import CHECKOUT
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -49,6 +51,15 @@ def test_a_changed_base_or_argument_changes_the_digest(folder: Path) -> None:
 
 def test_the_order_of_the_arguments_does_not_change_the_digest(folder: Path) -> None:
     assert digest(folder, ONE="1", TWO="2") == digest(folder, TWO="2", ONE="1")
+
+
+def test_bytecode_that_a_run_of_the_tests_leaves_behind_builds_nothing(folder: Path) -> None:
+    before = digest(folder)
+    (folder / "bin" / "__pycache__").mkdir()
+    (folder / "bin" / "__pycache__" / "serve.cpython-311.pyc").touch()
+    assert digest(folder) == before
+    ignored = (CHECKOUT / "images" / "mlflow" / ".dockerignore").read_text().splitlines()
+    assert "**/__pycache__" in ignored, "the provider's own look at the folder would find a change"
 
 
 def test_the_digest_is_the_same_wherever_the_checkout_is(folder: Path, tmp_path: Path) -> None:
