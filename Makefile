@@ -2,7 +2,7 @@
 # Everything but Pulumi itself is `python -m ops <command>`.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup engine up down test check vet unit integration rollback psql logs lock sbom pin fix forget bench
+.PHONY: help setup engine up down test check vet unit integration doctor import rollback psql logs lock sbom pin fix forget bench
 STACK ?= dev
 PYTHON := .venv/bin/python
 
@@ -47,6 +47,12 @@ integration: setup .venv/tests
 
 bench: setup .venv/bench ## measure against the alternatives, draw the plot; BENCH=--quick for three minutes of it
 	@$(PYTHON) -m bench $(BENCH)
+
+doctor: ## what is healthy and what is not, line by line; fails when something is not
+	@$(PYTHON) -m ops doctor --stack $(STACK)
+
+import: ## bring the runs of SOURCE=mlflow.db or SOURCE=mlruns along; IMPORT=--dry-run only says what would come
+	@$(PYTHON) -m ops import --stack $(STACK) $(IMPORT) "$(SOURCE)"
 
 rollback: ## after an upgrade: back to the database and the MLflow of before it; DUMP=name for another one
 	@$(PYTHON) -m ops rollback --stack $(STACK) $(if $(DUMP),--dump $(DUMP))

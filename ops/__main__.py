@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 
 from docker.errors import DockerException
 from requests import RequestException
 
 from preflight import EngineError
 
-from . import forget, kept, logs, pin, psql, recover, rollback
+from . import doctor, forget, importing, kept, logs, pin, psql, recover, rollback
 from .stack import StackError
 
-COMMANDS = {
+Command = Callable[[argparse.Namespace], int | None]
+"""What carries a command out; its exit code, None for 0."""
+
+COMMANDS: dict[str, tuple[Command, str]] = {
     "recover": (recover.run, "mend what an interrupted run left: its lock, its objects on the engine"),
     "forget": (forget.run, "remove the containers and networks of a stack whose state is lost; its volumes stay"),
     "kept": (kept.run, "name the volumes that a destroyed stack left, and how to delete them"),
+    "doctor": (doctor.run, "say what is healthy and what is not; exit code 0 for ok, 1 for a warning, 2 for broken"),
     "psql": (psql.run, "open a shell in the database"),
     "logs": (logs.run, "print the services' logs"),
     "rollback": (rollback.run, "put back the database as it was before an upgrade, and MLflow's version of then"),
+    "import": (importing.run, "bring the runs of another store along: a SQLite file, or a folder such as mlruns"),
     "pin": (pin.run, "write the digests that the base images have now into the stack's configuration"),
     "explain": (logs.explain, "print the last words of the services that are not well"),
 }
@@ -40,17 +46,20 @@ def main(arguments: list[str]) -> int:
             command.add_argument("--list", action="store_true", help="only show what there is to go back to")
             command.add_argument("--dump", help="go back to this dump instead of the newest one made before an upgrade")
             command.add_argument("--to", help="the version of MLflow that goes with a dump that does not say")
+        if name == "doctor":
+            command.add_argument("--json", action="store_true", help="for a program")
+        if name == "import":
+            importing.add_arguments(command)
         if name == "logs":
             command.add_argument("--follow", action="store_true", help="go on with what is yet to come")
     options = parser.parse_args(arguments)
     try:
-        COMMANDS[options.command][0](options)
+        return COMMANDS[options.command][0](options) or 0
     except (EngineError, StackError, DockerException, RequestException) as error:
         print(f"ops {options.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import docker
 from docker.models.containers import Container
 
@@ -10,6 +13,9 @@ from .stack import StackError, prefix, short_name
 
 # How much of what a failed command said is shown, in lines.
 _LAST_WORDS = 5
+
+_OF_THE_HOST = ("CapAdd", "Mounts")
+"""Settings that the engine keeps with what a container has of its host."""
 
 
 def find(engine: docker.DockerClient, stack: str) -> Container:
@@ -20,8 +26,8 @@ def find(engine: docker.DockerClient, stack: str) -> Container:
     raise StackError(f"the stack {stack} is not up. Mend it with: make up STACK={short_name(stack)}")
 
 
-def run(engine: docker.DockerClient, job: Container, *command: str) -> str:
-    """Run another command of the job; what it printed. Raises `StackError` with its last words if it failed."""
+def make(engine: docker.DockerClient, job: Container, command: Sequence[str], **changed: Any) -> Container:
+    """A container like the job's, not started, for another command; `changed` are settings as the engine names them."""
     (network,) = job.attrs["NetworkSettings"]["Networks"]
     configuration = {
         **job.attrs["Config"],
@@ -29,8 +35,15 @@ def run(engine: docker.DockerClient, job: Container, *command: str) -> str:
         "Cmd": list(command),
         "HostConfig": {**job.attrs["HostConfig"], "NetworkMode": network},
     }
+    for name, value in changed.items():
+        (configuration["HostConfig"] if name in _OF_THE_HOST else configuration)[name] = value
     made = engine.api.create_container_from_config(configuration)  # type: ignore[no-untyped-call]
-    container = engine.containers.get(made["Id"])
+    return engine.containers.get(made["Id"])
+
+
+def run(engine: docker.DockerClient, job: Container, *command: str) -> str:
+    """Run another command of the job; what it printed. Raises `StackError` with its last words if it failed."""
+    container = make(engine, job, command)
     try:
         container.start()
         code = container.wait()["StatusCode"]

@@ -13,7 +13,8 @@ from docker.models.containers import Container
 from components.engine import SERVICE
 from preflight import open_engine
 
-from . import job, objects
+from . import inside, job, objects
+from .inside import InsideError
 from .stack import PROJECT, StackError, prefix, pulumi, short_name
 
 # What a rollback itself dumps first: the way back from it.
@@ -114,9 +115,10 @@ def _asked(engine: docker.DockerClient, stack: str, query: str) -> str:
     """What the database says, over its local socket; empty if it cannot."""
     for container in objects.containers(engine, prefix(stack)):
         if objects.label(container, "role") == "postgres" and container.status == "running":
-            shell = ["sh", "-c", f'psql -U postgres -d "$MLFLOW_POSTGRES_DATABASE" -Atc "{query}"']
-            code, said = container.exec_run(shell)
-            return said.decode().strip() if code == 0 and isinstance(said, bytes) else ""
+            try:
+                return inside.ask(container, query).strip()
+            except InsideError:
+                return ""
     raise StackError(f"the database of {stack} does not run. Mend it with: make up STACK={short_name(stack)}")
 
 

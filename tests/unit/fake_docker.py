@@ -67,10 +67,12 @@ class FakeContainer(Container):
         self.prints = dict(prints or {})
         self.done: list[str] = []
 
-    def exec_run(self, cmd: str | list[str], *_: object, **__: object) -> Any:
+    def exec_run(self, cmd: str | list[str], *_: object, demux: bool = False, **__: object) -> Any:
         """What a command prints goes by a word in it."""
+        assert demux, "warnings among the answers would be taken for answers"
         said = [text for word, text in self.prints.items() if word in cmd[-1]]
-        return ExecResult(exit_code=0 if said else 1, output="".join(said).encode())
+        output: Any = ("".join(said).encode(), None)
+        return ExecResult(exit_code=0 if said else 1, output=output)
 
     def start(self, **_: object) -> None:
         self.done.append("start")
@@ -204,6 +206,10 @@ class FakeDocker(docker.DockerClient):
         self.processors = processors
         self.api: Any = _Api(self._containers, answers or {})
         self.closed = False
+
+    def version(self, api_version: bool = True) -> dict[str, Any]:
+        assert api_version
+        return {"Version": "29.1.0"}
 
     def info(self) -> dict[str, Any]:
         return {"NCPU": self.processors}

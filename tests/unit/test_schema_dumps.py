@@ -38,6 +38,13 @@ def test_dumps_are_listed_newest_first_and_only_when_their_archive_is_there(tmp_
     ]
 
 
+def test_a_dump_whose_archive_is_gone_or_cut_short_is_told_to_whoever_asks(tmp_path: Path) -> None:
+    kept(tmp_path, "before-3.17.2-20261124T103000Z", "2026-11-24T10:30:00+00:00")
+    kept(tmp_path, "before-3.18.0-20261126T103000Z", "2026-11-26T10:30:00+00:00")
+    (tmp_path / "before-3.18.0-20261126T103000Z.dump").unlink()
+    assert [sidecar["bytes_there"] for sidecar in dump.listed(tmp_path, lost=True)] == [None, len(b"archive")]
+
+
 def test_what_a_killed_job_left_is_removed_and_finished_dumps_stay(tmp_path: Path) -> None:
     kept(tmp_path, NAME, "2026-11-24T10:30:00+00:00")
     (tmp_path / f"{dump.PARTIAL}{NAME}.dump").write_bytes(b"half")

@@ -1,4 +1,4 @@
-"""`migrate`, `restore NAME` and `dumps`: the commands of the schema job.
+"""`migrate`, `restore NAME` and `dumps`: the commands of the schema job; `wanted`, for whoever looks at a stack.
 
 Exit codes: 0 done; 1 tried without success, the last line says what is left; 64 refused, nothing was touched.
 """
@@ -11,7 +11,7 @@ import os
 import sys
 from importlib.metadata import version
 
-from . import dump, keys, restore, revisions, sign_in, tuning, upgrade
+from . import dump, keys, restore, revisions, sign_in, tuning, upgrade, wanted
 from .database import alone, connect, has_sessions, record_version, recorded_version, value
 from .grants import grant
 from .job import Failed, Job, Refused, job_of
@@ -82,13 +82,17 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("migrate", help="make or migrate the tables, after a dump")
     commands.add_parser("restore", help="put a dump back").add_argument("name", help="as `dumps` says")
-    commands.add_parser("dumps", help="the dumps there are, newest first, as JSON")
+    dumps = commands.add_parser("dumps", help="the dumps there are, newest first, as JSON")
+    dumps.add_argument("--lost", action="store_true", help="those too whose file is gone")
+    commands.add_parser("wanted", help="what this image wants of its database, as JSON; the database is not asked")
     arguments = parser.parse_args()
     # A dump holds password hashes, whoever comes to mount its volume.
     os.umask(0o077)
     try:
         if arguments.command == "dumps":
-            print(json.dumps(dump.listed(), indent=2))
+            print(json.dumps(dump.listed(lost=arguments.lost), indent=2))
+        elif arguments.command == "wanted":
+            print(json.dumps(wanted.wanted(sign_in="MLFLOW_AUTH_CONFIG_PATH" in os.environ)))
         elif arguments.command == "migrate":
             migrate(job_of(os.environ, version("mlflow")))
         else:

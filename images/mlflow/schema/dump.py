@@ -49,11 +49,17 @@ def name_at(reason: str, moment: datetime) -> str:
     return f"before-{reason}-{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
-def listed(folder: Path = BACKUPS) -> list[dict[str, Any]]:
-    """Every sidecar whose dump is there, newest first."""
-    found = [
-        json.loads(path.read_text()) for path in folder.glob("before-*.json") if path.with_suffix(".dump").exists()
-    ]
+def listed(folder: Path = BACKUPS, *, lost: bool = False) -> list[dict[str, Any]]:
+    """Every sidecar whose dump is there, newest first; with `lost` those whose dump is gone too.
+
+    `bytes_there` is the size of the dump's file as it is now; None when there is no file.
+    """
+    found = []
+    for path in folder.glob("before-*.json"):
+        archive = path.with_suffix(".dump")
+        size = archive.stat().st_size if archive.exists() else None
+        if lost or size is not None:
+            found.append({**json.loads(path.read_text()), "bytes_there": size})
     return sorted(found, key=lambda sidecar: str(sidecar["created"]), reverse=True)
 
 

@@ -15,6 +15,10 @@ import psycopg
 from .database import tables
 from .job import Failed, Refused
 
+MAIN_SCRIPTS = "store/db_migrations"
+# MLflow's migrations of each of its two sets of tables, by the table that says how far they have come.
+MIGRATIONS = {"alembic_version": MAIN_SCRIPTS, "alembic_version_auth": "server/auth/db/migrations"}
+
 MAIN_TABLES = frozenset({"experiments", "runs", "metrics", "params", "tags"})
 SIGN_IN_TABLES = frozenset({"users"})
 
@@ -63,6 +67,12 @@ def decide(*, current: str | None, head: str, known: Set[str], found: Set[str], 
     return Due.MIGRATE if expected <= found else Due.MAKE
 
 
+def known(folder: str = MAIN_SCRIPTS) -> tuple[set[str], str]:
+    """The revisions of a set of tables that this MLflow knows, and the newest."""
+    scripts, head = _scripts(folder)
+    return {script.revision for script in scripts.walk_revisions()}, head
+
+
 def unknown(revision: str, mlflow_version: str, remembered: str | None) -> Refused:
     """What to say of a schema that a newer MLflow has made."""
     other = remembered or "and the one that ran before"
@@ -89,16 +99,16 @@ def parts(
             f"the database holds tables, such as {stranger}, but none of MLflow's; nothing was touched. "
             "Mend it with: bin/pulumi config set postgresDatabase, and the name of a database for MLflow alone"
         )
-    wanted = [("main", "store/db_migrations", "alembic_version", MAIN_TABLES)]
+    wanted = [("main", "alembic_version", MAIN_TABLES)]
     if sign_in:
-        wanted.append(("sign-in", "server/auth/db/migrations", "alembic_version_auth", SIGN_IN_TABLES))
+        wanted.append(("sign-in", "alembic_version_auth", SIGN_IN_TABLES))
     result = []
-    for name, folder, version_table, expected in wanted:
-        scripts, head = _scripts(folder)
-        known = {script.revision for script in scripts.walk_revisions()}
+    for name, version_table, expected in wanted:
+        scripts, head = _scripts(MIGRATIONS[version_table])
+        revisions = {script.revision for script in scripts.walk_revisions()}
         current = _revision(connection, version_table, found)
         try:
-            due = decide(current=current, head=head, known=known, found=found, expected=expected)
+            due = decide(current=current, head=head, known=revisions, found=found, expected=expected)
         except Refused as error:
             raise unknown(str(error), mlflow_version, remembered) from None
         between = scripts.iterate_revisions(head, current) if due is Due.MIGRATE else ()

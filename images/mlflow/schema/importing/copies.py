@@ -1,0 +1,136 @@
+"""What is taken out of the copy before it is written: what is not to come along, and what has lost its place."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from . import links
+from .sources import quoted
+from .tables import EXPERIMENT, MODEL, Reference, Table
+
+LEFT_OUT = {
+    "jobs": "what a server was doing in the background",
+    "job_locks": "what a server was doing in the background",
+    "scheduler_leases": "what a server was doing in the background",
+    "webhooks": "their secrets are encrypted with a key of the old server: make them anew",
+    "webhook_events": "they belong to the webhooks",
+    "secrets": "they are encrypted with a key of the old server: enter the keys of the models anew",
+}
+"""Tables that do not come along, and why."""
+
+
+def leave_out(copy: sqlite3.Connection, tables: Sequence[Table]) -> list[str]:
+    """Take out the tables that do not come along; what was in them, in words."""
+    said = []
+    for table in reversed(tables):
+        if why := LEFT_OUT.get(table.name):
+            found = copy.execute(f"DELETE FROM {quoted(table.name)}").rowcount
+            if found:
+                said.append(f"{found:,} of {table.name} stay behind: {why}")
+    copy.commit()
+    return said
+
+
+def take_out_orphans(copy: sqlite3.Connection, tables: Sequence[Table]) -> list[str]:
+    """Take out rows that belong to a row that is gone, which PostgreSQL would refuse; what it was, in words."""
+    said = []
+    for table in tables:
+        for reference in table.references:
+            if reference.parent not in {each.name for each in tables}:
+                continue
+            if found := copy.execute(_orphans(table, reference)).rowcount:
+                what = "lost the row that they name" if reference.optional else "belong to nothing"
+                said.append(f"{found:,} of {table.name} {what} in {reference.parent}")
+    said += links.take_out_lost(copy, tables)
+    copy.commit()
+    return said
+
+
+def _orphans(table: Table, reference: Reference) -> str:
+    set_ = " AND ".join(f"{quoted(each)} IS NOT NULL" for each in reference.columns)
+    same = " AND ".join(
+        f"parent.{quoted(theirs)} = {quoted(table.name)}.{quoted(ours)}"
+        for ours, theirs in zip(reference.columns, reference.parent_columns, strict=True)
+    )
+    lost = f"{set_} AND NOT EXISTS (SELECT 1 FROM {quoted(reference.parent)} AS parent WHERE {same})"
+    if reference.optional:
+        empty = ", ".join(f"{quoted(each)} = NULL" for each in reference.columns)
+        return f"UPDATE {quoted(table.name)} SET {empty} WHERE {lost}"
+    return f"DELETE FROM {quoted(table.name)} WHERE {lost}"
+
+
+def drop(
+    copy: sqlite3.Connection, tables: Sequence[Table], experiments: Iterable[int], models: Iterable[tuple[str, str]]
+) -> None:
+    """Take out experiments by their ids and models by workspace and name, with everything that is theirs."""
+    linked = [(table, column) for table, column in links.LINKED if any(each.name == table for each in tables)]
+    copy.execute("CREATE TEMP TABLE gone (id TEXT PRIMARY KEY) WITHOUT ROWID")
+    for table, column in linked:
+        copy.execute(f"INSERT OR IGNORE INTO gone SELECT {column} FROM {table}")
+    copy.executemany("DELETE FROM experiments WHERE experiment_id = ?", [(each,) for each in experiments])
+    copy.executemany("DELETE FROM registered_models WHERE workspace = ? AND name = ?", models)
+    take_out_orphans(copy, tables)
+    for table, column in linked:
+        copy.execute(f"DELETE FROM gone WHERE id IN (SELECT {column} FROM {table})")
+    for table in links.LINKS:
+        if any(each.name == table for each in tables):
+            gone = "IN (SELECT id FROM gone)"
+            copy.execute(f"DELETE FROM {table} WHERE source_id {gone} OR destination_id {gone}")
+    take_out_orphans(copy, tables)
+    copy.execute("DROP TABLE gone")
+    copy.commit()
+
+
+def drop_keys(copy: sqlite3.Connection, table: Table, keys: Iterable[Sequence[object]]) -> int:
+    """Take out rows of a table by their keys; how many were there."""
+    where = " AND ".join(f"{quoted(each)} = ?" for each in table.key)
+    found = copy.executemany(f"DELETE FROM {quoted(table.name)} WHERE {where}", keys).rowcount
+    copy.commit()
+    return max(found, 0)
+
+
+def rename(
+    copy: sqlite3.Connection,
+    tables: Sequence[Table],
+    experiments: Iterable[tuple[int, str]],
+    models: Sequence[tuple[str, str, str]],
+) -> list[str]:
+    """Give experiments, by id, and models, by workspace and name, other names wherever they are named.
+
+    What names a model and could not be kept, in words.
+    """
+    copy.executemany(
+        "UPDATE experiments SET name = ? WHERE experiment_id = ?", [(name, number) for number, name in experiments]
+    )
+    named = [(table.name, table.names[place]) for table in tables for place in table.places(MODEL)]
+    for workspace, old, new in models:
+        for table, column in named:
+            copy.execute(
+                f"UPDATE {quoted(table)} SET {quoted(column)} = ? WHERE {quoted(column)} = ? AND workspace = ?",
+                (new, old, workspace),
+            )
+        address = f"models:/{old}/"
+        copy.execute(
+            "UPDATE model_versions SET source = ? || substr(source, ?) WHERE substr(source, 1, ?) = ?",
+            (f"models:/{new}/", len(address) + 1, len(address), address),
+        )
+    said = links.rename_prompts(copy, tables, {(workspace, old): new for workspace, old, new in models})
+    copy.commit()
+    return said
+
+
+def in_use(copy: sqlite3.Connection, tables: Sequence[Table], experiment: int) -> bool:
+    """Whether something belongs to an experiment."""
+    for table in tables:
+        for place in table.places(EXPERIMENT):
+            if table.name != EXPERIMENT[0]:
+                query = f"SELECT 1 FROM {quoted(table.name)} WHERE {quoted(table.names[place])} = ? LIMIT 1"
+                if copy.execute(query, (experiment,)).fetchone():
+                    return True
+    return links.names_experiment(copy, tables, experiment)
+
+
+def counts(copy: sqlite3.Connection, tables: Sequence[Table]) -> dict[str, int]:
+    """Rows of every table of the copy."""
+    return {table.name: copy.execute(f"SELECT count(*) FROM {quoted(table.name)}").fetchone()[0] for table in tables}

@@ -1,0 +1,244 @@
+"""The whole way from a store to runs in the database."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ..database import alone, connect
+from ..job import BACKUPS, Failed, Job, Refused
+from . import artifacts, commit, copies, links, load, plans, sources, target, walking
+from .addresses import Addresses, here, of_a_server, renumbered
+from .changes import Changes
+from .checks import Compared, compared
+from .plans import DEFAULT, Clash, Experiment, Plan
+from .tables import Table, described
+from .target import Connection
+from .telling import tell
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is asked for."""
+
+    store: Path
+    shown: str
+    """What the user calls it."""
+    clash: Clash
+    dry_run: bool
+    places: Mapping[str, Path]
+    """Artifact locations whose files are to be copied, with the folders that these are in."""
+
+
+def bring(order: Order, job: Job) -> None:
+    """Do it, or say what would be done; Refused or Failed unless it was committed, as far as that is known."""
+    copy_file = sources.fetched(order.store)
+    sources.bring_up_to_date(copy_file, job.mlflow_version)
+    with (
+        alone(job.database_uri),
+        connect(job.database_uri) as connection,
+        closing(sources.opened(copy_file)) as copy,
+    ):
+        tables = _tables(connection, copy, job)
+        plan, expected = _prepared(connection, copy, tables, order)
+        if order.dry_run:
+            return
+        if not any(expected.values()):
+            tell(note="there is nothing to bring along")
+            return
+        changes = _changes(connection, copy, tables, plan, order)
+        file = _in_one_transaction(connection, copy, tables, changes, expected, order, job)
+        file = commit.finish(connection, expected, file)
+        tell(done=sum(expected.values()), file=f"{file.name} in the volume {job.backups_volume}")
+
+
+def _tables(connection: Connection, copy: sqlite3.Connection, job: Job) -> list[Table]:
+    head = copy.execute("SELECT version_num FROM alembic_version").fetchone()[0]
+    if (found := target.revision(connection)) != head:
+        raise Refused(f"the database has the schema {found}, and MLflow wants {head}. Mend it with: make up")
+    stored = target.stored(connection)
+    if ("experiments", "workspace") not in stored:
+        raise Refused(
+            f"MLflow {job.mlflow_version} is too old for an import: it knows no workspaces yet. Mend it with: "
+            "bin/pulumi config set mlflowVersion, and a newer version"
+        )
+    # It brings in all of MLflow's models.
+    base: Any = importlib.import_module("mlflow.store.db.utils").Base
+    return described(base.metadata.sorted_tables, stored, sources.columns(copy))
+
+
+def _prepared(
+    connection: Connection, copy: sqlite3.Connection, tables: Sequence[Table], order: Order
+) -> tuple[Plan, dict[str, int]]:
+    """Leave in the copy what is to come along, under the names that it will have; what is left, by table."""
+    for note in (*copies.leave_out(copy, tables), *copies.take_out_orphans(copy, tables)):
+        tell(note=note)
+    plan = _plan(connection, copy, tables)
+    if plan.empty_default:
+        copy.execute("DELETE FROM experiments WHERE experiment_id = ?", (DEFAULT,))
+    if plan.takes_over_default:
+        _say_what_is_kept(copy, target.kept(connection, DEFAULT))
+    by_name = {table.name: table for table in tables}
+    if "workspaces" in by_name:
+        there = list(target.keys_there(connection, copy, by_name["workspaces"]))
+        copies.drop_keys(copy, by_name["workspaces"], there)
+    if order.clash is Clash.SKIP:
+        _skip(connection, copy, tables, plan)
+    if not order.dry_run or not plan.clashes:
+        _refuse_what_is_there(connection, copy, by_name["runs"])
+    if order.clash is Clash.RENAME:
+        _rename(connection, copy, tables, plan)
+    elif order.clash is Clash.REFUSE and not order.dry_run:
+        plans.refuse_clashes(plan)
+    _say_what_stays(copy, order)
+    expected = copies.counts(copy, tables)
+    tell(plan={name: rows for name, rows in expected.items() if rows}, clashes=plan.clashes, clash=order.clash.value)
+    return plan, expected
+
+
+def _say_what_is_kept(copy: sqlite3.Connection, ours: Mapping[str, Any]) -> None:
+    query = "SELECT name, lifecycle_stage FROM experiments WHERE experiment_id = ?"
+    name, stage = copy.execute(query, (DEFAULT,)).fetchone()
+    if name != ours["name"]:
+        tell(note=f"experiment {name!r} becomes {ours['name']!r}: it is the first one here")
+    if (ours["lifecycle_stage"], stage) == ("active", "deleted"):
+        tell(note=f"experiment {name!r} is deleted there, and stays active here with what comes into it")
+
+
+def _say_what_stays(copy: sqlite3.Connection, order: Order) -> None:
+    locations = [location for (location,) in copy.execute("SELECT artifact_location FROM experiments") if location]
+    if staying := [each for each in locations if each not in order.places and not of_a_server(each)]:
+        tell(note=f"{len(staying):,} experiment(s) keep their artifacts where they are, such as {staying[0]}")
+    if lost := [each for each in locations if each not in order.places and of_a_server(each)]:
+        tell(note=f"{len(lost):,} experiment(s) have their artifacts with another server: the files do not come along")
+
+
+def _plan(connection: Connection, copy: sqlite3.Connection, tables: Sequence[Table]) -> Plan:
+    return plans.planned(
+        _experiments(copy),
+        target.experiments(connection),
+        copy.execute("SELECT workspace, name FROM registered_models").fetchall(),
+        target.models(connection),
+        our_default_is_empty=not target.in_use(connection, tables, DEFAULT),
+        their_default_is_empty=not copies.in_use(copy, tables, DEFAULT),
+    )
+
+
+def _experiments(copy: sqlite3.Connection) -> list[Experiment]:
+    rows = copy.execute("SELECT experiment_id, workspace, name FROM experiments ORDER BY 1")
+    return [Experiment(id=number, workspace=workspace, name=name) for number, workspace, name in rows]
+
+
+def _skip(connection: Connection, copy: sqlite3.Connection, tables: Sequence[Table], plan: Plan) -> None:
+    for clash in plan.clashes:
+        tell(note=f"{clash} stays behind: there already")
+    copies.drop(copy, tables, [each.id for each in plan.experiments], plan.models)
+    for table in tables:
+        if table.key and not table.references and table.name not in ("experiments", "registered_models"):
+            there = [key for key in target.keys_there(connection, copy, table) if not links.with_experiment(table, key)]
+            if found := copies.drop_keys(copy, table, there):
+                tell(note=f"{found:,} of {table.name} stay behind: there already")
+    copies.take_out_orphans(copy, tables)
+
+
+def _refuse_what_is_there(connection: Connection, copy: sqlite3.Connection, runs: Table) -> None:
+    for (run,) in target.keys_there(connection, copy, runs):
+        raise Refused(
+            f"already imported: the run {run} is in the database; nothing was changed. "
+            'Mend it with IMPORT="--clash skip", which brings only what is not there yet'
+        )
+
+
+def _rename(connection: Connection, copy: sqlite3.Connection, tables: Sequence[Table], plan: Plan) -> None:
+    ours = {each.name for each in target.experiments(connection)} | {each.name for each in _experiments(copy)}
+    models = {name for _, name in target.models(connection)}
+    models |= {name for (name,) in copy.execute("SELECT name FROM registered_models")}
+    experiments = [(each.id, plans.renamed(each.name, ours)) for each in plan.experiments]
+    others = [(workspace, name, plans.renamed(name, models)) for workspace, name in plan.models]
+    for note in copies.rename(copy, tables, experiments, others):
+        tell(note=note)
+    for old, new in [*zip(plan.experiments, experiments, strict=True)]:
+        tell(note=f"experiment {old.name!r} becomes {new[1]!r}")
+    for _, old_name, new_name in others:
+        tell(note=f"model {old_name!r} becomes {new_name!r}")
+
+
+def _changes(
+    connection: Connection, copy: sqlite3.Connection, tables: Sequence[Table], plan: Plan, order: Order
+) -> Changes:
+    """Which ids and addresses everything gets; the artifacts are copied to where they will be looked for."""
+    ids = target.new_ids(
+        connection, [each.id for each in _experiments(copy)], keep=plan.keep_ids, default=plan.takes_over_default
+    )
+    numbers = target.new_numbers(connection, copy, tables)
+    moved: dict[str, str] = {}
+    folders: list[tuple[Path, int]] = []
+    for number, location in copy.execute("SELECT experiment_id, artifact_location FROM experiments ORDER BY 1"):
+        if not location or location in moved:
+            continue
+        folder = order.places.get(location)
+        if folder and not walking.is_folder(folder):
+            # A live store may lose it after it was looked for.
+            tell(note=f"{location!r} is not a folder any more, or is a link: its address stays as it is")
+        elif folder:
+            folders.append((folder, ids[number]))
+            moved[location] = here(ids[number])
+        elif of_a_server(location):
+            moved[location] = renumbered(location, number, ids[number])
+    artifacts.copy_all(folders)
+    return Changes(
+        experiments=ids,
+        numbers=numbers,
+        addresses=Addresses(moved),
+        default=target.kept(connection, DEFAULT) if plan.takes_over_default else None,
+    )
+
+
+def _in_one_transaction(
+    connection: Connection,
+    copy: sqlite3.Connection,
+    tables: Sequence[Table],
+    changes: Changes,
+    expected: Mapping[str, int],
+    order: Order,
+    job: Job,
+) -> Path:
+    """Write, read back, compare, and keep the comparison; the file that it is to be in."""
+    with commit.committed(connection):
+        written = load.write(connection, copy, tables, changes, expected)
+        found = load.read_back(connection, tables, written)
+        comparison = [each for each in compared(expected, written, found) if each.expected]
+        for each in comparison:
+            tell(compared=each.shown())
+        if different := [each.table for each in comparison if not each.same]:
+            raise Failed(
+                f"what was read back of {', '.join(different)} is not what was written; nothing was changed. "
+                "Mend it by running it again, and tell us if it happens again"
+            )
+        return _keep(comparison, changes, order, job)
+
+
+def _keep(comparison: Sequence[Compared], changes: Changes, order: Order, job: Job) -> Path:
+    """Keep what was compared, not yet under its name. What cannot be kept ends the import: it would have no proof."""
+    moment = datetime.now(UTC)
+    file = BACKUPS / f"import-{moment:%Y%m%dT%H%M%SZ}.json"
+    report = {
+        "created": moment.isoformat(timespec="seconds"),
+        "source": order.shown,
+        "mlflow_version": job.mlflow_version,
+        "experiments": {str(old): new for old, new in changes.experiments.items()},
+        "tables": [each.shown() for each in comparison],
+    }
+    with commit.unfinished(file).open("w") as written:
+        written.write(json.dumps(report, indent=2) + "\n")
+        written.flush()
+        os.fsync(written.fileno())
+    return file

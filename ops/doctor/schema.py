@@ -1,0 +1,65 @@
+"""Whether the database has the tables and the indexes that the MLflow in the image wants."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .. import inside
+from .check import Verdict, broken, ok, warning
+from .subject import Subject
+
+_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+_INDEXES = """
+SELECT relname AS name, indisvalid AS valid, obj_description(pg_class.oid, 'pg_class') AS made_as
+  FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+ WHERE relnamespace = 'public'::regnamespace AND starts_with(relname::text, 'mlflow_postgres_')
+"""
+
+
+def revisions(subject: Subject) -> Verdict:
+    """Each set of MLflow's tables is at the newest revision that its image knows."""
+    wanted = _wanted(subject)
+    tables = _tables(subject)
+    apart = []
+    for record, head in wanted["revisions"].items():
+        found = subject.ask(f'SELECT version_num FROM public."{record}"').split() if record in tables else []
+        if found != [head]:
+            apart.append(f"{record} says {', '.join(found) or 'nothing'}, MLflow {wanted['mlflow']} wants {head}")
+    if apart:
+        return broken("; ".join(apart), subject.anew("schema"))
+    return ok(f"at {', '.join(wanted['revisions'].values())}, as MLflow {wanted['mlflow']} wants it")
+
+
+def indexes(subject: Subject) -> Verdict:
+    """The indexes that searches are fast with are there, whole, and made as they are today."""
+    tables = _tables(subject)
+    wanted = {name: each["made_as"] for name, each in _wanted(subject)["indexes"].items() if each["table"] in tables}
+    if troubles := compare(wanted, subject.rows(_INDEXES)):
+        return warning(f"{'; '.join(troubles)}: searches are slow without", subject.anew("schema"))
+    return ok(f"all {len(wanted)} are there")
+
+
+def compare(wanted: Mapping[str, str], found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is wrong with the indexes in the database; `wanted` is what each was made as, by its name."""
+    there = {index["name"]: index for index in found}
+    troubles = []
+    for name, made_as in wanted.items():
+        if name not in there:
+            troubles.append(f"{name} is missing")
+        elif not there[name]["valid"]:
+            troubles.append(f"{name} is not whole")
+        elif there[name]["made_as"] != made_as:
+            troubles.append(f"{name} was made otherwise")
+    return troubles
+
+
+def _wanted(subject: Subject) -> dict[str, Any]:
+    """What the image says; it alone knows which MLflow is in it."""
+    said: dict[str, Any] = json.loads(inside.run(subject.running("mlflow"), "python", "-m", "schema", "wanted"))
+    return said
+
+
+def _tables(subject: Subject) -> set[str]:
+    return {row["tablename"] for row in subject.rows(_TABLES)}

@@ -1,0 +1,216 @@
+"""Bring the runs of another store along: in a container like the schema job's, which sees the store read-only."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.models.containers import Container
+
+from components.engine import LABEL, SERVICE
+from preflight import open_engine
+
+from . import job, objects
+from .places import Places, places
+from .sources import Source, in_words, recognised
+from .stack import StackError, prefix, short_name
+
+_SOURCE = "/source"
+_PLACES = "/places"
+_ARTIFACTS = "/mlartifacts"
+
+# Root there may read the files of whoever started this, and do nothing else; the work is done as the server's user.
+_RIGHTS = ["DAC_READ_SEARCH", "SETUID", "SETGID"]
+
+
+def add_arguments(command: argparse.ArgumentParser) -> None:
+    """The options of `python -m ops import`."""
+    command.add_argument("source", help="the SQLite file, or the folder, that the old MLflow kept its runs in")
+    command.add_argument("--dry-run", action="store_true", help="only say what would come, and change nothing")
+    command.add_argument(
+        "--clash",
+        choices=["refuse", "skip", "rename"],
+        default="refuse",
+        help="what to do with an experiment or a model whose name is taken (refuse)",
+    )
+    command.add_argument(
+        "--artifacts",
+        choices=["copy", "leave"],
+        help="copy artifacts that are beside the store, or leave them where they are (copy, if there are any)",
+    )
+    command.add_argument(
+        "--artifacts-from",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="copy artifacts that are in this folder, too, or below it; may be given more than once",
+    )
+
+
+def run(options: argparse.Namespace) -> None:
+    """Import a store. Raises `StackError` when that is refused or fails, which says what is known of the database."""
+    if not options.source:
+        raise StackError("SOURCE is empty: it must name the old store. Mend it with: make import SOURCE=mlflow.db")
+    source = recognised(options.source)
+    stay = options.artifacts == "leave"
+    allowed = [] if stay else [_allowed(each) for each in options.artifacts_from]
+    found = Places() if stay else places(source, allowed)
+    for line in _what_stays(found):
+        print(line, flush=True)
+    if options.artifacts == "copy" and not found.taken:
+        raise StackError(
+            f"none of the artifact locations in {source.path} is a folder that may be copied from. Mend it with: "
+            'make import IMPORT="--artifacts leave", or IMPORT="--artifacts-from PATH"'
+        )
+    engine = open_engine()
+    try:
+        its_job = job.find(engine, options.stack)
+        volume = _artifacts_volume(engine, options.stack)
+        container = _made(engine, its_job, options, source, found.taken, allowed, volume)
+        try:
+            _follow(container)
+        finally:
+            # Its copy of the store is in a volume without a name, which goes with it.
+            container.remove(force=True, v=True)
+    finally:
+        engine.close()
+
+
+def _allowed(given: str) -> Path:
+    """A folder that artifacts may be copied from. Raises `StackError` when it is none."""
+    with in_words():
+        path = Path(given).expanduser().resolve()
+        if not path.is_dir():
+            raise StackError(f"{path} is not a folder. Mend it with: --artifacts-from, and one that artifacts are in")
+        return path
+
+
+def _what_stays(found: Places) -> Iterator[str]:
+    """Which artifact locations on this machine are left as they are."""
+    if found.outside:
+        yield (
+            f"{len(found.outside):,} artifact location(s) outside of the store's folder stay where they are, such as "
+            f"{_shown(next(iter(found.outside)))}. To copy them, too, name a folder at or above them: "
+            'make import IMPORT="--artifacts-from PATH"'
+        )
+    if found.missing:
+        yield (
+            f"{len(found.missing):,} artifact location(s) are no folder here, or say '..': their addresses stay as "
+            f"they are, such as {_shown(found.missing[0])}"
+        )
+
+
+def _shown(text: object) -> str:
+    """What a store says, without what a terminal might obey."""
+    return "".join(each if each.isprintable() else "?" for each in str(text))
+
+
+def _artifacts_volume(engine: docker.DockerClient, stack: str) -> str:
+    """Where the server keeps artifacts. Raises `StackError` when it or its database does not run."""
+    running = {
+        objects.label(each, "role"): each
+        for each in objects.containers(engine, prefix(stack))
+        if objects.label(each, "kind") == SERVICE and each.status == "running"
+    }
+    for role in ("postgres", "mlflow"):
+        if role not in running:
+            raise StackError(
+                f"{role} of the stack {stack} does not run. Mend it with: make up STACK={short_name(stack)}"
+            )
+    return next(
+        str(mount["Name"]) for mount in running["mlflow"].attrs["Mounts"] if mount.get("Destination") == _ARTIFACTS
+    )
+
+
+def _made(
+    engine: docker.DockerClient,
+    its_job: Container,
+    options: argparse.Namespace,
+    source: Source,
+    folders: Mapping[str, Path],
+    allowed: Sequence[Path],
+    volume: str,
+) -> Container:
+    seen = {source.mounted: _SOURCE}
+    for number, folder in enumerate(allowed):
+        seen.setdefault(folder, f"{_PLACES}/{number}")
+    command = ["import-runs", "--shown", str(source.path), "--clash", options.clash]
+    command += ["--file", source.file] if source.file else []
+    command += ["--dry-run"] if options.dry_run else []
+    for location, folder in folders.items():
+        command += ["--place", location, _seen_as(folder, seen)]
+    return job.make(
+        engine,
+        its_job,
+        command,
+        User="0:0",
+        Labels={**its_job.labels, f"{LABEL}.role": "import"},
+        CapAdd=_RIGHTS,
+        Mounts=[
+            *(its_job.attrs["HostConfig"].get("Mounts") or []),
+            {"Type": "volume", "Source": volume, "Target": _ARTIFACTS},
+            *({"Type": "bind", "Source": str(path), "Target": at, "ReadOnly": True} for path, at in seen.items()),
+        ],
+    )
+
+
+def _seen_as(folder: Path, seen: Mapping[Path, str]) -> str:
+    """What a folder is called in the container."""
+    return next(
+        str(Path(at, folder.relative_to(path))) for path, at in seen.items() if path in (folder, *folder.parents)
+    )
+
+
+def _follow(container: Container) -> None:
+    """Show what it says until it ends. Raises `StackError` with its last words if that is not well."""
+    # Not needed by any other command, and `pulumi up` waits for one of them every time.
+    from .import_progress import Progress
+
+    container.start()
+    with Progress() as progress:
+        for line in _lines(container.logs(stream=True, follow=True, stderr=False)):
+            progress.show(_event(line))
+    code = container.wait()["StatusCode"]
+    if code:
+        # Read once more: what followed it may have missed the end.
+        said = {word for line in _lines(iter([container.logs(stderr=False)])) for word in _event(line)}
+        last = container.logs(stdout=False).decode(errors="replace").strip().splitlines()
+        raise StackError(_ending(code, said, last[-1].removeprefix("import: ") if last else ""))
+
+
+def _ending(code: int, said: Collection[str], last: str) -> str:
+    """What is known of an import that did not end well, by what its events were about and its last word."""
+    if "committed" in said:
+        return f"the import was committed, and all of it is there; what is done after that ended with exit code {code}"
+    if code in (1, 64) and last:
+        return last
+    # What ended it from outside left it no time for a word.
+    if "committing" in said:
+        return (
+            f"the import was cut short with exit code {code} while it was being committed: it is not known "
+            "whether it was. Mend it by running it again: it will say"
+        )
+    return f"the import was cut short with exit code {code}; nothing was changed. Mend it by running it again"
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
+    """Whole lines of what comes in pieces."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line.decode(errors="replace") for line in whole)
+    if rest:
+        yield rest.decode(errors="replace")
+
+
+def _event(line: str) -> dict[str, Any]:
+    """What a line says; a line that is no event, such as one of the lock's, is a note."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        event = None
+    return event if isinstance(event, dict) else {"note": line}

@@ -1,0 +1,111 @@
+"""What there is to import: which kind of store a path is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from .stack import StackError
+
+MAGIC = b"SQLite format 3\0"
+META = "meta.yaml"
+_TRASH = ".trash"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A store that MLflow has kept its runs in."""
+
+    path: Path
+    """The SQLite file, or the folder that the experiments' folders are in."""
+
+    @property
+    def is_folder(self) -> bool:
+        return self.path.is_dir()
+
+    @property
+    def mounted(self) -> Path:
+        """What the import must see: of a file also what SQLite keeps beside it."""
+        return self.path if self.is_folder else self.path.parent
+
+    @property
+    def file(self) -> str:
+        """The store's name in what is mounted."""
+        return "" if self.is_folder else self.path.name
+
+
+def recognised(given: str) -> Source:
+    """The store that a path or an address is. Raises `StackError` when it is none."""
+    with in_words():
+        return _recognised(given)
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """What the machine does not let be read, as one line."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        # pathlib has the last two for a loop of links, a home that nobody has, and a path that cannot be.
+        what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else " ".join(str(error).split())
+        raise StackError(
+            f"the store cannot be read: {what}. Mend it by running this as somebody who may, such as its owner"
+        ) from error
+
+
+def _recognised(given: str) -> Source:
+    scheme = urlsplit(given).scheme
+    if given.startswith("sqlite:///"):
+        given = unquote(given.removeprefix("sqlite:///").partition("?")[0])
+    elif given.startswith("file:"):
+        given = unquote(urlsplit(given).path)
+    elif scheme and "://" in given:
+        raise StackError(
+            f"{scheme}://… cannot be imported: a store is a SQLite file or a folder such as mlruns. "
+            "Mend it with: make import SOURCE=mlflow.db"
+        )
+    path = Path(given).expanduser().resolve()
+    if path.is_dir():
+        return Source(path=_folder(path))
+    if not path.is_file():
+        raise StackError(f"{path}: there is no such file or folder. Mend it with: make import SOURCE=mlflow.db")
+    try:
+        begins = _begins(path)
+    except OSError as error:
+        raise StackError(f"{path} cannot be read: {error.strerror}. Mend it with: chmod u+r {path}") from error
+    if begins != MAGIC:
+        raise StackError(
+            f"{path} is not a SQLite file. Mend it by naming the one that MLflow keeps its runs in, such as: "
+            "make import SOURCE=mlflow.db"
+        )
+    return Source(path=path)
+
+
+def _begins(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(MAGIC))
+
+
+def _folder(path: Path) -> Path:
+    """The folder with the experiments' folders, which may be one below."""
+    for folder in (path / "mlruns", path):
+        if any(experiments(folder)):
+            return folder
+    databases = [each.name for each in sorted(path.glob("*.db")) if each.is_file() and _begins(each) == MAGIC]
+    if databases:
+        raise StackError(
+            f"{path} holds no experiments, but {databases[0]}: a store is one or the other. "
+            f"Mend it with: make import SOURCE={path / databases[0]}"
+        )
+    what = "is empty" if not any(path.iterdir()) else f"holds no experiment (no folder with a number and {META})"
+    raise StackError(f"{path} {what}. Mend it with: make import SOURCE=mlruns, or SOURCE=mlflow.db")
+
+
+def experiments(folder: Path) -> Iterator[Path]:
+    """The folders of a store's experiments, deleted ones included."""
+    for parent in (folder, folder / _TRASH):
+        if parent.is_dir():
+            yield from (each for each in sorted(parent.iterdir()) if each.name.isdigit() and (each / META).is_file())

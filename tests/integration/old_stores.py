@@ -1,0 +1,177 @@
+"""Old stores to import, and what MLflow's client sees of them on both sides."""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+import subprocess
+import sys
+import tarfile
+from collections.abc import Set
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from docker.models.containers import Container
+
+from components.engine import LABEL
+
+from .harness import ROOT, Deployment
+
+SCRIPT = (Path(__file__).parent / "import_store.py").read_text()
+HERE = "http://127.0.0.1:5000"
+KEPT = ("experiments", "workspaces", "alembic_version")
+"""Tables of a store in which there are experiments, and nothing in them."""
+
+Contents = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Old:
+    """A store of MLflow's on this machine, and what MLflow's client saw in it."""
+
+    path: Path
+    contents: Contents
+
+
+def made(stack: Deployment, folder: Path, kind: str, prefix: str) -> Old:
+    """A store that MLflow itself has made, brought to this machine: to another path than that of its artifacts."""
+    room = f"/tmp/{prefix}"
+    uri = f"sqlite:///{room}/mlflow.db" if kind == "sqlite" else f"file://{room}/mlruns"
+    # Without a server, artifacts go to ./mlruns.
+    inside = ["sh", "-c", f'mkdir {room}; cd {room}; exec python -c "$@"', "sh", SCRIPT]
+    stack.execute("mlflow", *inside, "make", uri, prefix)
+    contents = json.loads(said(stack, "sh", "-c", f'cd {room}; exec python -c "$@"', "sh", SCRIPT, "show", uri))
+    chunks, _ = stack.container("mlflow").get_archive(room)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+        archive.extractall(folder, filter="data")
+    return Old(folder / prefix / ("mlflow.db" if kind == "sqlite" else "mlruns"), contents)
+
+
+def said(stack: Deployment, *command: str) -> str:
+    """The last line of what a command prints in MLflow's container."""
+    return stack.execute("mlflow", *command).strip().splitlines()[-1]
+
+
+def contents(stack: Deployment) -> Contents:
+    found: Contents = json.loads(said(stack, "python", "-c", SCRIPT, "show", HERE))
+    return found
+
+
+def refused(stack: Deployment, *arguments: str) -> str:
+    """What an import says that ends badly: one line."""
+    before = contents(stack)
+    with pytest.raises(AssertionError) as error:
+        stack.ops("import", *arguments)
+    assert contents(stack) == before
+    lines = [line for line in str(error.value).splitlines() if line.startswith("ops import: ")]
+    assert len(lines) == 1, str(error.value)
+    return lines[0]
+
+
+def link_to_secrets(store: Path) -> None:
+    """What whoever can write into a store would like to see published."""
+    for artifacts in list(store.glob("*/*/artifacts")):
+        (artifacts / "link").symlink_to("/keys")
+    for tags in list(store.glob("*/*/tags")):
+        (tags / "link").symlink_to("/proc/self/environ")
+    for folder in list(store.glob("[0-9]*")):
+        (folder / "link").symlink_to("/")
+
+
+def same(here: Contents, there: Contents, without_folder: Set[str] = frozenset()) -> None:
+    """Compare field by field. Addresses alone are others: they are those that the server itself gives.
+
+    Those of experiments that have no folder stay; but for the first experiment of the server, which has its own.
+    """
+    for name, (*fields, number) in there["experiments"].items():
+        assert here["experiments"][name][:-1] == fields
+        stays = name in without_folder and name != "Default"
+        given = f"mlflow-artifacts:/{here['experiments'][name][-1]}"
+        assert here["locations"][name] == (there["locations"][name] if stays else given), number
+    for run, expected in there["runs"].items():
+        found = here["runs"][run]
+        number = here["experiments"][found["experiment"]][-1]
+        stays = found["experiment"] in without_folder
+        assert found == {**expected, "uri": expected["uri"] if stays else f"mlflow-artifacts:/{number}/{run}/artifacts"}
+    for name, model in there["models"].items():
+        (run,) = {version[1] for version in model["versions"]}
+        assert here["models"][name] == {**model, "sources": [f"{here['runs'][run]['uri']}/files"]}
+    assert {key: here["traces"][key] for key in there["traces"]} == there["traces"]
+    for kind in ("prompts", "prompted", "datasets"):
+        for name, linked in there.get(kind, {}).items():
+            assert here[kind][name] == linked, f"{kind} of {name}"
+    assert len(there["runs"]) == 4
+    assert len(there["traces"]) == 1
+
+
+def experiments_alone(old: Old, folder: Path) -> Path:
+    """A store with nothing in its experiments."""
+    path = folder / "experiments.db"
+    path.write_bytes(old.path.read_bytes())
+    with closing(sqlite3.connect(path)) as connection:
+        found = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    change(path, *(f"DELETE FROM {name}" for name in found if name not in KEPT))
+    return path
+
+
+def waits_for_experiments(session: psycopg.Connection) -> bool:
+    query = (
+        "SELECT 1 FROM pg_locks WHERE relation = 'experiments'::regclass"
+        " AND mode = 'ShareRowExclusiveLock' AND NOT granted"
+    )
+    return session.execute(query).fetchone() is not None
+
+
+def in_a_database(found: Contents) -> Contents:
+    """What was in a folder, as MLflow's own conversion has it: its databases know no infinity, and SQLite no -0.0."""
+    text = json.dumps(found).replace('"inf"', f'"{sys.float_info.max!r}"').replace('"-0.0"', '"0.0"')
+    converted: Contents = json.loads(text)
+    return converted
+
+
+def renamed(found: Contents, names: dict[str, str]) -> Contents:
+    """What is in a store, with other names for its experiments and models."""
+    return {
+        **found,
+        **{
+            kind: {names.get(name, name): each for name, each in found.get(kind, {}).items()}
+            for kind in ("experiments", "locations", "models", "datasets")
+        },
+        "runs": {
+            run: {**each, "experiment": names.get(each["experiment"], each["experiment"])}
+            for run, each in found["runs"].items()
+        },
+    }
+
+
+def change(path: Path, *orders: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        for order in orders:
+            connection.execute(order)
+        connection.commit()
+
+
+def started(stack: Deployment, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [ROOT / ".venv" / "bin" / "python", "-m", "ops", "import", "--stack", stack.name, *arguments],
+        cwd=stack.project,
+        env=stack.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def importing(stack: Deployment) -> list[Container]:
+    """The containers that import at the moment."""
+    mine: dict[str, Any] = {"label": [f"{LABEL}.stack={stack.prefix}", f"{LABEL}.role=import"]}
+    return stack.engine.containers.list(all=True, filters=mine, ignore_removed=True)
+
+
+def writes_metrics(stack: Deployment) -> bool:
+    return any(b'"phase": "write", "table": "metrics"' in each.logs() for each in importing(stack))

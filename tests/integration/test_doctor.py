@@ -1,0 +1,285 @@
+"""`make doctor` on a stack that is well, and on the same one with each of its parts really broken.
+
+What cannot be broken without breaking more, such as the disk, is put before the check itself.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docker import DockerClient
+
+from ops import job
+from ops.doctor import command, disk, front_door, libraries, versions
+from ops.doctor.subject import Subject
+
+from .examined import (
+    archive_by,
+    certificate,
+    checks,
+    doctor,
+    mended,
+    sql,
+    subject,
+    undone,
+    unwell,
+    wait_until_well,
+)
+from .harness import Deployment, deployment, wait_for
+from .leaks import hits, watched_processes
+
+WITHIN = 10
+"""Seconds that a look may take."""
+
+
+@pytest.fixture(scope="module")
+def whole(engine: DockerClient) -> Iterator[Deployment]:
+    """A stack with a front door, sign-in and an archive, so that every check has something to look at."""
+    with deployment(engine, hostname="localhost", tls="files", signIn=True) as stack:
+        stack.configure(postgresSettings={"archive_mode": "on"})
+        certificate(stack, days=60)
+        stack.up()
+        archive_by(stack, "true")
+        yield stack
+
+
+def test_all_is_well_and_said_line_by_line_in_time(whole: Deployment) -> None:
+    # The first look makes the experiment that its run goes into.
+    wait_until_well(whole)
+    began = time.monotonic()
+    done = doctor(whole)
+    assert time.monotonic() - began < WITHIN
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    lines = done.stdout.splitlines()
+    names = ["engine", "stack", *(check.name for check in command.CHECKS)]
+    assert len(lines) == len(names)
+    for line, name in zip(lines, names, strict=True):
+        assert line.split("  ")[0].strip() == "ok", line
+        assert name in line
+    assert "\033" not in done.stdout
+
+
+def test_a_look_leaves_no_run_behind(whole: Deployment) -> None:
+    wait_until_well(whole)
+    joined = "SELECT count(*) FROM experiments LEFT JOIN runs USING (experiment_id) WHERE experiments.name"
+    assert sql(whole, f"{joined} = '{front_door.EXPERIMENT}'") == "1", "the experiment itself"
+    assert sql(whole, "SELECT count(*) FROM runs") == "0"
+    assert sql(whole, "SELECT count(*) FROM metrics WHERE key = 'asked'") == "0"
+    assert sql(whole, "SELECT count(*) FROM params WHERE key = 'asked'") == "0"
+
+
+def test_the_head_that_the_image_reads_from_files_is_mlflow_s_own(whole: Deployment) -> None:
+    said = json.loads(whole.execute("mlflow", "python", "-m", "schema", "wanted"))
+    read_head = "from mlflow.store.db.utils import _get_latest_schema_revision as head; print('head', head())"
+    head = whole.execute("mlflow", "python", "-c", read_head).split("head ")[-1].strip()
+    assert said["revisions"]["alembic_version"] == head
+    assert said["revisions"]["alembic_version_auth"] == sql(whole, "SELECT version_num FROM alembic_version_auth")
+
+
+def test_no_secret_shows_while_it_looks(whole: Deployment) -> None:
+    with watched_processes() as processes:
+        done = doctor(whole)
+    seen = processes | {"printed": done.stdout + done.stderr}
+    outputs = whole.outputs()
+    for name in ("admin_password", "postgres_password", "postgres_readonly_password"):
+        assert hits(str(outputs[name]), seen) == set()
+    assert "ops\0doctor" in "".join(processes.values()), "it was watched"
+
+
+def test_without_an_engine_the_rest_is_not_tried(whole: Deployment, tmp_path: Path) -> None:
+    done = doctor(whole, DOCKER_HOST=f"unix://{tmp_path}/nobody.sock")
+    engine, *rest = done.stdout.splitlines()
+    assert done.returncode == 2
+    assert engine.startswith("broken   engine")
+    assert "Mend it with: make engine" in engine
+    assert {line.split()[0] for line in rest} == {"skipped"}
+
+
+def test_a_paused_service(whole: Deployment) -> None:
+    whole.container("mlflow").pause()
+    try:
+        assert unwell(whole) == {"containers": "broken"}
+        mended(whole, "containers")
+    finally:
+        if whole.container("mlflow").status == "paused":
+            whole.container("mlflow").unpause()
+
+
+def test_a_stopped_service(whole: Deployment) -> None:
+    whole.container("mlflow").stop()
+    assert unwell(whole) == {"containers": "broken"}
+    # `make up` is this and a look at what is unwell.
+    whole.up()
+    wait_until_well(whole)
+
+
+def test_a_database_that_lets_nobody_in(whole: Deployment) -> None:
+    with undone(whole, "ALTER DATABASE mlflow ALLOW_CONNECTIONS false", "ALTER DATABASE mlflow ALLOW_CONNECTIONS true"):
+        assert unwell(whole) == {"database": "broken"}
+        assert checks(whole)["schema"]["seen"] == "not tried: see database"
+    wait_until_well(whole)
+
+
+def test_a_schema_of_another_mlflow(whole: Deployment) -> None:
+    head = sql(whole, "SELECT version_num FROM alembic_version")
+    sql(whole, "UPDATE alembic_version SET version_num = 'f00000000000'")
+    try:
+        assert unwell(whole) == {"schema": "broken"}
+        assert f"says f00000000000, MLflow 3.17.2 wants {head}" in checks(whole)["schema"]["seen"]
+    finally:
+        sql(whole, f"UPDATE alembic_version SET version_num = '{head}'")
+    wait_until_well(whole)
+
+
+def test_an_index_that_is_gone(whole: Deployment) -> None:
+    sql(whole, "DROP INDEX mlflow_postgres_tags_value")
+    assert unwell(whole) == {"indexes": "warning"}
+    mend = checks(whole)["indexes"]["mend"]
+    remove = f"docker rm --force {whole.prefix}-schema"
+    assert mend == f"{remove} && make up STACK={whole.name}"
+    subprocess.run(remove.split(), check=True, capture_output=True)
+    whole.up()
+    wait_until_well(whole)
+
+
+def test_text_that_is_sorted_otherwise(whole: Deployment) -> None:
+    sql(whole, "UPDATE pg_database SET datcollversion = '1.0' WHERE datname = current_database()")
+    assert unwell(whole) == {"collation": "warning"}
+    mended(whole, "collation")
+
+
+def test_connections_that_are_nearly_used_up(whole: Deployment) -> None:
+    used = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    most = int(sql(whole, "SHOW max_connections"))
+    more = math.ceil(0.8 * most) + 1 - int(sql(whole, used))
+    open_many = f"for n in $(seq {more}); do (sleep 600 | psql -U postgres -d mlflow >/dev/null 2>&1) & done; wait"
+    whole.container("postgres").exec_run(["sh", "-c", open_many], detach=True)
+    wait_for(lambda: int(sql(whole, used)) > 0.8 * most, "many connections")
+    assert unwell(whole) == {"connections": "warning"}
+    mended(whole, "connections")
+
+
+def test_a_slot_that_nobody_reads(whole: Deployment) -> None:
+    sql(whole, "SELECT pg_create_physical_replication_slot('left_behind', true)")
+    assert unwell(whole) == {"replication": "warning"}
+    mended(whole, "replication")
+
+
+def test_an_archive_that_takes_nothing(whole: Deployment) -> None:
+    archive_by(whole, "false")
+    try:
+        sql(whole, "SELECT pg_switch_wal()")
+        failed = "SELECT coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false)"
+        wait_for(lambda: sql(whole, f"{failed} FROM pg_stat_archiver") == "t", "a failure to archive")
+        assert unwell(whole) == {"replication": "broken"}
+    finally:
+        archive_by(whole, "true")
+    wait_until_well(whole)
+
+
+DUMP = """
+from importlib.metadata import version
+from schema import dump
+from schema.database import connect
+from schema.job import job_of
+import os
+uri = job_of(os.environ, version("mlflow")).database_uri
+with connect(uri) as connection:
+    print(dump.make(uri=uri, server_version=connection.info.server_version, database="mlflow", database_bytes=0,
+                    reason="doctor", revisions=(None, None), versions=(None, None)).name)
+"""
+
+
+def test_a_dump_whose_file_is_gone(whole: Deployment) -> None:
+    def in_job(*words: str) -> str:
+        return job.run(whole.engine, job.find(whole.engine, whole.name), *words).strip()
+
+    assert checks(whole)["dumps"]["seen"].startswith("none yet")
+    name = in_job("python", "-c", DUMP)
+    assert f"the newest, {name}, is 0 days old" in checks(whole)["dumps"]["seen"]
+    in_job("mv", f"/backups/{name}.dump", "/backups/elsewhere")
+    assert unwell(whole) == {"dumps": "broken"}
+    assert f"the file of {name} is gone" in checks(whole)["dumps"]["seen"]
+    in_job("mv", "/backups/elsewhere", f"/backups/{name}.dump")
+    assert unwell(whole) == {}
+    in_job("rm", f"/backups/{name}.dump")
+    mended(whole, "dumps")
+    assert checks(whole)["dumps"]["seen"].startswith("none yet")
+
+
+def test_a_certificate_that_ends_soon(whole: Deployment) -> None:
+    certificate(whole, days=10)
+    whole.up()
+    assert unwell(whole) == {"certificate": "warning"}
+    assert "that of localhost ends in 10 days" in checks(whole)["certificate"]["seen"]
+    certificate(whole, days=60)
+    whole.up()
+    wait_until_well(whole)
+
+
+def test_a_server_that_may_not_write(whole: Deployment) -> None:
+    sql(whole, "REVOKE INSERT ON runs FROM mlflow")
+    try:
+        assert unwell(whole) == {"test run": "broken"}
+        assert "runs/create at https://localhost:" in checks(whole)["test run"]["seen"]
+    finally:
+        sql(whole, "GRANT INSERT ON runs TO mlflow")
+    wait_until_well(whole)
+
+
+def test_the_doctors_experiment_is_brought_back_when_somebody_has_deleted_it(whole: Deployment) -> None:
+    wait_until_well(whole)
+    sql(whole, f"UPDATE experiments SET lifecycle_stage = 'deleted' WHERE name = '{front_door.EXPERIMENT}'")
+    wait_until_well(whole)
+
+
+def test_a_front_door_at_another_port(whole: Deployment) -> None:
+    verdict = front_door.look(subject(whole, tracking_url="https://localhost:1"))
+    assert verdict.state.value == "broken"
+    assert "experiments/get-by-name at https://localhost:1 got no answer" in verdict.seen
+
+
+def test_a_disk_that_fills(whole: Deployment) -> None:
+    """The server's home, which is 64 MB of memory: the volumes' disk is everybody's."""
+
+    def judged() -> str:
+        free, there = disk.room(whole.execute("mlflow", "df", "-Pk", "/home/mlflow"))
+        return disk.judge("home", free, there, least=0).state.value
+
+    assert judged() == "ok"
+    for size, state in (("57M", "warning"), ("62M", "broken")):
+        whole.execute("mlflow", "fallocate", "-l", size, "/home/mlflow/ballast")
+        assert judged() == state
+    whole.execute("mlflow", "rm", "/home/mlflow/ballast")
+    assert judged() == "ok"
+
+
+@pytest.mark.parametrize(
+    ("look", "state", "seen"),
+    [
+        (lambda each, _: libraries.look(each, ["uvloop", "slowloop"]), "warning", "slowloop not in use"),
+        (lambda each, file: versions.look(each, file), "warning", "MLflow 3.17.2: it is old, fixed in 3.99.0 ("),
+    ],
+    ids=["a library that is not loaded", "a version with a known fault"],
+)
+def test_what_cannot_be_changed_in_an_image_is_asked_for_otherwise(
+    whole: Deployment, tmp_path: Path, look: Callable[[Subject, Path], Any], state: str, seen: str
+) -> None:
+    fix = {"component": "MLflow", "fixed_in": ["3.99.0"], "why": "it is old", "link": "https://here"}
+    (tmp_path / "fixes.json").write_text(json.dumps([fix]))
+    verdict = look(subject(whole), tmp_path / "fixes.json")
+    assert verdict.state.value == state
+    assert seen in verdict.seen
+
+
+def test_a_stack_that_was_never_up_is_broken(whole: Deployment) -> None:
+    found = checks(whole, f"{whole.name}-not")
+    assert found["stack"]["mend"] == f"make up STACK={whole.name}-not"
+    assert found["containers"]["seen"] == "mlflow is gone; postgres is gone; schema is gone"

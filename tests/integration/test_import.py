@@ -1,0 +1,240 @@
+"""Old runs come along: everything that MLflow's client sees is the same here, or nothing was changed at all."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from docker import DockerClient
+
+from .harness import Deployment, deployment, wait_for
+from .old_stores import (
+    HERE,
+    Old,
+    change,
+    contents,
+    experiments_alone,
+    importing,
+    in_a_database,
+    link_to_secrets,
+    made,
+    refused,
+    renamed,
+    said,
+    same,
+    started,
+    waits_for_experiments,
+    writes_metrics,
+)
+
+MANY = 300_000
+"""Metrics of the store whose import is killed: seconds of writing."""
+
+END_AT_COMMIT = """
+CREATE FUNCTION end_it() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END';
+CREATE CONSTRAINT TRIGGER end_it AFTER INSERT ON experiments DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION end_it()
+"""
+
+
+@pytest.fixture(scope="module")
+def new(engine: DockerClient) -> Iterator[Deployment]:
+    with deployment(engine) as stack:
+        stack.up()
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def old(new: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Old:
+    store = made(new, tmp_path_factory.mktemp("old"), "sqlite", "old")
+    link_to_secrets(store.path.parent / "mlruns")
+    return store
+
+
+def test_a_dry_run_says_what_would_come_and_changes_nothing(new: Deployment, old: Old) -> None:
+    before, digest = contents(new), old.path.read_bytes()
+    printed = new.ops("import", "--dry-run", str(old.path))
+    counted = {line.split()[0]: int(line.split()[1]) for line in printed.splitlines() if line.endswith(" rows")}
+    assert (counted["experiments"], counted["runs"], counted["metrics"], counted["spans"]) == (3, 4, 206, 2)
+    assert contents(new) == before
+    assert old.path.read_bytes() == digest
+
+
+def test_everything_of_a_sqlite_store_is_the_same_here(new: Deployment, old: Old) -> None:
+    digest, files = old.path.read_bytes(), sorted(old.path.parent.rglob("*"))
+    printed = new.ops("import", str(old.path))
+    assert "same on both sides: metrics, 206 rows" in printed
+    assert "DIFFERENT" not in printed
+    assert "/artifacts/link' is a link, which is not followed: left behind" in printed
+    same(contents(new), old.contents, without_folder={"Default", "old-deleted"})
+    assert (old.path.read_bytes(), sorted(old.path.parent.rglob("*"))) == (digest, files), "only read"
+
+
+def test_ids_are_kept_in_an_empty_database_and_the_next_one_is_new(new: Deployment, old: Old) -> None:
+    numbers = {name: fields[-1] for name, fields in contents(new)["experiments"].items()}
+    assert numbers == {name: fields[-1] for name, fields in old.contents["experiments"].items()}
+    create = "import mlflow, sys; print(mlflow.MlflowClient(sys.argv[1]).create_experiment('after'))"
+    assert said(new, "python", "-c", create, HERE) not in numbers.values()
+
+
+def test_the_comparison_is_kept_beside_the_dumps(new: Deployment) -> None:
+    listing = new.engine.containers.run(
+        new.image("schema"),
+        ["sh", "-c", "cat /backups/import-*.json"],
+        volumes={f"{new.prefix}-backups": {"bind": "/backups", "mode": "ro"}},
+        entrypoint=[],
+        remove=True,
+    )
+    report = json.loads(listing)
+    assert all(table["same"] for table in report["tables"])
+    assert report["experiments"]["0"] == 0
+
+
+def test_a_second_time_is_refused(new: Deployment, old: Old) -> None:
+    assert "already imported" in refused(new, str(old.path))
+
+
+def test_a_second_time_brings_nothing_when_names_that_are_taken_are_skipped(new: Deployment, old: Old) -> None:
+    before = contents(new)
+    new.ops("import", "--clash", "skip", str(old.path))
+    assert contents(new) == before
+
+
+def test_a_folder_is_imported_beside_what_is_there(new: Deployment, tmp_path: Path) -> None:
+    folder = made(new, tmp_path, "folder", "folder")
+    link_to_secrets(folder.path)
+    assert "experiment 'Default'" in refused(new, str(folder.path))
+    before = contents(new)
+    printed = new.ops("import", "--clash", "rename", str(folder.path))
+    assert "/tags/link' is a link, which is not followed: left behind" in printed
+    after = contents(new)
+    same(after, renamed(in_a_database(folder.contents), {"Default": "Default (imported)"}))
+    for kind in ("experiments", "runs", "models", "traces"):
+        assert {key: after[kind][key] for key in before[kind]} == before[kind]
+
+
+def test_datasets_and_prompts_are_linked_to_what_they_are_linked_to_under_other_ids_and_names(
+    new: Deployment, tmp_path: Path
+) -> None:
+    store = made(new, tmp_path, "sqlite", "linked")
+    create = "import mlflow, sys; mlflow.MlflowClient(sys.argv[1]).register_prompt('linked-prompt', 'another one')"
+    new.execute("mlflow", "python", "-c", create, HERE)
+    new.ops("import", "--clash", "rename", str(store.path))
+    text = json.dumps(store.contents).replace("linked-prompt", "linked-prompt (imported)")
+    after = contents(new)
+    same(
+        after,
+        renamed(json.loads(text), {"Default": "Default (imported 2)"}),
+        without_folder={"Default (imported 2)", "linked-deleted"},
+    )
+    assert store.contents["datasets"]["linked-one"]
+    assert after["prompted"]["linked-prompt"] == []
+    assert len(after["prompted"]["linked-prompt (imported)"]) == 1
+    numbers = [each["experiments"]["linked-one"][-1] for each in (after, store.contents)]
+    assert numbers[0] != numbers[1]
+
+
+def test_nobody_makes_an_experiment_while_numbers_are_taken(new: Deployment, old: Old, tmp_path: Path) -> None:
+    path = experiments_alone(old, tmp_path)
+    with new.database() as watcher, new.database() as session:
+        watcher.autocommit = True
+        session.execute(
+            "INSERT INTO experiments"
+            " (name, lifecycle_stage, workspace, artifact_location, creation_time, last_update_time)"
+            " VALUES ('slow', 'active', 'default', 'mlflow-artifacts:/slow', 1, 1)"
+        )
+        with started(new, "--clash", "rename", str(path)) as process:
+            wait_for(lambda: waits_for_experiments(watcher) or process.poll() is not None, "an import that waits")
+            assert process.poll() is None
+            session.commit()
+            printed = process.communicate()[0]
+    assert process.returncode == 0, printed
+    numbers = [fields[-1] for fields in contents(new)["experiments"].values()]
+    assert len(set(numbers)) == len(numbers)
+    assert "committed: it is in the database from now on" in printed
+
+
+def test_a_connection_that_is_lost_over_the_commit_leaves_it_open_whether_it_was(
+    new: Deployment, old: Old, tmp_path: Path
+) -> None:
+    path = experiments_alone(old, tmp_path)
+    owner = ("psql", "-U", "mlflow_owner", "-d", "mlflow", "-v", "ON_ERROR_STOP=1", "-c")
+    new.execute("postgres", *owner, END_AT_COMMIT)
+    try:
+        said = refused(new, "--clash", "rename", str(path))
+    finally:
+        new.execute("postgres", *owner, "DROP FUNCTION end_it CASCADE")
+    assert "it is not known whether it was. Mend it by running it again: it will say" in said
+    assert "nothing was changed" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("missing.db", "there is no such file or folder"),
+        ("text.db", "is not a SQLite file"),
+        ("empty", "is empty"),
+        ("damaged.db", "damaged.db is damaged"),
+        ("strange.db", "is not MLflow's: it has no table experiments"),
+        ("newer.db", "the store has the schema fffff, which MLflow 3.17.2 does not know"),
+    ],
+)
+def test_what_cannot_be_imported_is_refused_with_a_reason(
+    new: Deployment, old: Old, tmp_path: Path, name: str, said: str
+) -> None:
+    path = tmp_path / name
+    whole = old.path.read_bytes()
+    match name:
+        case "text.db":
+            path.write_text("not SQLite at all")
+        case "empty":
+            path.mkdir()
+        case "damaged.db":
+            path.write_bytes(whole[: len(whole) // 2 // 4096 * 4096])
+        case "strange.db":
+            change(path, "CREATE TABLE orders (id)")
+        case "newer.db":
+            path.write_bytes(whole)
+            change(path, "UPDATE alembic_version SET version_num = 'fffff'")
+    assert said in refused(new, str(path))
+
+
+def test_a_text_that_postgresql_cannot_hold_is_named(new: Deployment, tmp_path: Path) -> None:
+    store = made(new, tmp_path, "sqlite", "nul")
+    change(store.path, "UPDATE params SET value = 'a' || char(0) || 'b' WHERE key = 'lr'")
+    said = refused(new, "--clash", "rename", str(store.path))
+    assert "the column params.value holds a value that has a NUL character in it" in said
+    assert "key 'lr'" in said
+
+
+def test_an_import_that_is_killed_leaves_all_as_it_was_and_the_next_one_completes(
+    new: Deployment, tmp_path: Path
+) -> None:
+    large = made(new, tmp_path, "sqlite", "large")
+    run = next(run for run, each in large.contents["runs"].items() if "loss" in each["history"])
+    with closing(sqlite3.connect(large.path)) as connection:
+        points = (("more", float(step), step, step, False, run) for step in range(MANY))
+        columns = "key, value, timestamp, step, is_nan, run_uuid"
+        connection.executemany(f"INSERT INTO metrics ({columns}) VALUES (?, ?, ?, ?, ?, ?)", points)
+        connection.commit()
+    before = contents(new)
+    with started(new, "--clash", "rename", str(large.path)) as process:
+        wait_for(lambda: writes_metrics(new) or process.poll() is not None, "metrics that are written")
+        (container,) = importing(new)
+        container.kill()
+        printed = process.communicate()[0]
+    assert process.returncode == 1
+    assert "was cut short with exit code 137; nothing was changed" in printed
+    assert importing(new) == []
+    assert contents(new) == before
+    new.ops("import", "--clash", "rename", str(large.path))
+    same(
+        contents(new),
+        renamed(large.contents, {"Default": "Default (imported 3)"}),
+        without_folder={"Default (imported 3)", "large-deleted"},
+    )

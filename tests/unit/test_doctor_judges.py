@@ -1,0 +1,228 @@
+"""What the doctor makes of what it sees: of shares, numbers, days, names and versions."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from ops.doctor import (
+    certificate,
+    collation,
+    connections,
+    database,
+    disk,
+    dumps,
+    libraries,
+    replication,
+    schema,
+    services,
+    versions,
+)
+from ops.doctor.certificate import DAY
+from ops.doctor.check import State, Verdict
+from ops.doctor.disk import GIB
+from ops.doctor.subject import Subject
+
+from .fake_docker import FakeContainer, labels
+from .test_doctor import service, subject
+
+
+@pytest.mark.parametrize(
+    ("free", "whole", "state"),
+    [
+        (100 * GIB, 200 * GIB, "ok"),
+        (30 * GIB, 200 * GIB, "ok"),
+        (29 * GIB, 200 * GIB, "warning"),
+        (9 * GIB, 200 * GIB, "broken"),
+        (1 * GIB - 1, 2 * GIB, "broken"),
+        (0, 0, "broken"),
+    ],
+)
+def test_a_disk_is_full_before_nothing_is_free(free: int, whole: int, state: str) -> None:
+    assert disk.judge("database", free, whole).state.value == state
+
+
+def test_the_room_is_what_is_not_roots_own() -> None:
+    table = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/a b  1000  300  600  34% /v"
+    assert disk.room(table) == (600 * 1024, 900 * 1024)
+
+
+@pytest.mark.parametrize(("used", "state"), [(79, "ok"), (80, "warning"), (96, "warning"), (97, "broken")])
+def test_connections_are_used_up_when_a_superuser_s_alone_are_left(used: int, state: str) -> None:
+    assert connections.judge(used=used, most=100, reserved=3, mend="end some").state.value == state
+
+
+SLOT = {"name": "gone", "active": True, "status": "reserved", "bytes": 2**20}
+STANDBY = {"name": "copy", "seconds": 0.5, "bytes": 2**20}
+ARCHIVE = {"told": True, "newest": "01", "failed": None, "failed_at": None, "failing": False}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state", "seen"),
+    [
+        (replication.slot(SLOT, "drop"), "ok", "the slot gone holds 1 MiB of the log"),
+        (replication.slot({**SLOT, "active": False}, "drop"), "warning", "nobody reads it"),
+        (replication.slot({**SLOT, "status": "lost"}, "drop"), "broken", "is lost"),
+        (replication.standby(STANDBY, "logs"), "ok", "copy is 0 s and 1 MiB behind"),
+        (replication.standby({**STANDBY, "seconds": 61.0}, "logs"), "warning", "copy is 61 s"),
+        (replication.standby({**STANDBY, "bytes": 2**30}, "logs"), "warning", "1024 MiB behind"),
+        (replication.archive(ARCHIVE, "logs"), "ok", "archived up to 01"),
+        (replication.archive({**ARCHIVE, "told": False}, "logs"), "warning", "archive_command is empty"),
+        (
+            replication.archive({**ARCHIVE, "failing": True, "failed": "02", "failed_at": "now"}, "logs"),
+            "broken",
+            "02 could not be archived at now UTC",
+        ),
+    ],
+)
+def test_a_copy_that_stays_behind_is_told_from_one_that_is_lost(verdict: Verdict, state: str, seen: str) -> None:
+    assert verdict.state.value == state
+    assert seen in verdict.seen
+    assert bool(verdict.mend) == (state != "ok")
+
+
+DUMP = {"name": "before-3.17.2-1", "created": "2026-01-01T00:00:00+00:00", "size": 5, "bytes_there": 5}
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "seen"),
+    [
+        ([], "ok", "none yet"),
+        ([DUMP], "ok", "1 there; the newest, before-3.17.2-1, is 9 days old"),
+        ([DUMP, {**DUMP, "name": "older", "bytes_there": None}], "broken", "the file of older is gone"),
+        ([{**DUMP, "bytes_there": 4}], "broken", "has 4 bytes and was made with 5"),
+    ],
+)
+def test_a_dump_counts_when_all_of_its_file_is_there(found: list[dict[str, Any]], state: str, seen: str) -> None:
+    verdict = dumps.judge(found, "backups", datetime(2026, 1, 10, tzinfo=UTC))
+    assert (verdict.state.value, seen in verdict.seen) == (state, True)
+
+
+@pytest.mark.parametrize(
+    ("tls", "left", "state", "seen"),
+    [
+        ("files", 22 * DAY, "ok", "good for 22 days"),
+        ("files", 20 * DAY, "warning", "ends in 20 days: it should be more than 21 days"),
+        ("acme", -3 * DAY, "broken", "ended 3 days ago"),
+        ("internal", 5 * 3600, "ok", "good for 5 hours"),
+        ("internal", 3000, "warning", "ends in 1 hours"),
+    ],
+)
+def test_a_certificate_is_renewed_in_time_or_not(tls: str, left: float, state: str, seen: str) -> None:
+    verdict = certificate.judge(tls, "here", left, "renew")
+    assert (verdict.state.value, seen in verdict.seen) == (state, True)
+
+
+def test_a_stack_without_a_front_door_has_no_certificate() -> None:
+    assert certificate.look(subject()).state is State.OK
+
+
+NAME = "mlflow_postgres_runs_newest"
+
+
+@pytest.mark.parametrize(
+    ("index", "trouble"),
+    [
+        ([{"name": NAME, "valid": True, "made_as": "runs (a)"}], []),
+        ([], [f"{NAME} is missing"]),
+        ([{"name": NAME, "valid": False, "made_as": None}], [f"{NAME} is not whole"]),
+        ([{"name": NAME, "valid": True, "made_as": "runs (b)"}], [f"{NAME} was made otherwise"]),
+    ],
+)
+def test_an_index_serves_when_it_is_whole_and_as_it_is_wanted(index: list[dict[str, Any]], trouble: list[str]) -> None:
+    assert schema.compare({NAME: "runs (a)"}, index) == trouble
+
+
+def test_a_collation_without_a_version_does_not_change() -> None:
+    changed = {"name": "the database", "made": "2.40", "now": "2.41"}
+    found: list[dict[str, Any]] = [{"name": "C", "made": None, "now": None}, {**changed, "now": "2.40"}, changed]
+    assert collation.changed(found) == [changed]
+
+
+@pytest.mark.parametrize(
+    ("version", "needed"),
+    [
+        ("17.9", "17.10"),
+        ("17.10", None),
+        ("18.4", None),
+        ("17.10 (Debian 17.10-1)", None),
+        ("13.23", "14.23"),
+        ("19.0", None),
+        ("19beta1", None),
+    ],
+)
+def test_a_fault_is_mended_in_one_version_of_each_series(version: str, needed: str | None) -> None:
+    fix = {"fixed_in": ["17.10", "14.23", "18.4"]}
+    assert versions.fixed_in(fix, version) == needed
+
+
+@pytest.mark.parametrize(("version", "needed"), [("28.1.9", None), ("28.2.0", "28.3.3"), ("20.10.24+dfsg1", None)])
+def test_a_fault_may_have_come_with_a_version(version: str, needed: str | None) -> None:
+    assert versions.fixed_in({"since": "28.2.0", "fixed_in": ["28.3.3"]}, version) == needed
+
+
+def test_what_is_no_version_is_said() -> None:
+    with pytest.raises(ValueError, match="'latest' is no version"):
+        versions.parse("latest")
+
+
+def test_every_fix_says_what_where_why_and_in_which_versions() -> None:
+    for fix in json.loads(versions.FIXES.read_text()):
+        assert fix.keys() - {"since"} == {"component", "fixed_in", "why", "link"}
+        assert fix["component"] in ("PostgreSQL", "MLflow", "Docker")
+        assert all(versions.parse(each) for each in fix["fixed_in"])
+        assert fix["link"].startswith("https://")
+
+
+def test_the_default_versions_have_no_known_fault() -> None:
+    database = service("postgres", prints={"SHOW server_version": "17.10 (Debian 17.10-1)\n"})
+    assert versions.look(subject(database)).state is State.OK
+
+
+def stack(**changed: FakeContainer) -> Subject:
+    """A stack that is well, but for some of its containers."""
+    well = {
+        "postgres": service("postgres"),
+        "mlflow": service("mlflow"),
+        "mlflow-courier": FakeContainer(
+            "mlflow-postgres-dev-mlflow-courier", labels=labels("mlflow-courier", kind="courier"), status="created"
+        ),
+        "schema": FakeContainer("mlflow-postgres-dev-schema", labels=labels("schema", kind="task"), status="exited"),
+    }
+    return subject(*(well | changed).values())
+
+
+SCHEMA_AT_WORK = FakeContainer("mlflow-postgres-dev-schema", labels=labels("schema", kind="task"))
+
+
+def test_services_are_healthy_and_the_task_has_ended_well() -> None:
+    assert services.look(stack()).seen == "mlflow, postgres are healthy; schema ended well"
+
+
+@pytest.mark.parametrize(
+    ("container", "state", "seen"),
+    [
+        (service("mlflow", status="exited", health="unhealthy"), "broken", "mlflow is exited and unhealthy"),
+        (service("mlflow", health="starting"), "warning", "mlflow is running and starting"),
+        (service("mlflow", status="paused"), "broken", "mlflow is paused"),
+        (SCHEMA_AT_WORK, "warning", "schema is running with exit code 0"),
+        (FakeContainer("theirs"), "broken", "mlflow is gone"),
+    ],
+)
+def test_a_service_that_is_not_well_is_named(container: FakeContainer, state: str, seen: str) -> None:
+    role = "schema" if container is SCHEMA_AT_WORK else "mlflow"
+    verdict = services.look(stack(**{role: container}))
+    assert (verdict.state.value, verdict.seen) == (state, seen)
+
+
+def test_a_database_that_does_not_answer_is_broken() -> None:
+    verdict = database.look(stack())
+    assert (verdict.state, verdict.mend.startswith("make logs STACK=dev")) == (State.BROKEN, True)
+
+
+def test_a_library_that_is_not_loaded_makes_requests_slow() -> None:
+    server = service("mlflow", prints={"httptools": "uvloop\n"})
+    assert libraries.look(subject(server)).seen == "httptools not in use: requests are slower"

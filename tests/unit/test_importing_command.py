@@ -1,0 +1,233 @@
+"""`ops import`: what the container is told and shown, and what is said about it."""
+
+from __future__ import annotations
+
+import io
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from ops import __main__ as ops
+from ops import importing
+from ops.import_progress import Progress, lines
+
+from .fake_docker import FakeContainer, FakeDocker, labels
+from .old_stores import database
+
+SAID = [
+    "waiting for another schema job",
+    json.dumps({"plan": {"runs": 2}, "clashes": [], "clash": "refuse"}),
+    json.dumps({"phase": "write", "table": "runs", "rows": 2, "of": 2}),
+    json.dumps({"done": 2, "file": "import-1.json in the volume backups"}),
+]
+
+
+class Importing:
+    """The command on an engine made by hand."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        networks = ["mlflow-postgres-dev-database"]
+        self.job = FakeContainer("job", labels=labels("schema", kind="task"), status="exited", networks=networks)
+        self.server = FakeContainer("server", labels=labels("mlflow", kind="service"))
+        self.server.attrs["Mounts"] = [{"Type": "volume", "Name": "the-artifacts", "Destination": "/mlartifacts"}]
+        self.database = FakeContainer("database", labels=labels("postgres", kind="service"))
+        self.containers = [self.job, self.server, self.database]
+        self.answer = (0, "\n".join(SAID) + "\n")
+        self.engine = FakeDocker()
+        self.store = folder / "mlflow.db"
+        with closing(sqlite3.connect(self.store)) as connection:
+            connection.execute("CREATE TABLE experiments (artifact_location)")
+            connection.execute("INSERT INTO experiments VALUES (?)", (f"{folder}/mlruns/1",))
+            connection.commit()
+        monkeypatch.setattr(importing, "open_engine", lambda: self.engine)
+
+    def run(self, *options: str) -> int:
+        self.engine = FakeDocker(containers=self.containers, answers={"import-runs": self.answer})
+        code = ops.main(["import", "--stack", "dev", *options])
+        assert all(each.done == ["start", "remove by force: True"] for each in self.engine.api.made)
+        return code
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Importing:
+    return Importing(monkeypatch, tmp_path)
+
+
+def test_the_store_is_mounted_read_only_and_the_rest_is_as_the_job_has_it(command: Importing) -> None:
+    folder = command.store.parent
+    (folder / "mlruns" / "1").mkdir(parents=True)
+    assert command.run(str(command.store), "--clash", "rename") == 0
+    (made,) = command.engine.api.configurations
+    assert made["Image"] == command.job.attrs["Image"]
+    assert made["Cmd"] == [
+        *("import-runs", "--shown", str(command.store), "--clash", "rename", "--file", "mlflow.db"),
+        *("--place", f"{folder}/mlruns/1", "/source/mlruns/1"),
+    ]
+    host = made["HostConfig"]
+    assert host["NetworkMode"] == "mlflow-postgres-dev-database"
+    assert host["Mounts"] == [
+        {"Type": "volume", "Source": "the-artifacts", "Target": "/mlartifacts"},
+        {"Type": "bind", "Source": str(folder), "Target": "/source", "ReadOnly": True},
+    ]
+    assert host["CapAdd"] == ["DAC_READ_SEARCH", "SETUID", "SETGID"], "it may read, and write nothing"
+    assert made["Labels"]["mlflow-postgres.role"] == "import", "or it would be taken for the schema job"
+
+
+def test_only_the_folders_that_are_named_are_mounted_beside_the_store(
+    command: Importing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command.store.unlink()
+    data, gone = tmp_path / "data", tmp_path / "gone" / "3"
+    for number in (1, 2):
+        (data / "runs" / str(number)).mkdir(parents=True)
+    command.store = database(tmp_path / "store" / "mlflow.db", f"{data}/runs/1", f"{data}/runs/2", str(gone))
+    assert command.run(str(command.store)) == 0
+    (made,) = command.engine.api.configurations
+    assert "--place" not in made["Cmd"]
+    assert [each["Source"] for each in made["HostConfig"]["Mounts"]] == ["the-artifacts", str(tmp_path / "store")]
+    outside, missing, *_ = capsys.readouterr().out.splitlines()
+    assert outside.startswith("2 artifact location(s) outside of the store's folder stay where they are, such as ")
+    assert outside.endswith('make import IMPORT="--artifacts-from PATH"')
+    assert missing == (
+        f"1 artifact location(s) are no folder here, or say '..': their addresses stay as they are, such as {gone}"
+    )
+    allowed = ("--artifacts-from", f"{data}/runs/2", "--artifacts-from", str(data / "runs"))
+    assert command.run(*allowed, str(command.store)) == 0
+    (made,) = command.engine.api.configurations
+    places = {at: to for _, at, to in zip(*[iter(made["Cmd"][7:])] * 3, strict=True)}
+    assert places == {f"{data}/runs/1": "/places/1/1", f"{data}/runs/2": "/places/0"}
+    mounted = {each["Target"]: each["Source"] for each in made["HostConfig"]["Mounts"]}
+    assert (mounted["/places/0"], mounted["/places/1"]) == (f"{data}/runs/2", f"{data}/runs")
+
+
+def test_artifacts_can_only_be_copied_from_a_folder(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run("--artifacts-from", "/no/such", str(command.store)) == 1
+    assert capsys.readouterr().err.startswith("ops import: /no/such is not a folder. Mend it with: --artifacts-from")
+
+
+def test_artifacts_stay_when_that_is_asked_for_and_a_dry_run_is_passed_on(command: Importing) -> None:
+    (command.store.parent / "mlruns" / "1").mkdir(parents=True)
+    assert command.run(f"sqlite:///{command.store}", "--artifacts", "leave", "--dry-run") == 0
+    (made,) = command.engine.api.configurations
+    assert made["Cmd"][-1] == "--dry-run"
+    assert "--place" not in made["Cmd"]
+
+
+def test_artifacts_that_are_to_be_copied_and_are_not_here_are_refused(
+    command: Importing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command.store.unlink()
+    with closing(sqlite3.connect(command.store)) as connection:
+        connection.execute("CREATE TABLE experiments (artifact_location)")
+    assert command.run(str(command.store), "--artifacts", "copy") == 1
+    assert "none of the artifact locations" in capsys.readouterr().err
+    assert command.engine.api.made == []
+
+
+@pytest.mark.parametrize("role", ["postgres", "mlflow"])
+def test_a_stack_that_is_not_up_is_refused(command: Importing, capsys: pytest.CaptureFixture[str], role: str) -> None:
+    broken = command.database if role == "postgres" else command.server
+    broken.attrs["State"]["Status"] = "exited"
+    assert command.run(str(command.store)) == 1
+    assert capsys.readouterr().err == (
+        f"ops import: {role} of the stack dev does not run. Mend it with: make up STACK=dev\n"
+    )
+    command.containers = []
+    assert command.run(str(command.store)) == 1
+    assert "the stack dev is not up. Mend it with: make up STACK=dev" in capsys.readouterr().err
+
+
+def test_without_a_source_nothing_is_guessed(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run("") == 1
+    assert "SOURCE is empty" in capsys.readouterr().err
+
+
+def test_a_refusal_is_one_line_of_the_containers_own(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
+    command.answer = (64, "import: already imported: the run a\n")
+    assert command.run(str(command.store)) == 1
+    assert capsys.readouterr().err == "ops import: already imported: the run a\n"
+
+
+def test_what_was_killed_says_that_nothing_was_changed(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
+    command.answer = (137, "")
+    assert command.run(str(command.store)) == 1
+    assert "was cut short with exit code 137; nothing was changed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("code", [1, 137])
+def test_what_was_committed_is_never_called_unchanged(
+    command: Importing, capsys: pytest.CaptureFixture[str], code: int
+) -> None:
+    said = [json.dumps({"committing": True}), json.dumps({"committed": True}), "import: nothing was changed"]
+    command.answer = (code, "\n".join(said))
+    assert command.run(str(command.store)) == 1
+    assert capsys.readouterr().err == (
+        "ops import: the import was committed, and all of it is there; "
+        f"what is done after that ended with exit code {code}\n"
+    )
+
+
+def test_what_was_killed_over_its_commit_is_not_known(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
+    command.answer = (137, json.dumps({"committing": True}))
+    assert command.run(str(command.store)) == 1
+    said = capsys.readouterr().err
+    assert "it is not known whether it was. Mend it by running it again: it will say" in said
+    assert "nothing was changed" not in said
+
+
+def test_what_failed_over_its_commit_says_itself_what_is_known(
+    command: Importing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command.answer = (1, json.dumps({"committing": True}) + "\nimport: the disk is full; nothing was changed\n")
+    assert command.run(str(command.store)) == 1
+    assert capsys.readouterr().err == "ops import: the disk is full; nothing was changed\n"
+
+
+def test_the_commit_is_told() -> None:
+    assert list(lines({"committed": True})) == ["committed: it is in the database from now on"]
+    assert list(lines({"committing": True})) == []
+
+
+def test_events_are_lines_where_there_is_no_terminal(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.run("--artifacts", "leave", str(command.store)) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "waiting for another schema job",
+        "runs             2 rows",
+        "wrote runs: 2",
+        "imported 2 rows; the comparison is kept as import-1.json in the volume backups",
+    ]
+
+
+def test_a_line_that_came_in_pieces_is_whole() -> None:
+    assert list(importing._lines(iter([b"a\nb", b"c\n\xc3", b"\xa4"]))) == ["a", "bc", "ä"]
+
+
+def test_a_difference_is_shown_with_both_sides() -> None:
+    table = {"table": "runs", "rows": 2, "rows_found": 1, "checksum": "a", "checksum_found": "b", "same": False}
+    assert list(lines({"compared": table})) == [
+        "DIFFERENT: runs, 2 rows with checksum a were to come, 1 with b are there"
+    ]
+    assert list(lines({"compared": {**table, "same": True}})) == ["same on both sides: runs, 2 rows, checksum a"]
+
+
+def test_names_that_are_taken_are_part_of_what_would_come() -> None:
+    event = {"plan": {"runs": 1}, "clashes": ["experiment 'a'"], "clash": "refuse"}
+    assert list(lines(event))[-1] == "names that are taken: experiment 'a'"
+
+
+def test_steps_on_the_way_are_for_the_bar_alone() -> None:
+    assert list(lines({"phase": "write", "table": "runs", "rows": 1, "of": 2})) == []
+
+
+def test_a_terminal_shows_what_is_being_done() -> None:
+    written = io.StringIO()
+    with Progress(Console(file=written, force_terminal=True, width=120)) as progress:
+        progress.show({"plan": {"runs": 4}, "clashes": [], "clash": "refuse"})
+        progress.show({"phase": "write", "table": "artifacts", "rows": 1, "of": 1})
+        progress.show({"phase": "write", "table": "runs", "rows": 4, "of": 4})
+    assert "writing runs" in written.getvalue()
+    assert "50 %" in written.getvalue()
