@@ -37,7 +37,7 @@ def make(engine: docker.DockerClient, job: Container, command: Sequence[str], **
     }
     for name, value in changed.items():
         (configuration["HostConfig"] if name in _OF_THE_HOST else configuration)[name] = value
-    made = engine.api.create_container_from_config(configuration)  # type: ignore[no-untyped-call]
+    made = engine.api.create_container_from_config(configuration)  # type: ignore[no-untyped-call]  # of the SDK
     return engine.containers.get(made["Id"])
 
 

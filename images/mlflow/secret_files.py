@@ -73,7 +73,7 @@ def install() -> None:
     # A subclass without fields of its own may take the place of the class: every holder of os.environ sees it.
     os.environ.__class__ = Environ
     # Replaced on purpose, in the one place by which every child is started.
-    subprocess.Popen.__init__ = keep_from_children(subprocess.Popen.__init__)  # type: ignore[method-assign]
+    subprocess.Popen.__init__ = keep_from_children(subprocess.Popen.__init__)  # type: ignore[method-assign]  # above
 
 
 # A Python that is given no such file pays nothing.
