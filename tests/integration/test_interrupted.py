@@ -76,6 +76,18 @@ def test_a_destroy_that_was_killed_is_finished_by_the_next(own_stack: Deployment
     assert own_stack.objects() == NOTHING
 
 
+def test_a_state_that_was_being_described_when_the_run_was_killed_is_read_again(own_stack: Deployment) -> None:
+    own_stack.configure(keepData=False)
+    own_stack.up()
+    descriptions = list((own_stack.state / ".pulumi" / "stacks").rglob("*.attrs"))
+    assert descriptions
+    for each in descriptions:
+        each.write_bytes(b"")
+    own_stack.preview_unchanged()
+    own_stack.destroy()
+    assert own_stack.objects() == NOTHING
+
+
 def test_objects_of_another_state_are_not_touched(own_stack: Deployment) -> None:
     """A second checkout with a state of its own must not take the first one's containers for orphans."""
     own_stack.up()

@@ -157,6 +157,20 @@ def test_a_user_who_is_signed_in_stays_so(run: Run, state: Path, tmp_path: Path)
     assert not state.exists()
 
 
+@pytest.mark.parametrize("own", [False, True], ids=["our state", "a local state of theirs"])
+def test_a_description_that_a_killed_pulumi_left_empty_does_not_block_the_state(
+    run: Run, state: Path, tmp_path: Path, own: bool
+) -> None:
+    stacks = (tmp_path / "home" / "theirs" if own else state) / ".pulumi" / "stacks"
+    stacks.mkdir(parents=True)
+    for name, text in {"dev.json": "", "dev.json.attrs": "", "it.json.attrs": '{"md5": ""}'}.items():
+        (stacks / name).write_text(text)
+    theirs = {"PULUMI_BACKEND_URL": "file://~/theirs?create_dir=true"} if own else {}
+    done = run("stack", PULUMI_CONFIG_PASSPHRASE="theirs", **theirs)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in stacks.iterdir()} == {"dev.json", "it.json.attrs"}
+
+
 @pytest.mark.parametrize("passphrase", ["theirs", ""], ids=["set", "set and empty"])
 def test_a_users_own_passphrase_is_used_for_our_state(run: Run, state: Path, passphrase: str) -> None:
     done = run("whoami", PULUMI_CONFIG_PASSPHRASE=passphrase)
