@@ -150,9 +150,11 @@ def test_an_index_that_is_gone(whole: Deployment) -> None:
 
 
 def test_text_that_is_sorted_otherwise(whole: Deployment) -> None:
-    sql(whole, "UPDATE pg_database SET datcollversion = '1.0' WHERE datname = current_database()")
+    sql(whole, """CREATE TABLE somebodys (name text COLLATE "en_US")""")
+    sql(whole, "UPDATE pg_collation SET collversion = '1.0' WHERE collname = 'en_US'")
     assert unwell(whole) == {"collation": "warning"}
     mended(whole, "collation")
+    sql(whole, "DROP TABLE somebodys")
 
 
 def test_connections_that_are_nearly_used_up(whole: Deployment) -> None:

@@ -89,6 +89,11 @@ def test_it_is_all_in_the_tables(logged: Logged, database: psycopg.Connection) -
     }
 
 
+def test_text_is_sorted_by_its_bytes_and_any_alphabet_has_capitals(database: psycopg.Connection) -> None:
+    asked = "SELECT array(SELECT unnest(ARRAY['b', 'a', 'B', 'é', 'É']) ORDER BY 1), 'ÉTÉ' ILIKE 'été'"
+    assert database.execute(asked).fetchone() == (["B", "a", "b", "É", "é"], True)
+
+
 def test_the_schema_is_at_the_head_of_the_images_mlflow(stack: Deployment, database: psycopg.Connection) -> None:
     read_head = "from mlflow.store.db.utils import _get_latest_schema_revision as head; print('head', head())"
     head = stack.execute("mlflow", "python", "-c", read_head).split("head ")[-1].strip()
