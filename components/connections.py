@@ -13,6 +13,8 @@ MAX_OVERFLOW = 5
 _POOLS = 2
 # With jobs, MLflow's runner of them and its seven queues, each with the runs' pool, seldom more than one in use.
 _BACKGROUND = 8
+# What removes the deleted signs in as the server does.
+_HOUSEKEEPING = 1
 _OWNER = 5
 _READONLY = 20
 # PostgreSQL's own default of superuser_reserved_connections, and as many for its workers and for whoever looks inside.
@@ -33,10 +35,10 @@ class ConnectionBudget:
         return self.server + self.owner + self.readonly + _RESERVED
 
 
-def connection_budget(workers: int, *, sign_in: bool, jobs: bool) -> ConnectionBudget:
+def connection_budget(workers: int, *, sign_in: bool, jobs: bool, housekeeping: bool = False) -> ConnectionBudget:
     """The budget of a server with a number of worker processes, which may run jobs of its own."""
     pools = _POOLS + sign_in
-    background = _BACKGROUND if jobs else 0
+    background = (_BACKGROUND if jobs else 0) + (_HOUSEKEEPING if housekeeping else 0)
     return ConnectionBudget(
         server=workers * pools * (POOL_SIZE + MAX_OVERFLOW) + background, owner=_OWNER, readonly=_READONLY
     )

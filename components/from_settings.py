@@ -49,6 +49,7 @@ def platform_args(settings: Settings, images: Path) -> PlatformArgs:
             # Parallel queries share memory here, and fail when the engine's usual 64 MB are used up.
             shared_memory_mb=settings.postgres_memory // 4,
         ),
+        gc_after_days=settings.gc_after_days or None,
         keep_data=settings.keep_data,
         protect_data=settings.protect_data,
     )

@@ -19,8 +19,8 @@ ROLE = "mlflow"
 PORT = 5000
 
 # `nobody`: the artifacts in every volume so far belong to it.
-_USER = 65534
-_ARTIFACTS = "/mlartifacts"
+USER = 65534
+ARTIFACTS = "/mlartifacts"
 _PRIVATE = ["10.*", "192.168.*", *(f"172.{number}.*" for number in range(16, 32)), "[fc00:*", "[fd00:*"]
 
 
@@ -73,11 +73,11 @@ class Mlflow(pulumi.ComponentResource):
             ROLE,
             Workload(
                 image=args.image,
-                user=_USER,
+                user=USER,
                 command=[
                     *("mlflow", "server", "--host", "0.0.0.0", "--port", str(PORT)),
                     *("--workers", str(args.workers)),
-                    *("--serve-artifacts", "--artifacts-destination", _ARTIFACTS),
+                    *("--serve-artifacts", "--artifacts-destination", ARTIFACTS),
                     *("--allowed-hosts", ",".join(_allowed_hosts(args))),
                     *(["--cors-allowed-origins", ",".join(_origins(args.origin))] if args.origin else []),
                     *(sign_in.server_options if sign_in else []),
@@ -95,7 +95,7 @@ class Mlflow(pulumi.ComponentResource):
                     args.database.pass_file,
                     *(sign_in.server_files(args.database.uri) if sign_in else []),
                 ],
-                mounts=[Mount(volume=volume.name, target=_ARTIFACTS), args.keys.mount],
+                mounts=[Mount(volume=volume.name, target=ARTIFACTS), args.keys.mount],
                 memory_folders=["/home/mlflow"],
                 # An artifact on its way is kept here as a whole.
                 scratch_folders=["/tmp"],

@@ -16,6 +16,7 @@ from .connections import connection_budget
 from .database import Database
 from .engine import SingleHost
 from .gateway import FrontDoor, Gateway, GatewayArgs
+from .housekeeping import Housekeeping, HousekeepingArgs
 from .image import Image
 from .mlflow import Mlflow, MlflowArgs
 from .outputs import outputs
@@ -60,6 +61,8 @@ class PlatformArgs:
     mlflow_limits: Limits = field(default_factory=lambda: Limits(memory_mb=4096))
     # Parallel queries share memory through /dev/shm and fail when its usual 64 MB are used up.
     postgres_limits: Limits = field(default_factory=lambda: Limits(memory_mb=2048, shared_memory_mb=512))
+    gc_after_days: int | None = None
+    """After how many days what was deleted is removed for good; never unless given."""
     keep_data: bool = True
     """Leave the volumes on the host when the stack is destroyed."""
     protect_data: bool = False
@@ -105,9 +108,15 @@ class Platform(pulumi.ComponentResource):
             SignIn(f"{name}-sign-in", version=args.credentials_version, opts=self._child) if args.sign_in else None
         )
         database = self._postgres(inner)
-        server = self._mlflow(tracking, inner, database, sign_in)
+        # Built while the database starts, and used by several: a schema belongs to one version of MLflow.
+        image = self._engine.build(
+            f"{name}-mlflow-image", mlflow.ROLE, args.image_builds[mlflow.ROLE], self._child
+        ).image_id
+        server = self._mlflow(image, tracking, inner, database, sign_in)
         if args.adminer_port:
             self._adminer(args.adminer_port, tracking, inner)
+        if args.gc_after_days:
+            self._housekeeping(args.gc_after_days, image, inner, database, server)
         if args.front_door:
             self._gateway(args.front_door, tracking, server)
         self.outputs = outputs(args, tracking.name, database, sign_in)
@@ -131,7 +140,9 @@ class Platform(pulumi.ComponentResource):
                 major=args.postgres_major,
                 networks=networks,
                 internal_network=inner.ipam_configs.apply(lambda ranges: str(ranges[0].subnet)),
-                connections=connection_budget(args.workers, sign_in=args.sign_in, jobs=args.jobs),
+                connections=connection_budget(
+                    args.workers, sign_in=args.sign_in, jobs=args.jobs, housekeeping=bool(args.gc_after_days)
+                ),
                 credentials_version=args.credentials_version,
                 limits=args.postgres_limits,
                 settings=args.postgres_settings,
@@ -148,13 +159,14 @@ class Platform(pulumi.ComponentResource):
         )
 
     def _mlflow(
-        self, tracking: docker.Network, inner: docker.Network, server: Postgres, sign_in: SignIn | None
+        self,
+        image: pulumi.Output[str],
+        tracking: docker.Network,
+        inner: docker.Network,
+        server: Postgres,
+        sign_in: SignIn | None,
     ) -> Mlflow:
         args = self._args
-        # Built while the database starts, and used twice: a schema belongs to one version of MLflow.
-        image = self._engine.build(
-            f"{self._name}-mlflow-image", mlflow.ROLE, args.image_builds[mlflow.ROLE], self._child
-        ).image_id
         schema = Schema(
             f"{self._name}-schema",
             SchemaArgs(
@@ -204,6 +216,23 @@ class Platform(pulumi.ComponentResource):
                 image=self._args.image_builds[adminer.ROLE],
                 networks=[tracking.name, inner.name],
                 port=Port(container=adminer.PORT, host=port, address=self._args.side_address),
+            ),
+            self._engine,
+            self._child,
+        )
+
+    def _housekeeping(
+        self, days: int, image: pulumi.Output[str], inner: docker.Network, database: Postgres, server: Mlflow
+    ) -> None:
+        Housekeeping(
+            f"{self._name}-housekeeping",
+            HousekeepingArgs(
+                image=image,
+                network=inner.name,
+                database=self._database(database.server),
+                artifacts=server.volume_name,
+                after_days=days,
+                starts_after=[server],
             ),
             self._engine,
             self._child,

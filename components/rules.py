@@ -122,6 +122,9 @@ def _check_sizes(settings: Settings) -> None:
     if settings.credentials_version < 1:
         rule = "it is a number from 1 that only rises; each rise makes every generated secret anew"
         raise bad_setting("credentialsVersion", settings.credentials_version, rule, 1)
+    if settings.gc_after_days < 0:
+        rule = "it is a number of days in which what was deleted can still be restored, or 0 for ever"
+        raise bad_setting("gcAfterDays", settings.gc_after_days, rule, 30)
     for key, memory, least, usual in (
         ("postgresMemory", settings.postgres_memory, _LEAST_POSTGRES_MEMORY, 2048),
         ("mlflowMemory", settings.mlflow_memory, _LEAST_MLFLOW_MEMORY, 4096),

@@ -50,6 +50,7 @@ class Settings:
     sign_in: bool
     i_understand_this_is_open: bool
     credentials_version: int
+    gc_after_days: int
     keep_data: bool
     protect_data: bool
     postgres_image: str
@@ -90,6 +91,7 @@ class Settings:
             sign_in=config.require_bool("signIn"),
             i_understand_this_is_open=config.require_bool("iUnderstandThisIsOpen"),
             credentials_version=config.require_int("credentialsVersion"),
+            gc_after_days=config.require_int("gcAfterDays"),
             keep_data=config.require_bool("keepData"),
             protect_data=config.require_bool("protectData"),
             postgres_image=config.get("postgresImage", ""),

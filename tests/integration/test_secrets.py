@@ -37,7 +37,7 @@ class Case:
 
     def __init__(self, stack: Deployment) -> None:
         self.stack = stack
-        stack.configure(hostname="localhost", tls="files", signIn=True, adminer=True)
+        stack.configure(hostname="localhost", tls="files", signIn=True, adminer=True, gcAfterDays=30)
         self.make_certificate()
         with watched_processes() as self.processes:
             self.fail_a_job()

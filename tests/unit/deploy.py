@@ -39,7 +39,7 @@ def deploy(**changes: Any) -> FakeEngine:
 def everything(**changes: Any) -> FakeEngine:
     """A platform with all that can be switched on."""
     switched_on = {"postgres_port": 5432, "adminer_port": 8080, "front_door": front_door(), "sign_in": True}
-    return _deployed(**{**switched_on, **changes})
+    return _deployed(**{**switched_on, "gc_after_days": 30, **changes})
 
 
 def run_platform(engine: FakeEngine, **changes: Any) -> FakeEngine:

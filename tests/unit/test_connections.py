@@ -34,6 +34,12 @@ def test_jobs_have_a_share_of_their_own_as_long_as_there_are_any() -> None:
     assert (with_jobs.owner, with_jobs.readonly) == (without.owner, without.readonly)
 
 
+def test_housekeeping_signs_in_as_the_server_does_and_takes_no_connection_of_it() -> None:
+    without, with_it = (deploy(**changes).container("postgres").environment for changes in ({}, {"gc_after_days": 7}))
+    share = "MLFLOW_POSTGRES_SERVER_CONNECTIONS"
+    assert int(with_it[share]) - int(without[share]) == 1
+
+
 def test_postgresql_is_told_the_sum_and_each_roles_share() -> None:
     engine = deploy(workers=7, sign_in=True, jobs=True, user="tracker")
     budget = connection_budget(7, sign_in=True, jobs=True)

@@ -12,7 +12,7 @@ from .deploy import deploy, everything
 from .fake_engine import CONTAINER, Registration
 
 # The user ids inside the images: `postgres` in the official one, `nobody`, `www-data`.
-USERS = {"postgres": 999, "schema": 65534, "mlflow": 65534, "gateway": 65534, "adminer": 33}
+USERS = {"postgres": 999, "schema": 65534, "mlflow": 65534, "gateway": 65534, "adminer": 33, "gc": 65534}
 SERVICES = sorted(set(USERS) - {"schema"})
 WRITABLE = {
     "postgres": {"/tmp", "/run/postgresql", "/var/lib/postgresql/data"},
@@ -20,6 +20,7 @@ WRITABLE = {
     "mlflow": {"/tmp", "/home/mlflow", "/mlartifacts"},
     "gateway": {"/tmp", "/data"},
     "adminer": {"/tmp", "/var/lib/php/sessions"},
+    "gc": {"/home/mlflow", "/mlartifacts"},
 }
 
 
@@ -169,7 +170,7 @@ def test_the_database_has_more_shared_memory_than_an_engine_gives_by_itself() ->
 
 @pytest.mark.parametrize("role", USERS)
 def test_a_container_runs_the_image_that_was_built_for_it(role: str) -> None:
-    image = "mlflow" if role == "schema" else role
+    image = "mlflow" if role in ("schema", "gc") else role
     sources = {urn.rpartition("::")[2] for urn in container(role).request.propertyDependencies["image"].urns}
     assert sources == {f"mlflow-postgres-{image}-image"}
     assert container(role).inputs["image"] == "sha256:fake", "by its id: a tag may come to mean another image"

@@ -44,7 +44,7 @@ def test_only_the_job_starts_anew_for_services_read_their_secrets_again(before: 
         if each.labels.get(LABEL) != after.registered[name].labels.get(LABEL)
     }
     assert changed == {"schema"}, "a service that is made anew lets everybody wait"
-    for role in ("postgres", "mlflow", "gateway"):
+    for role in ("postgres", "mlflow", "gateway", "gc"):
         states = [_but_for_secrets(engine.container(role).inputs) for engine in (before, after)]
         assert states[0] == states[1], role
 

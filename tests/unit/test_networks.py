@@ -48,6 +48,7 @@ def test_the_database_is_on_a_network_with_ports_only_when_it_is_published(
         ("mlflow", {"tracking", "database"}),
         ("adminer", {"tracking", "database"}),
         ("gateway", {"tracking"}),
+        ("gc", {"database"}),
     ],
 )
 def test_a_service_is_on_the_networks_that_it_needs(role: str, networks: set[str]) -> None:

@@ -20,6 +20,7 @@ def test_the_schema_waits_for_the_database_the_server_for_the_schema_and_the_gat
     assert DATABASE in engine.registered[JOB].waits_for
     assert JOB in engine.registered[SERVER].waits_for, "a server on a schema that is not its own does not start"
     assert SERVER in engine.registered[f"{ME}-gateway-server"].waits_for
+    assert SERVER in engine.registered[f"{ME}-housekeeping-server"].waits_for
 
 
 def test_what_needs_no_database_does_not_wait_for_it() -> None:
@@ -55,7 +56,7 @@ def test_a_failed_job_that_said_nothing_is_still_an_error() -> None:
 def test_a_preview_shows_every_resource_that_the_update_makes() -> None:
     """In a preview no value of another resource is known, so what is made from within one is not there."""
     switched_on = {"postgres_port": 5432, "adminer_port": 8080, "front_door": front_door(), "sign_in": True}
-    preview = run_platform(FakeEngine(preview=True), **switched_on)
+    preview = run_platform(FakeEngine(preview=True), gc_after_days=30, **switched_on)
     assert set(preview.registered) == set(everything().registered)
     assert JOB in preview.registered[SERVER].waits_for
 

@@ -12,6 +12,7 @@ from .fake_engine import (
     CONTAINER,
     DEPLOYMENT,
     GATEWAY,
+    HOUSEKEEPING,
     IMAGE,
     MLFLOW,
     NETWORK,
@@ -24,9 +25,9 @@ from .fake_engine import (
     VOLUME,
 )
 
-COMPONENTS = (PLATFORM, POSTGRES, SCHEMA, SIGN_IN, MLFLOW, ADMINER, GATEWAY)
-PARTS = ("postgres", "schema", "sign-in", "mlflow", "adminer", "gateway")
-SECRETIVE = ("postgres", "schema", "mlflow", "gateway")
+COMPONENTS = (PLATFORM, POSTGRES, SCHEMA, SIGN_IN, MLFLOW, ADMINER, GATEWAY, HOUSEKEEPING)
+PARTS = ("postgres", "schema", "sign-in", "mlflow", "adminer", "gateway", "housekeeping")
+SECRETIVE = ("postgres", "schema", "mlflow", "gateway", "gc")
 ME = "mlflow-postgres"
 DATA = {f"{ME}-{name}" for name in ("postgres-data", "schema-backups", "schema-keys", "mlflow-artifacts")}
 MARKS = {f"mlflow-postgres.{mark}" for mark in ("stack", "role", "deployment")}
@@ -65,6 +66,8 @@ def test_a_platform_with_everything_is_these_resources_and_no_other() -> None:
         (f"{ME}-gateway-data", VOLUME),
         (f"{ME}-gateway-image", IMAGE),
         *served(f"{ME}-gateway-server"),
+        (f"{ME}-housekeeping", HOUSEKEEPING),
+        *served(f"{ME}-housekeeping-server"),
     }, "a logical name is a promise: a changed one replaces the resource, and a replaced volume is lost data"
 
 
@@ -81,6 +84,7 @@ def test_what_is_not_switched_on_is_not_there() -> None:
         *("sign-in", "sign-in-admin-password", "sign-in-secret-key"),
         *("gateway", "gateway-data", "gateway-image"),
         *(f"gateway-server{what}" for what in ("", "-courier", "-secrets")),
+        *("housekeeping", *(f"housekeeping-server{what}" for what in ("", "-courier", "-secrets"))),
     }
 
 
@@ -111,7 +115,7 @@ def test_the_objects_on_the_host_are_named_after_project_stack_and_role() -> Non
     engine = everything()
     named = {each.inputs["name"] for each in engine.of(CONTAINER, NETWORK, VOLUME).values()}
     roles = {
-        *("postgres", "schema", "mlflow", "adminer", "gateway", "tracking", "database", "published"),
+        *("postgres", "schema", "mlflow", "adminer", "gateway", "gc", "tracking", "database", "published"),
         *("postgres-data", "backups", "keys", "mlflow-artifacts", "gateway-data"),
         *(f"{role}-{what}" for role in SECRETIVE for what in ("courier", "secrets")),
     }

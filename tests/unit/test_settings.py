@@ -23,6 +23,7 @@ WORKERS = "the server has 2 to 32 workers, for one is made anew while the others
 LONG = "the names of two more roles are made of it, so it may have 54 characters"
 MEMORY = "it is a number of MiB"
 RISES = "it is a number from 1 that only rises; each rise makes every generated secret anew"
+DAYS = "it is a number of days in which what was deleted can still be restored, or 0 for ever"
 RESERVED = "PostgreSQL keeps this name for itself"
 
 REFUSED: list[tuple[dict[str, str], str, str]] = [
@@ -69,6 +70,7 @@ REFUSED: list[tuple[dict[str, str], str, str]] = [
         ({"credentialsVersion": number}, f"credentialsVersion is {number}: {RISES}.", "credentialsVersion 1")
         for number in ("0", "-3")
     ),
+    ({"gcAfterDays": "-1"}, f"gcAfterDays is -1: {DAYS}.", "gcAfterDays 30"),
     *(
         ({"mlflowPort": port}, f"mlflowPort is {port}: {PORT}.", "mlflowPort 5000")
         for port in ("0", "80", "1023", "65536", "-1")
@@ -108,6 +110,7 @@ ACCEPTED: list[dict[str, str]] = [
     {"mlflowMemory": "2048"},
     {"postgresMemory": "512"},
     *({"credentialsVersion": number} for number in ("1", "1000")),
+    *({"gcAfterDays": days} for days in ("0", "1", "365")),
     {"protectData": "true"},
     {"postgresPort": "0"},
     # One that runs not at all takes no port.

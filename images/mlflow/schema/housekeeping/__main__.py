@@ -1,0 +1,124 @@
+"""`collect-deleted DAYS`: remove, day after day, what was deleted so many days ago. It does not end by itself."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from ..database import LOCK, connect, value
+from ..job import Failed
+from ..programs import without_rows
+from .due import KINDS, MOST, Connection, due
+from .removal import Removal, removal, remove
+
+STORE = Path("/mlartifacts")
+# The service's probe looks for these: the first is there from the first look at the database on, the second as long as
+# the last round that ended has not done all of its work.
+STATE = Path("/home/mlflow")
+READY, FAILED = "collecting", "collecting-failed"
+
+_DAY = 24 * 3600
+# Seconds until the next round: after one that was cut short, that could not work, that could not remove something.
+_SOON = 5
+_AGAIN = 60
+_LATER = 600
+
+
+class PutOff(Exception):
+    """Somebody else works on the whole database."""
+
+
+@dataclass
+class Round:
+    """What became of the things that were due."""
+
+    removed: int = 0
+    kept: int = 0
+    failed: int = 0
+    cut_short: bool = False
+    """More is due than one round may take."""
+
+
+def work(uri: str, days: float, store: Path = STORE, state: Path = STATE) -> Round:
+    """One round. Raises `PutOff`, `Failed` or `psycopg.Error` when it could not be carried through."""
+    before = int((time.time() - days * _DAY) * 1000)
+    done = Round()
+    with connect(uri) as connection:
+        # It is ready: a first round may take longer than who brings a stack up waits for it.
+        (state / READY).touch()
+        # The schema job's own lock: no other round, no migration, no import and no restore at the same time.
+        if not value(connection, "SELECT pg_try_advisory_lock(%s)", LOCK):
+            raise PutOff
+        plans = [removal(connection, kind) for kind in KINDS]
+        for plan in plans:
+            _all_of(connection, plan, before, store, done)
+    say(f"round done: {done.removed} removed, {done.kept} kept, {done.failed} failed")
+    return done
+
+
+def _all_of(connection: Connection, plan: Removal, before: int, store: Path, done: Round) -> None:
+    things = due(connection, plan.kind, before)
+    done.cut_short |= len(things) == MOST and not things[-1].used_by
+    for thing in things:
+        name = f"{plan.kind.name} {thing.id}"
+        if thing.used_by:
+            done.kept += 1
+            say(f"{name}: kept, for {thing.used_by} of the registered models is made of its files")
+            continue
+        try:
+            if said := remove(connection, plan, before, thing, store):
+                done.removed += 1
+                say(f"{name}: {said}")
+        except (psycopg.Error, OSError) as error:
+            # One that cannot go does not keep the others; without a connection none can.
+            if connection.closed:
+                raise
+            done.failed += 1
+            say(f"{name}: not removed: {_reason(error)}")
+
+
+def say(text: str) -> None:
+    print(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {text}", flush=True)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(without_rows(str(error)).split())
+
+
+def once(uri: str, days: float, store: Path = STORE, state: Path = STATE) -> int:
+    """One round, and in how many seconds the next one is due."""
+    failed = state / FAILED
+    try:
+        done = work(uri, days, store, state)
+    except PutOff:
+        say("put off: a schema job, an import or another round works on the database")
+        return _AGAIN
+    except (Failed, psycopg.Error, OSError) as error:
+        say(f"round failed: {_reason(error)}")
+        failed.write_text(_reason(error))
+        return _AGAIN
+    if done.failed:
+        failed.write_text(f"{done.failed} could not be removed: the log says why")
+        return _LATER
+    failed.unlink(missing_ok=True)
+    return _SOON if done.cut_short else _DAY
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="collect-deleted", description=__doc__)
+    parser.add_argument("days", type=int, help="how long ago it must have been deleted")
+    days = parser.parse_args().days
+    uri = os.environ["MLFLOW_BACKEND_STORE_URI"].replace("postgresql+psycopg://", "postgresql://", 1)
+    while True:
+        pause = once(uri, days)
+        say(f"the next round is in {pause} s")
+        time.sleep(pause)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Housekeeping: the service, which files are somebody's own, and what follows from how a round went.
+
+The rows are PostgreSQL's: tests/integration/test_gc.py.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from images.mlflow.schema.housekeeping import __main__ as collecting
+from images.mlflow.schema.housekeeping.files import Removed, folder_of, remove, remove_empty
+
+from .deploy import deploy, everything
+
+RUN = "98be04701d1e450f8a8c22a54a814acc"
+URI = "postgresql://mlflow@postgres:5432/mlflow"
+
+
+def test_without_a_number_of_days_nothing_is_ever_removed() -> None:
+    assert not any("housekeeping" in name for name in deploy().registered)
+
+
+def test_the_service_removes_from_the_database_and_the_volume_of_the_server() -> None:
+    service, server = (everything(gc_after_days=7).container(role) for role in ("gc", "mlflow"))
+    assert service.inputs["command"] == ["collect-deleted", "7"]
+    assert service.mounted["/mlartifacts"] == server.mounted["/mlartifacts"]
+    assert service.environment == {
+        key: server.environment[key] for key in ("MLFLOW_BACKEND_STORE_URI", "PGPASSFILE")
+    }, "as the server: the owner could drop tables, and the keys to what is encrypted are none of its business"
+
+
+def test_it_is_unhealthy_while_its_last_round_failed() -> None:
+    probe = everything().container("gc").inputs["healthcheck"]
+    assert probe["tests"][-1] == 'test -e "$HOME/collecting" && ! cat "$HOME/collecting-failed" 2>/dev/null'
+    assert (collecting.READY, collecting.FAILED) == ("collecting", "collecting-failed")
+    assert probe["startPeriod"] == "20s", "in these an engine does not count what fails"
+
+
+@pytest.mark.parametrize("address", [
+    "mlflow-artifacts:/",
+    "mlflow-artifacts:",
+    "mlflow-artifacts://elsewhere/1/run",
+    "mlflow-artifacts:/1/../run",
+    "mlflow-artifacts:/1/%2e%2e/run",
+    "mlflow-artifacts:/1/run?x=1",
+    "mlflow-artifacts:/1/run#x",
+    "s3://bucket/1/run",
+    "file:///mlartifacts/1/run",
+    "/mlartifacts/1/run",
+])  # fmt: skip
+def test_an_address_that_leads_elsewhere_or_to_all_of_it_is_no_folder_here(tmp_path: Path, address: str) -> None:
+    assert folder_of(tmp_path, address) is None
+
+
+def test_a_folder_of_ones_own_goes_with_all_that_is_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "1" / RUN / "artifacts"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep" / "a.txt").write_text("four")
+    (folder / "link").symlink_to(tmp_path / "other")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "kept").touch()
+    size = 4 + (folder / "link").lstat().st_size
+    assert remove(tmp_path, f"mlflow-artifacts:/1/{RUN}/artifacts", RUN) == Removed(2, size)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["1", "kept", "other"], "a link is not followed"
+
+
+@pytest.mark.parametrize("address", ["mlflow-artifacts:/1/shared", f"s3://bucket/1/{RUN}/artifacts"])
+def test_a_folder_that_may_be_somebody_elses_is_left_and_that_is_said(tmp_path: Path, address: str) -> None:
+    (tmp_path / "1" / "shared").mkdir(parents=True)
+    removed = remove(tmp_path, address, RUN)
+    assert removed.left == f"its files are left, for {address} is not in a folder of its own in the artifact store"
+    assert (tmp_path / "1" / "shared").exists()
+
+
+def test_a_folder_behind_a_link_is_left(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere" / RUN / "artifacts"
+    elsewhere.mkdir(parents=True)
+    (tmp_path / "1").symlink_to(tmp_path / "elsewhere")
+    assert "there is a link in" in remove(tmp_path, f"mlflow-artifacts:/1/{RUN}/artifacts", RUN).left
+    assert elsewhere.exists()
+
+
+def test_what_has_no_files_has_nothing_to_remove(tmp_path: Path) -> None:
+    assert remove(tmp_path, f"mlflow-artifacts:/1/{RUN}/artifacts", RUN) == Removed()
+    assert remove(tmp_path, None, RUN) == Removed()
+
+
+def test_of_empty_folders_those_that_are_not_stay(tmp_path: Path) -> None:
+    (tmp_path / "1" / "models").mkdir(parents=True)
+    (tmp_path / "1" / "kept").touch()
+    remove_empty(tmp_path / "1" / "models", tmp_path / "1" / "traces", tmp_path / "1")
+    assert [path.name for path in tmp_path.rglob("*")] == ["1", "kept"]
+
+
+def test_a_round_that_went_well_is_followed_by_one_a_day_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / collecting.FAILED).write_text("why")
+    assert after(monkeypatch, tmp_path, collecting.Round(removed=3, kept=1)) == 24 * 3600
+    assert not (tmp_path / collecting.FAILED).exists()
+
+
+def test_one_that_was_cut_short_goes_on_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert after(monkeypatch, tmp_path, collecting.Round(removed=1000, cut_short=True)) == 5
+
+
+@pytest.mark.parametrize(
+    ("ended", "pause", "why"),
+    [
+        (collecting.Round(removed=3, failed=2), 600, "2 could not be removed: the log says why"),
+        (psycopg.OperationalError("the server\nis gone"), 60, "the server is gone"),
+        (psycopg.DataError("no\nDETAIL:  Failing row contains (hash)"), 60, "no DETAIL:"),
+    ],
+)
+def test_one_that_failed_is_said_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ended: collecting.Round | Exception, pause: int, why: str
+) -> None:
+    assert after(monkeypatch, tmp_path, ended) == pause
+    assert (tmp_path / collecting.FAILED).read_text() == why
+
+
+def test_one_that_was_put_off_is_tried_again_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / collecting.FAILED).write_text("why")
+    assert after(monkeypatch, tmp_path, collecting.PutOff()) == 60
+    assert (tmp_path / collecting.FAILED).read_text() == "why"
+
+
+def after(monkeypatch: pytest.MonkeyPatch, state: Path, ended: collecting.Round | Exception) -> int:
+    """The pause after a round that ended in some way."""
+
+    def work(*_: object) -> collecting.Round:
+        if isinstance(ended, Exception):
+            raise ended
+        return ended
+
+    monkeypatch.setattr(collecting, "work", work)
+    return collecting.once(URI, 30, state, state)
