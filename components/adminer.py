@@ -22,6 +22,12 @@ class AdminerArgs:
     """What Adminer needs to be told. It holds no password: whoever opens the page types it."""
 
     image: Image
+    host: str
+    """Name of the database's server on the network; it connects to no other."""
+    database: str
+    user: str
+    readonly_user: str
+    """The role that the page offers to who only wants to look."""
     networks: list[pulumi.Input[str]]
     port: Port
 
@@ -41,6 +47,12 @@ class Adminer(pulumi.ComponentResource):
             Workload(
                 image=image.image_id,
                 user=_USER,
+                environment={
+                    "MLFLOW_POSTGRES_HOST": args.host,
+                    "MLFLOW_POSTGRES_DATABASE": args.database,
+                    "MLFLOW_POSTGRES_USER": args.user,
+                    "MLFLOW_POSTGRES_READONLY_USER": args.readonly_user,
+                },
                 ports=[args.port],
                 networks=args.networks,
                 # PHP keeps who is signed in, and what is uploaded, here.

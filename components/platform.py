@@ -114,7 +114,7 @@ class Platform(pulumi.ComponentResource):
         ).image_id
         server = self._mlflow(image, tracking, inner, database, sign_in)
         if args.adminer_port:
-            self._adminer(args.adminer_port, tracking, inner)
+            self._adminer(args.adminer_port, tracking, inner, database)
         if args.gc_after_days:
             self._housekeeping(args.gc_after_days, image, inner, database, server)
         if args.front_door:
@@ -209,11 +209,15 @@ class Platform(pulumi.ComponentResource):
     def _database(self, login: Login) -> Database:
         return Database(host=postgres.ROLE, port=postgres.PORT, name=self._args.database, login=login)
 
-    def _adminer(self, port: int, tracking: docker.Network, inner: docker.Network) -> None:
+    def _adminer(self, port: int, tracking: docker.Network, inner: docker.Network, server: Postgres) -> None:
         Adminer(
             f"{self._name}-adminer",
             AdminerArgs(
                 image=self._args.image_builds[adminer.ROLE],
+                host=postgres.ROLE,
+                database=self._args.database,
+                user=server.server.user,
+                readonly_user=server.readonly.user,
                 networks=[tracking.name, inner.name],
                 port=Port(container=adminer.PORT, host=port, address=self._args.side_address),
             ),

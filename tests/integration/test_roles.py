@@ -107,6 +107,13 @@ def test_the_readers_role_reads_the_runs_and_no_credentials(reader: psycopg.Conn
             reader.execute(f"SELECT count(*) FROM {table}")
 
 
+def test_what_a_migration_makes_is_readers_to_read_and_the_servers_to_write(stack: Deployment) -> None:
+    rights = ("mlflow_readonly", "SELECT"), ("mlflow_readonly", "INSERT"), ("mlflow", "INSERT"), ("mlflow", "TRUNCATE")
+    asked = ", ".join(f"has_table_privilege('{role}', 'later', '{right}')" for role, right in rights)
+    made = f"BEGIN; SET ROLE mlflow_owner; CREATE TABLE later (id int); SELECT {asked}; ROLLBACK"
+    assert stack.execute("postgres", "psql", "-U", "postgres", "-d", "mlflow", "-Atqc", made).strip() == "t|f|t|f"
+
+
 @pytest.mark.parametrize("user", ["postgres", "mlflow_owner"])
 def test_neither_the_superuser_nor_the_owner_comes_in_through_the_published_port(
     outputs: dict[str, str], user: str

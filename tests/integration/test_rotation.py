@@ -156,6 +156,14 @@ def test_whoever_is_no_generated_user_signs_in_as_before(rotated: Rotation) -> N
     assert status(rotated.after["tracking_url"], "writer", "a-password-of-a-test") == 200
 
 
+def test_whoever_only_reads_sees_no_hash_of_a_password(rotated: Rotation) -> None:
+    asked = "SELECT has_table_privilege('mlflow_readonly', oid, 'SELECT'), relname FROM pg_class"
+    listed = rotated.stack.execute(
+        "postgres", "psql", "-U", "postgres", "-d", "mlflow", "-Atc", f"{asked} WHERE relname IN ('runs', 'users')"
+    )
+    assert set(listed.split()) == {"t|runs", "f|users"}
+
+
 def test_the_keys_passphrase_is_new_and_the_old_one_is_kept_for_old_dumps(rotated: Rotation) -> None:
     old, new, current, version = (
         rotated.stack.execute("mlflow", "cat", f"/keys/{name}")

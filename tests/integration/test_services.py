@@ -8,7 +8,7 @@ import pytest
 
 from .harness import Deployment
 
-USERS = {"postgres": "999", "mlflow": "65534", "adminer": "33", "gateway": "65534"}
+USERS = {"postgres": "999", "mlflow": "65534", "adminer": "33", "gateway": "65534", "gc": "65534"}
 """The services, and the user id of each."""
 TASK = "schema"
 
@@ -16,7 +16,7 @@ TASK = "schema"
 @pytest.fixture(scope="module")
 def complete(own_stack: Deployment) -> Deployment:
     """A stack with everything switched on."""
-    own_stack.configure(adminer=True, hostname="localhost", tls="internal", signIn=True)
+    own_stack.configure(adminer=True, hostname="localhost", tls="internal", signIn=True, gcAfterDays=30)
     own_stack.up()
     return own_stack
 

@@ -105,3 +105,13 @@ def test_behind_a_front_door_mlflow_answers_to_no_address_of_the_host() -> None:
 def allowed_hosts(engine: FakeEngine) -> set[str]:
     command = engine.container("mlflow").inputs["command"]
     return set(command[command.index("--allowed-hosts") + 1].split(","))
+
+
+def test_adminer_is_told_which_server_it_is_for_and_which_roles_to_offer() -> None:
+    told = everything(user="tracker", database="runs").container("adminer").environment
+    assert told == {
+        "MLFLOW_POSTGRES_HOST": "postgres",
+        "MLFLOW_POSTGRES_DATABASE": "runs",
+        "MLFLOW_POSTGRES_USER": "tracker",
+        "MLFLOW_POSTGRES_READONLY_USER": "tracker_readonly",
+    }, "a password it is not told: whoever opens the page types it"

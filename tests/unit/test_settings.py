@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pulumi
 import pytest
+import yaml
 
 from components import Settings
 
@@ -219,3 +220,10 @@ def test_a_version_is_made_of_plain_digits() -> None:
 @pytest.mark.parametrize("key", ["pythonImage", "debianImage"])
 def test_an_image_without_a_name_is_refused(key: str) -> None:
     refusal({key: ""})
+
+
+def test_the_example_of_what_a_team_runs_opens_no_page_into_the_database() -> None:
+    chosen = yaml.safe_load((IMAGES.parent / "Pulumi.prod.example.yaml").read_text())["config"]
+    settings = load({key.removeprefix("mlflow-postgres:"): str(value) for key, value in chosen.items()})
+    assert not settings.adminer
+    assert "adminerPort" not in settings.ports
