@@ -2,7 +2,7 @@
 # Everything but Pulumi itself is `python -m ops <command>`.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup engine up down test check vet unit integration doctor import rollback psql logs lock sbom pin fix forget bench
+.PHONY: help setup engine browser up down test check vet unit integration doctor import rollback psql logs lock sbom pin fix forget bench pictures
 STACK ?= dev
 PYTHON := .venv/bin/python
 
@@ -16,6 +16,9 @@ setup: ## engine, Pulumi, base images and virtualenv, as far as they are missing
 engine: ## a running Docker engine, if there is none
 	@python3 -m toolchain engine
 
+browser:
+	@python3 -m toolchain browser
+
 up: setup ## bring the stack up; ends by printing the tracking URL
 	@bin/pulumi stack select --create $(STACK) >/dev/null
 	@bin/pulumi up --yes --skip-preview --stack $(STACK) || { $(PYTHON) -m ops explain --stack $(STACK); exit 1; }
@@ -26,7 +29,7 @@ down: ## take the stack down; what is kept is named at the end
 	@bin/pulumi destroy --yes --skip-preview --stack $(STACK)
 	@$(PYTHON) -m ops kept --stack $(STACK)
 
-test: setup check vet unit integration ## everything: style, types, unit tests on mocks, integration tests on a real engine
+test: setup browser check vet unit integration ## everything: style, types, unit tests on mocks, integration tests on a real engine
 
 check: .venv/tests ## style and types only
 	@.venv/bin/ruff format --check --quiet . && .venv/bin/ruff check --quiet .
@@ -42,7 +45,7 @@ unit: .venv/tests
 vet:
 	@python3 -m toolchain vet
 
-integration: setup .venv/tests
+integration: setup browser .venv/tests
 	@$(PYTHON) -m pytest tests/integration --numprocesses 2 --dist loadfile
 
 bench: setup .venv/bench ## measure against the alternatives, draw the plot; BENCH=--quick for three minutes of it
@@ -83,6 +86,9 @@ endif
 
 sbom: .venv/tests ## what is in MLflow's image, as a CycloneDX file beside each lock file
 	@$(PYTHON) docs/sbom.py images/mlflow/locks/*.txt
+
+pictures: browser .venv/tests ## take the pictures of the docs anew, of a stack with sign-in and Adminer that nobody needs
+	@$(PYTHON) -m docs.pictures --stack $(STACK)
 
 fix: .venv/tests ## put the style and the generated parts right
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

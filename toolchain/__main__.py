@@ -1,6 +1,7 @@
 """`python3 -m toolchain`: supply what this machine lacks.
 
-With `engine`, only the Docker engine; with `vet`, look over our own Go sources instead.
+With `engine`, only the Docker engine; with `browser`, what the tests look at pages with; with `vet`, look over our own
+Go sources instead.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from toolchain import debian
+from toolchain.browser import ensure_browser
 from toolchain.cache import alone, cache_folder, remove_tree
 from toolchain.engine import ensure_engine
 from toolchain.images import ensure_images
@@ -36,7 +38,8 @@ class Interrupted(BaseException):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the steps; returns the exit code: 0 done, 1 a step failed, 128 + n stopped by signal n."""
     parser = argparse.ArgumentParser(prog="python3 -m toolchain", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=["all", "engine", "vet"], default="all", help="default: all")
+    choices = ["all", "engine", "browser", "vet"]
+    parser.add_argument("what", nargs="?", choices=choices, default="all", help="default: all")
     what = parser.parse_args(arguments).what
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, interrupt)
@@ -65,6 +68,9 @@ def supply(cache: Path, what: str) -> None:
             remove_tree(leftover)
         if what == "engine":
             in_lanes([ensure_engine])
+            return
+        if what == "browser":
+            in_lanes([ensure_browser])
             return
         if what == "vet":
             in_lanes([lambda: vet(cache)])

@@ -9,6 +9,13 @@ function adminer_object()
             return [getenv("MLFLOW_POSTGRES_HOST"), $_GET["username"], Adminer\get_password()];
         }
 
+        // Otherwise the browser of whoever opens the page asks adminer.org for a newer version.
+        public function head(?bool $dark = null): bool
+        {
+            echo Adminer\script("verifyVersion = () => {};");
+            return parent::head($dark);
+        }
+
         public function loginForm(): void
         {
             parent::loginForm();

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 import sys
 import tarfile
 import threading
 import time
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from toolchain import debian, golang, images, processes, progress, pulumi, rootfs
+from toolchain import browser, debian, golang, images, processes, progress, pulumi, rootfs
 from toolchain.__main__ import in_lanes
 from toolchain.cache import key_of
 from toolchain.engine_api import ApiError, Engine
@@ -135,6 +137,26 @@ def test_packages_are_named_where_they_cannot_be_installed(monkeypatch: pytest.M
     with pytest.raises(progress.Failure, match="only root") as caught:
         debian.install(["python3-venv"], "Python's venv module")
     assert "sudo apt-get install --no-install-recommends python3-venv" in str(caught.value)
+
+
+# --- the browser
+
+
+def test_a_browser_is_taken_from_debian_only_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed: list[Sequence[str]] = []
+    monkeypatch.setattr(debian, "install", lambda packages, _: installed.append(packages))
+    monkeypatch.setattr("shutil.which", {"chromium": "/usr/bin/chromium"}.get)
+    browser.ensure_browser()
+    assert installed == []
+    monkeypatch.setattr("shutil.which", dict[str, str]().get)
+    browser.ensure_browser()
+    assert [packages[0] for packages in installed] == ["chromium"]
+
+
+def test_the_stack_needs_no_browser() -> None:
+    recipes = (CHECKOUT / "Makefile").read_text()
+    needing = re.findall(r"^([a-z]+):(?=.*\bbrowser\b)", recipes, re.MULTILINE)
+    assert needing == ["test", "integration", "pictures"]
 
 
 # --- Pulumi and Go
