@@ -1,0 +1,71 @@
+"""Takes the pictures of `docs/pictures` anew: `make pictures STACK=pictures`.
+
+Of a running stack with `signIn` and `adminer`. It gets an experiment for them, so take one that nobody needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from playwright.sync_api import HttpCredentials, Locator, Page
+
+from ops.stack import outputs, pulumi
+
+from . import picture_runs
+from .browser import DRAWN, browser, compare_runs, open_run, open_runs, open_tables
+
+FOLDER = Path(__file__).parent / "pictures"
+
+
+def main() -> None:
+    """Log the experiment, then take every picture. Raises Playwright's errors if a page is not as it was."""
+    parser = argparse.ArgumentParser(prog="python -m docs.pictures", description=__doc__)
+    parser.add_argument("--stack", required=True, help="the stack's name")
+    stack: str = parser.parse_args().stack
+    values = outputs(stack)
+    for output, setting in {"admin_username": "signIn", "adminer_url": "adminer"}.items():
+        if output not in values:
+            mend = f"bin/pulumi config set {setting} true --stack {stack} && make up STACK={stack}"
+            parser.error(f"the stack {stack} has no {output}. Mend it with: {mend}")
+    user = HttpCredentials(username=values["admin_username"], password=_secret("admin_password", stack))
+    os.environ |= {"MLFLOW_TRACKING_USERNAME": user["username"], "MLFLOW_TRACKING_PASSWORD": user["password"]}
+    url: str = values["tracking_url"]
+    experiment = picture_runs.log(url)
+    with browser(user) as page:
+        _of_mlflow(page, url, experiment)
+        open_tables(page, values["adminer_url"], _secret("postgres_password", stack))
+        # The sizes come after the names.
+        _keep("adminer-tables", page.get_by_role("cell", name="table", exact=True).first)
+
+
+def _of_mlflow(page: Page, url: str, experiment: str) -> None:
+    page.goto(url)
+    # A note on usage data, which this project's server sends nowhere.
+    page.get_by_role("button", name="Close").click()
+    _keep("signed-in", page.get_by_role("link", name=picture_runs.EXPERIMENT))
+    open_runs(page, url, experiment)
+    _keep("runs", page.get_by_role("link", name=picture_runs.BEST, exact=True))
+    compare_runs(page)
+    _keep("chart", page.locator(DRAWN).nth(len(picture_runs.MODELS) - 1))
+    open_run(page, picture_runs.BEST, "Artifacts")
+    page.get_by_text(picture_runs.REPORT, exact=True).click()
+    _keep("artifact", page.get_by_role("heading", name=picture_runs.BEST).nth(1))
+    page.goto(f"{url}/#/experiments/{experiment}/traces")
+    page.get_by_role("button", name="Got it").click()
+    _keep("traces", page.get_by_text(picture_runs.QUESTION).first)
+
+
+def _keep(name: str, shown: Locator) -> None:
+    """Take a picture once something is to be seen."""
+    shown.wait_for()
+    shown.page.screenshot(path=FOLDER / f"{name}.png")
+
+
+def _secret(output: str, stack: str) -> str:
+    return pulumi("stack", "output", output, "--show-secrets", "--stack", stack).strip()
+
+
+if __name__ == "__main__":
+    main()
