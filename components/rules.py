@@ -180,9 +180,9 @@ def _check_gateway(settings: Settings) -> None:
         rule = "it is a name in lower case such as mlflow.example.com, without scheme, port and path"
         raise bad_setting("hostname", host, rule, "mlflow.example.com")
     if tls != "off" and not host:
-        rule = "a certificate is made out to a name, and hostname is empty"
         raise pulumi.RunError(
-            f"tls is {tls!r}: {rule}. Mend it with: bin/pulumi config set hostname mlflow.example.com"
+            f"tls is {tls!r}: a certificate is made out to a name, and hostname is empty. "
+            "Mend it with: bin/pulumi config set hostname mlflow.example.com"
         )
     if tls == "acme" and "." not in host:
         raise bad_setting("hostname", host, "tls acme needs a name that the internet knows", "mlflow.example.com")
