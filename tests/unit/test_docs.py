@@ -1,0 +1,55 @@
+"""The pages: what they link to is there, and the Chinese one has the English one's commands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from .deploy import CHECKOUT
+
+PAGES = sorted([*CHECKOUT.glob("README*.md"), *CHECKOUT.glob("docs/**/*.md"), CHECKOUT / "toolchain" / "README.md"])
+PICTURES = CHECKOUT / "docs" / "pictures"
+LARGEST_PICTURE = 150_000
+
+
+def blocks(page: str) -> list[str]:
+    """The blocks of commands in a page."""
+    prose = re.sub(r"^```.*?^```$", "", (CHECKOUT / page).read_text(), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"(?:^    .+\n)+", prose, re.MULTILINE)
+
+
+def commands(page: str) -> set[str]:
+    """The commands in a page's lines."""
+    return set(re.findall(r"`((?:make|bin/pulumi) [^`]+)`", (CHECKOUT / page).read_text()))
+
+
+def anchors(page: Path) -> set[str]:
+    """What a page's headings are linked to by."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text()):
+        name, _, anchor = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_every_picture_is_shown_and_small() -> None:
+    shown = {name for page in PAGES for name in re.findall(r"pictures/([\w-]+\.png)\)", page.read_text())}
+    there = {path.name: path.stat().st_size for path in PICTURES.iterdir()}
+    assert shown == there.keys()
+    assert max(there.values()) <= LARGEST_PICTURE, "make pictures, of a smaller window"
+
+
+def test_the_chinese_readme_has_the_english_ones_commands() -> None:
+    english, chinese = blocks("README.md"), blocks("README.zh-CN.md")
+    assert chinese[:2] == english[:2]
+    text = (CHECKOUT / "README.md").read_text()
+    said = {line.strip() for block in chinese for line in block.splitlines()} | commands("README.zh-CN.md")
+    assert {command for command in said if command not in text} == set()
