@@ -14,8 +14,8 @@ from rich.text import Text
 
 Event = dict[str, Any]
 
-_DOING = {"write": "writing", "check": "checking"}
-_DONE = {"write": "wrote", "check": "checked"}
+_DOING = {"read": "reading", "write": "writing", "check": "checking"}
+_DONE = {"read": "read", "write": "wrote", "check": "checked"}
 
 
 class _Rate(TextColumn):
@@ -60,7 +60,7 @@ class Progress:
         """Show one event."""
         if "plan" in event:
             # Each row is written, and read back.
-            self._total = 2 * sum(event["plan"].values())
+            self._total = sum(self._done.values()) + 2 * sum(event["plan"].values())
         if self._console.is_terminal and "phase" in event:
             self._advance(event)
             return
@@ -72,9 +72,11 @@ class Progress:
         rows = event["table"] != "artifacts"
         self._done[event["phase"], event["table"]] = event["rows"]
         if self._task is None:
-            self._task = self._bar.add_task("", total=self._total)
+            self._task = self._bar.add_task("")
         self._bar.update(
             self._task,
+            # While it is read, nobody knows how much it will be.
+            total=self._total or None,
             description=f"{_DOING[event['phase']]} {event['table']}",
             completed=sum(done for (_, table), done in self._done.items() if table != "artifacts") if rows else 0,
         )

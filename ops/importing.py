@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import docker
@@ -19,8 +20,10 @@ from .places import Places, places
 from .sources import Source, in_words, recognised
 from .stack import StackError, prefix, short_name
 
+ROLE = "import"
 _SOURCE = "/source"
 _PLACES = "/places"
+_USERS = "/users"
 _ARTIFACTS = "/mlartifacts"
 
 # Root there may read the files of whoever started this, and do nothing else; the work is done as the server's user.
@@ -29,7 +32,10 @@ _RIGHTS = ["DAC_READ_SEARCH", "SETUID", "SETGID"]
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options of `python -m ops import`."""
-    command.add_argument("source", help="the SQLite file, or the folder, that the old MLflow kept its runs in")
+    command.add_argument(
+        "source",
+        help="where the old MLflow kept its runs: a SQLite file, a folder, or postgresql://user@host:port/database",
+    )
     command.add_argument("--dry-run", action="store_true", help="only say what would come, and change nothing")
     command.add_argument(
         "--clash",
@@ -49,35 +55,69 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="copy artifacts that are in this folder, too, or below it; may be given more than once",
     )
+    command.add_argument(
+        "--users",
+        metavar="SOURCE",
+        help="bring the users of this sign-in database (basic_auth.db, postgresql://…) along, with what they may do",
+    )
 
 
 def run(options: argparse.Namespace) -> None:
     """Import a store. Raises `StackError` when that is refused or fails, which says what is known of the database."""
+    # Not needed by any other command, and `pulumi up` waits for one of them every time.
+    from . import databases
+    from .import_progress import Progress
+
     if not options.source:
         raise StackError("SOURCE is empty: it must name the old store. Mend it with: make import SOURCE=mlflow.db")
-    source = recognised(options.source)
-    stay = options.artifacts == "leave"
-    allowed = [] if stay else [_allowed(each) for each in options.artifacts_from]
-    found = Places() if stay else places(source, allowed)
-    for line in _what_stays(found):
-        print(line, flush=True)
-    if options.artifacts == "copy" and not found.taken:
-        raise StackError(
-            f"none of the artifact locations in {source.path} is a folder that may be copied from. Mend it with: "
-            'make import IMPORT="--artifacts leave", or IMPORT="--artifacts-from PATH"'
-        )
+    people = None
+    if options.users and not databases.is_address(options.users):
+        people = _people(options.users)
+    kept = None if databases.is_address(options.source) else recognised(options.source)
     engine = open_engine()
     try:
         its_job = job.find(engine, options.stack)
         volume = _artifacts_volume(engine, options.stack)
-        container = _made(engine, its_job, options, source, found.taken, allowed, volume)
-        try:
-            _follow(container)
-        finally:
-            # Its copy of the store is in a volume without a name, which goes with it.
-            container.remove(force=True, v=True)
+        _remove_ended(engine, options.stack)
+        with TemporaryDirectory(prefix="mlflow-postgres-import-") as scratch, Progress() as progress:
+            source = kept or databases.rows_of(options.source, Path(scratch, "store"), progress.show)
+            if options.users and not people:
+                # One database may have both.
+                same = options.users == options.source
+                people = source if same else databases.rows_of(options.users, Path(scratch, "users"), progress.show)
+            allowed, found = _places(source, options)
+            container = _made(engine, its_job, options, source, people, found, allowed, volume)
+            try:
+                _follow(container, progress.show)
+            finally:
+                # Its copy of the store is in a volume without a name, which goes with it.
+                container.remove(force=True, v=True)
     finally:
         engine.close()
+
+
+def _people(given: str) -> Source:
+    """The sign-in database. Raises `StackError` when it is no file of SQLite's."""
+    source = recognised(given)
+    if source.is_folder:
+        raise StackError(f"{source.path} is a folder. Mend it with: --users, and a file such as basic_auth.db")
+    return source
+
+
+def _places(source: Source, options: argparse.Namespace) -> tuple[list[Path], Places]:
+    """The folders beside the store's that artifacts may be copied from, and where they are."""
+    if options.artifacts == "leave":
+        return [], Places()
+    allowed = [_allowed(each) for each in options.artifacts_from]
+    found = places(source, allowed)
+    for line in _what_stays(found):
+        print(line, flush=True)
+    if options.artifacts == "copy" and not found.taken:
+        raise StackError(
+            f"none of the artifact locations in {source.called} is a folder that may be copied from. Mend it with: "
+            'make import IMPORT="--artifacts leave", or IMPORT="--artifacts-from PATH"'
+        )
+    return allowed, found
 
 
 def _allowed(given: str) -> Path:
@@ -131,24 +171,32 @@ def _made(
     its_job: Container,
     options: argparse.Namespace,
     source: Source,
-    folders: Mapping[str, Path],
+    people: Source | None,
+    found: Places,
     allowed: Sequence[Path],
     volume: str,
 ) -> Container:
     seen = {source.mounted: _SOURCE}
+    if people:
+        seen.setdefault(people.mounted, _USERS)
     for number, folder in enumerate(allowed):
         seen.setdefault(folder, f"{_PLACES}/{number}")
-    command = ["import-runs", "--shown", str(source.path), "--clash", options.clash]
+    command = ["import-runs", "--shown", source.called, "--clash", options.clash]
     command += ["--file", source.file] if source.file else []
+    command += ["--rows-only"] if source.rows_only else []
+    command += ["--users", _seen_as(people.path, seen)] if people else []
+    command += ["--users-rows-only"] if people and people.rows_only else []
     command += ["--dry-run"] if options.dry_run else []
-    for location, folder in folders.items():
+    for location in found.empty:
+        command += ["--empty", location]
+    for location, folder in found.taken.items():
         command += ["--place", location, _seen_as(folder, seen)]
     return job.make(
         engine,
         its_job,
         command,
         User="0:0",
-        Labels={**its_job.labels, f"{LABEL}.role": "import"},
+        Labels={**its_job.labels, f"{LABEL}.role": ROLE},
         CapAdd=_RIGHTS,
         Mounts=[
             *(its_job.attrs["HostConfig"].get("Mounts") or []),
@@ -165,15 +213,22 @@ def _seen_as(folder: Path, seen: Mapping[Path, str]) -> str:
     )
 
 
-def _follow(container: Container) -> None:
-    """Show what it says until it ends. Raises `StackError` with its last words if that is not well."""
-    # Not needed by any other command, and `pulumi up` waits for one of them every time.
-    from .import_progress import Progress
+def _remove_ended(engine: docker.DockerClient, stack: str) -> None:
+    """What an import has left that was ended before it could: its container, with a copy of the store."""
+    for container in objects.containers(engine, prefix(stack)):
+        if objects.label(container, "role") == ROLE and container.status in ("exited", "dead"):
+            objects.remove_container(container)
 
+
+def _follow(container: Container, show: Callable[[dict[str, Any]], None]) -> None:
+    """Show what it says until it ends. Raises `StackError` with its last words if that is not well."""
     container.start()
-    with Progress() as progress:
+    try:
         for line in _lines(container.logs(stream=True, follow=True, stderr=False)):
-            progress.show(_event(line))
+            show(_event(line))
+    except KeyboardInterrupt:
+        # Whoever stops it wants to know whether it was in time.
+        container.stop(timeout=0)
     code = container.wait()["StatusCode"]
     if code:
         # Read once more: what followed it may have missed the end.

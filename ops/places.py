@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,8 @@ class Places:
     """Those whose files are to be copied, with their folders."""
     outside: dict[str, Path] = field(default_factory=dict)
     """Those that nobody has allowed: the store alone says that they are its."""
+    empty: list[str] = field(default_factory=list)
+    """Those that are no folder where they would be one: nothing was ever put there."""
     missing: list[str] = field(default_factory=list)
     """Those that are no folder here, or that say `..`."""
 
@@ -38,6 +40,9 @@ def places(source: Source, allowed: Sequence[Path] = ()) -> Places:
     Raises `StackError` when the store cannot be read.
     """
     with in_words():
+        if source.rows_only:
+            # Where that server ran, nobody knows: its artifacts can only be in a folder that was named.
+            return _sorted(_file_locations(source.path, allowed), [], allowed)
         found = _folder_locations(source.path) if source.is_folder else _file_locations(source.path)
         return _sorted(found, [source.mounted], allowed)
 
@@ -55,7 +60,17 @@ def _sorted(found: _Candidates, own: Sequence[Path], allowed: Sequence[Path]) ->
             sorted_out.taken[location] = folder
         else:
             sorted_out.outside[location] = folder
+    with_artifacts = {_path(each).parent for each in sorted_out.taken}
+    missing, sorted_out.missing = sorted_out.missing, []
+    for location in missing:
+        # Of one that is in a place that is here, nothing can be on another machine.
+        known = _would_be(_path(location), [*own, *allowed], with_artifacts)
+        (sorted_out.empty if known else sorted_out.missing).append(location)
     return sorted_out
+
+
+def _would_be(path: Path, roots: Sequence[Path], with_artifacts: Set[Path]) -> bool:
+    return ".." not in path.parts and (path.parent in with_artifacts or any(root in path.parents for root in roots))
 
 
 def _there(candidates: Iterable[Path]) -> Path | None:
@@ -91,7 +106,8 @@ def _beside(location: str, folder: Path) -> list[Path]:
     return _local(location, folder.parent.parent)
 
 
-def _file_locations(file: Path) -> Iterator[tuple[str, list[Path]]]:
+def _file_locations(file: Path, named: Sequence[Path] = ()) -> Iterator[tuple[str, list[Path]]]:
+    """Those of a SQLite file; `named` are folders that they may be in as well, or be."""
     with TemporaryDirectory() as scratch:
         try:
             with closing(sqlite3.connect(_address(file, Path(scratch)), uri=True)) as connection:
@@ -101,7 +117,14 @@ def _file_locations(file: Path) -> Iterator[tuple[str, list[Path]]]:
             return
     for (location,) in rows:
         if location:
-            yield str(location), _local(str(location), file.parent)
+            beside = _local(str(location), file.parent)
+            yield str(location), [each for folder in named for each in _below(str(location), folder)] + beside
+
+
+def _below(location: str, folder: Path) -> list[Path]:
+    name = location.rstrip("/").rpartition("/")[2]
+    found = _local(location, folder)
+    return [*found, folder / name] if found and name else found
 
 
 def _address(file: Path, scratch: Path) -> str:

@@ -21,6 +21,15 @@ class Source:
 
     path: Path
     """The SQLite file, or the folder that the experiments' folders are in."""
+    shown: str = ""
+    """What the user calls it, if that is not its path."""
+    rows_only: bool = False
+    """Whether it holds a store's rows, in tables that are not MLflow's own."""
+
+    @property
+    def called(self) -> str:
+        """What the user calls it."""
+        return self.shown or str(self.path)
 
     @property
     def is_folder(self) -> bool:
@@ -64,7 +73,7 @@ def _recognised(given: str) -> Source:
         given = unquote(urlsplit(given).path)
     elif scheme and "://" in given:
         raise StackError(
-            f"{scheme}://… cannot be imported: a store is a SQLite file or a folder such as mlruns. "
+            f"{scheme}://… cannot be imported: a store is a SQLite file, a folder such as mlruns, or postgresql://…. "
             "Mend it with: make import SOURCE=mlflow.db"
         )
     path = Path(given).expanduser().resolve()

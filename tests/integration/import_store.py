@@ -32,9 +32,10 @@ def make(uri: str, prefix: str) -> None:
     client.delete_run(client.create_run(experiment, run_name="deleted").info.run_id)
     client.log_metric(client.create_run("0", run_name=f"{prefix} in the first experiment").info.run_id, "m", 1)
     registered(client, f"{prefix}-model", first.info.run_id)
-    trace = traced(experiment)
-    if uri.startswith("sqlite"):
-        linked(client, prefix, experiment, trace, first.info.run_id)
+    if uri.startswith("file"):
+        traced(experiment)
+    else:
+        linked(client, prefix, experiment, first.info.run_id)
 
 
 def fill(client: MlflowClient, run: str) -> None:
@@ -60,21 +61,24 @@ def registered(client: MlflowClient, name: str, run: str) -> None:
     client.set_registered_model_alias(name, "best", version.version)
 
 
-def linked(client: MlflowClient, prefix: str, experiment: str, trace: str, run: str) -> None:
+def linked(client: MlflowClient, prefix: str, experiment: str, run: str) -> None:
     """What a folder cannot hold: an evaluation dataset of two experiments, and a prompt that is linked to."""
     dataset = create_dataset(f"{prefix}-questions", experiment_id=[experiment, "0"], tags={"k": "v"})
     dataset.merge_records([{"inputs": {"question": "how?"}, "expectations": {"answer": "so"}}])
     prompt = client.register_prompt(f"{prefix}-prompt", "Say {{what}}")
+    trace = traced(experiment, f"prompts:/{prefix}-prompt/1")
     client.link_prompt_versions_to_trace([prompt], trace)
     client.link_prompt_version_to_run(run, prompt)
 
 
-def traced(experiment: str) -> str:
+def traced(experiment: str, prompt: str | None = None) -> str:
     mlflow.set_experiment(experiment_id=experiment)
     with mlflow.start_span("outer", attributes={"a": 1}) as outer:
         outer.set_inputs({"question": "how?"})
         with mlflow.start_span("inner") as inner:
             inner.set_outputs([1, 2.5, None, "ü"])
+            if prompt:
+                mlflow.genai.load_prompt(prompt)
         outer.set_outputs({"answer": "so"})
     mlflow.flush_trace_async_logging()
     mlflow.set_trace_tag(outer.trace_id, "k", "v")
@@ -190,6 +194,7 @@ def shown_trace(trace: Any) -> dict[str, Any]:
             [each.name, each.span_id, each.parent_id, each.start_time_ns, each.end_time_ns, each.inputs, each.outputs]
             for each in trace.data.spans
         ],
+        "prompts": [each.attributes.get("mlflow.linkedPrompts") for each in trace.data.spans],
         "assessments": [
             [each.name, each.feedback.value, each.rationale, each.create_time_ms] for each in trace.info.assessments
         ],

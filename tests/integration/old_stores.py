@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
-from collections.abc import Set
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,10 +45,15 @@ def made(stack: Deployment, folder: Path, kind: str, prefix: str) -> Old:
     inside = ["sh", "-c", f'mkdir {room}; cd {room}; exec python -c "$@"', "sh", SCRIPT]
     stack.execute("mlflow", *inside, "make", uri, prefix)
     contents = json.loads(said(stack, "sh", "-c", f'cd {room}; exec python -c "$@"', "sh", SCRIPT, "show", uri))
-    chunks, _ = stack.container("mlflow").get_archive(room)
+    return Old(brought(stack, room, folder) / ("mlflow.db" if kind == "sqlite" else "mlruns"), contents)
+
+
+def brought(stack: Deployment, path: str, folder: Path) -> Path:
+    """A folder of MLflow's container, copied into one of this machine."""
+    chunks, _ = stack.container("mlflow").get_archive(path)
     with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
         archive.extractall(folder, filter="data")
-    return Old(folder / prefix / ("mlflow.db" if kind == "sqlite" else "mlruns"), contents)
+    return folder / Path(path).name
 
 
 def said(stack: Deployment, *command: str) -> str:
@@ -83,21 +87,15 @@ def link_to_secrets(store: Path) -> None:
         (folder / "link").symlink_to("/")
 
 
-def same(here: Contents, there: Contents, without_folder: Set[str] = frozenset()) -> None:
-    """Compare field by field. Addresses alone are others: they are those that the server itself gives.
-
-    Those of experiments that have no folder stay; but for the first experiment of the server, which has its own.
-    """
+def same(here: Contents, there: Contents) -> None:
+    """Compare field by field. Addresses alone are others: they are those that the server itself gives."""
     for name, (*fields, number) in there["experiments"].items():
         assert here["experiments"][name][:-1] == fields
-        stays = name in without_folder and name != "Default"
-        given = f"mlflow-artifacts:/{here['experiments'][name][-1]}"
-        assert here["locations"][name] == (there["locations"][name] if stays else given), number
+        assert here["locations"][name] == f"mlflow-artifacts:/{here['experiments'][name][-1]}", number
     for run, expected in there["runs"].items():
         found = here["runs"][run]
         number = here["experiments"][found["experiment"]][-1]
-        stays = found["experiment"] in without_folder
-        assert found == {**expected, "uri": expected["uri"] if stays else f"mlflow-artifacts:/{number}/{run}/artifacts"}
+        assert found == {**expected, "uri": f"mlflow-artifacts:/{number}/{run}/artifacts"}
     for name, model in there["models"].items():
         (run,) = {version[1] for version in model["versions"]}
         assert here["models"][name] == {**model, "sources": [f"{here['runs'][run]['uri']}/files"]}
@@ -173,5 +171,17 @@ def importing(stack: Deployment) -> list[Container]:
     return stack.engine.containers.list(all=True, filters=mine, ignore_removed=True)
 
 
-def writes_metrics(stack: Deployment) -> bool:
-    return any(b'"phase": "write", "table": "metrics"' in each.logs() for each in importing(stack))
+def at(stack: Deployment, phase: str, what: str) -> bool:
+    """Whether an import has come to write, or check, some of a table."""
+    return any(f'"phase": "{phase}", "table": "{what}"'.encode() in each.logs() for each in importing(stack))
+
+
+def with_many_metrics(old: Old, count: int) -> Old:
+    """The same store, with metrics that take seconds to write."""
+    run = next(run for run, each in old.contents["runs"].items() if "loss" in each["history"])
+    with closing(sqlite3.connect(old.path)) as connection:
+        points = (("more", float(step), step, step, False, run) for step in range(count))
+        columns = "key, value, timestamp, step, is_nan, run_uuid"
+        connection.executemany(f"INSERT INTO metrics ({columns}) VALUES (?, ?, ?, ?, ?, ?)", points)
+        connection.commit()
+    return old

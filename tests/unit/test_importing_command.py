@@ -7,13 +7,16 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from ops import __main__ as ops
-from ops import importing
+from ops import databases, importing
 from ops.import_progress import Progress, lines
+from ops.sources import Source
+from ops.stack import StackError
 
 from .fake_docker import FakeContainer, FakeDocker, labels
 from .old_stores import database
@@ -75,6 +78,63 @@ def test_the_store_is_mounted_read_only_and_the_rest_is_as_the_job_has_it(comman
     ]
     assert host["CapAdd"] == ["DAC_READ_SEARCH", "SETUID", "SETGID"], "it may read, and write nothing"
     assert made["Labels"]["mlflow-postgres.role"] == "import", "or it would be taken for the schema job"
+
+
+def test_users_are_seen_where_they_are(command: Importing, tmp_path: Path) -> None:
+    beside = database(command.store.with_name("basic_auth.db"))
+    elsewhere = database(tmp_path.with_name(f"{tmp_path.name}-users") / "users.db")
+    for file, seen in ((beside, "/source/basic_auth.db"), (elsewhere, "/users/users.db")):
+        assert command.run(str(command.store), "--users", str(file)) == 0
+        (made,) = command.engine.api.configurations
+        assert made["Cmd"][made["Cmd"].index("--users") + 1] == seen
+    mounts = made["HostConfig"]["Mounts"]
+    assert {"Type": "bind", "Source": str(elsewhere.parent), "Target": "/users", "ReadOnly": True} in mounts
+
+
+def test_rows_of_a_database_are_seen_as_a_file_of_their_own(
+    command: Importing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows_of(_: str, folder: Path, __: object) -> Source:
+        return Source(path=database(folder / "rows.db", "./mlruns/1"), shown="postgresql://u@h/d", rows_only=True)
+
+    monkeypatch.setattr(databases, "rows_of", rows_of)
+    assert command.run("postgresql://u:secret@h/d") == 0
+    (made,) = command.engine.api.configurations
+    assert made["Cmd"] == [
+        *("import-runs", "--shown", "postgresql://u@h/d", "--clash", "refuse", "--file", "rows.db", "--rows-only"),
+    ]
+    assert "secret" not in json.dumps(made)
+    assert command.run("postgresql://u:secret@h/d", "--users", "postgresql://u:secret@h/d") == 0
+    (made,) = command.engine.api.configurations
+    assert made["Cmd"][-4:] == ["--rows-only", "--users", "/source/rows.db", "--users-rows-only"]
+    assert command.run("postgresql://u:secret@h/d", "--users", "postgresql://u:secret@h/users") == 0
+    (made,) = command.engine.api.configurations
+    assert made["Cmd"][-4:] == ["--rows-only", "--users", "/users/rows.db", "--users-rows-only"]
+    (folder,) = (Path(each["Source"]) for each in made["HostConfig"]["Mounts"] if each["Target"] == "/source")
+    assert not folder.exists()
+
+
+def test_an_import_that_was_ended_before_is_removed(command: Importing) -> None:
+    left = FakeContainer("left", labels=labels("import"), status="exited", health=None)
+    works = FakeContainer("works", labels=labels("import"), health=None)
+    command.containers += [left, works]
+    assert command.run(str(command.store)) == 0
+    assert left.done == ["stop within 10", "remove by force: True"]
+    assert works.done == []
+
+
+def test_who_stops_it_is_told_whether_that_was_in_time() -> None:
+    class Stopped(FakeContainer):
+        def logs(self, *, stream: bool = False, tail: str | int = "all", **more: object) -> Any:
+            if stream:
+                raise KeyboardInterrupt
+            return super().logs(stream=stream, tail=tail, **more)
+
+    for word, said in (("plan", "nothing was changed"), ("committing", "is not known"), ("committed", "was committed")):
+        container = Stopped("stopped", exit_code=137, said=json.dumps({word: True}))
+        with pytest.raises(StackError, match=said):
+            importing._follow(container, lambda _: None)
+        assert container.done == ["start", "stop within 0"]
 
 
 def test_only_the_folders_that_are_named_are_mounted_beside_the_store(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -262,10 +263,31 @@ def test_links_to_a_prompt_name_it_as_it_is_called_now(copy: sqlite3.Connection)
     assert sorted(prompts) == [("t", "m (imported)/3"), ("t", "mm/3"), ("u", "m/3")]
 
 
+def test_a_span_names_the_prompts_that_it_used_as_they_are_called_now() -> None:
+    names = {("default", "m"): "m (imported)"}
+    span = {"name": "a", "attributes": {"mlflow.traceRequestId": '"t"', PROMPTS: json.dumps(LINKED)}}
+    found = json.loads(links.renamed_in_span(json.dumps(span), "default", names))
+    assert json.loads(found["attributes"].pop(PROMPTS)) == LINKED.replace('"m"', '"m (imported)"')
+    del span["attributes"][PROMPTS]  # type: ignore[attr-defined]  # it is a dictionary
+    assert found == span
+    for other in ("no JSON", '{"attributes": {}}', json.dumps({"attributes": {PROMPTS: '"no list"'}})):
+        assert links.renamed_in_span(other, "default", names) == other
+
+
 def test_a_link_that_mlflow_has_no_room_for_stays_behind_and_is_counted(copy: sqlite3.Connection) -> None:
     (said,) = copies.rename(copy, tables(), [], [("default", "m", "m" * 35)])
     assert said.startswith("1 of entity_associations stay behind")
     assert ("t", "m/3") not in [row[1::2] for row in rows(copy, "entity_associations")]
+
+
+def test_a_link_that_only_sqlite_has_room_for_stays_behind_and_is_counted(copy: sqlite3.Connection) -> None:
+    long = ("trace", "t", "prompt_version", f"{'m' * 35}/1")
+    copy.execute("INSERT INTO entity_associations VALUES (?, ?, ?, ?)", long)
+    said = copies.take_out_orphans(copy, tables())
+    assert [each for each in said if "no room" in each] == [
+        "1 of entity_associations stay behind: MLflow has no room for the name of their prompt in PostgreSQL"
+    ]
+    assert long not in rows(copy, "entity_associations")
 
 
 def test_an_experiments_number_in_a_key_is_never_taken_for_one_that_is_here() -> None:

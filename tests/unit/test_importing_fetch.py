@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from images.mlflow.schema.importing import folder_times
+from images.mlflow.schema.importing import folder_times, walking
 from images.mlflow.schema.importing.sources import fetched, opened
 from images.mlflow.schema.job import Refused
 
@@ -78,6 +78,26 @@ def test_a_transaction_that_was_cut_short_is_not_in_the_copy(tmp_path: Path) -> 
     before = files(left.parent)
     assert values(fetched(left, tmp_path / "scratch")) == {"x": ROWS}
     assert files(left.parent) == before
+
+
+def test_what_changes_while_it_is_copied_without_a_lock_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store" / "mlflow.db"
+    with closing(made(path, "DELETE")) as connection:
+        connection.execute("PRAGMA cache_size = 5")
+        connection.execute("UPDATE runs SET value = 'y' || value")
+        left = moved(path, tmp_path / "left")
+    copy_file = walking.copy_file
+
+    def copied(source: Path, target: Path) -> None:
+        copy_file(source, target)
+        with source.open("ab") as file:
+            file.write(b"more")
+
+    monkeypatch.setattr(walking, "copy_file", copied)
+    with pytest.raises(Refused, match=r"mlflow\.db was written into while it was copied"):
+        fetched(left, tmp_path / "scratch")
 
 
 @pytest.mark.parametrize(("content", "said"), [(b"text", "is not a SQLite file"), (None, "is damaged")])

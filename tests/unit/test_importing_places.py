@@ -38,11 +38,35 @@ def test_a_file_stores_artifacts_are_found_where_its_experiments_say(store: Path
     assert found == Places(taken=taken)
 
 
+def test_nothing_was_ever_put_where_a_folder_would_be_if_there_were_one(store: Path) -> None:
+    (store / "mlruns" / "1").mkdir(parents=True)
+    empty = [f"file://{store}/mlruns/4", "/gone/mlruns/5", "./mlruns/6"]
+    others = ["/gone/data/7", "/gone/mlruns/../8", f"{store}/../9", "/gone/10"]
+    found = places(Source(path=database(store / "mlflow.db", "/gone/mlruns/1", "./mlruns/1", *empty, *others)))
+    assert (sorted(found.empty), sorted(found.missing)) == (sorted(empty), sorted(others))
+
+
 def test_a_folder_that_is_not_there_is_not_one_without_artifacts(store: Path) -> None:
     (store / "mlruns").mkdir()
-    locations = [f"file://{store}/mlruns/4", "/gone/data/6"]
+    locations = ["./mlruns/4", "/gone/data/6"]
     found = places(Source(path=database(store / "mlflow.db", *locations)))
-    assert (found.taken, sorted(found.missing)) == ({}, sorted(locations))
+    assert (found.taken, found.empty, sorted(found.missing)) == ({}, [], sorted(locations))
+
+
+def test_artifacts_of_a_database_are_only_in_folders_that_are_named(tmp_path: Path) -> None:
+    data, rows = tmp_path / "data", tmp_path / "rows"
+    for name in ("2", "mlruns/3", "mlartifacts/4"):
+        (data / name).mkdir(parents=True)
+    locations = ["mlflow-artifacts:/2", "/gone/mlruns/3", "mlflow-artifacts:/4", "/gone/mlruns/5", "s3://bucket/2"]
+    source = Source(path=database(rows / "rows.db", *locations), rows_only=True)
+    assert places(source) == Places(missing=["/gone/mlruns/3", "/gone/mlruns/5"])
+    found = places(source, [data])
+    assert found.taken == dict(
+        zip(locations, [data / "2", data / "mlruns" / "3", data / "mlartifacts" / "4"], strict=False)
+    )
+    assert (found.empty, found.missing) == (["/gone/mlruns/5"], [])
+    shutil.copytree(data / "2", rows / "mlartifacts" / "2")
+    assert places(source).taken == {}, "what is beside the rows is not the store's"
 
 
 def test_what_is_outside_of_the_stores_folder_is_only_taken_when_it_is_allowed(store: Path) -> None:

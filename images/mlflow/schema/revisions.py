@@ -67,9 +67,9 @@ def decide(*, current: str | None, head: str, known: Set[str], found: Set[str], 
     return Due.MIGRATE if expected <= found else Due.MAKE
 
 
-def known() -> tuple[set[str], str]:
-    """The revisions of the main tables that this MLflow knows, and the newest."""
-    scripts, head = _scripts(MAIN_SCRIPTS)
+def known(version_table: str = "alembic_version") -> tuple[set[str], str]:
+    """The revisions of the main tables, or of the others, that this MLflow knows, and the newest."""
+    scripts, head = _scripts(MIGRATIONS[version_table])
     return {script.revision for script in scripts.walk_revisions()}, head
 
 

@@ -31,6 +31,10 @@ def order_of(arguments: argparse.Namespace) -> Order:
         shown=arguments.shown,
         clash=Clash(arguments.clash),
         dry_run=arguments.dry_run,
+        users=arguments.users,
+        rows_only=arguments.rows_only,
+        users_rows_only=arguments.users_rows_only,
+        empty=frozenset(arguments.empty),
         places={location: Path(folder) for location, folder in arguments.place},
     )
 
@@ -41,6 +45,10 @@ def main() -> int:
     parser.add_argument("--shown", default=str(SOURCE), help="what the user calls the store")
     parser.add_argument("--clash", choices=[each.value for each in Clash], default=Clash.REFUSE.value)
     parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--users", type=Path, help="the sign-in database whose users are to come along")
+    parser.add_argument("--users-rows-only", action="store_true", help="the same of that one as --rows-only")
+    parser.add_argument("--rows-only", action="store_true", help="the store's tables hold rows, and are not MLflow's")
+    parser.add_argument("--empty", action="append", default=[], help="an artifact location in which there is nothing")
     parser.add_argument(
         "--place",
         nargs=2,

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from ..job import Refused
+from . import permissions, users
 from .addresses import Addresses, experiments_in_list, experiments_in_span
 from .links import ASSOCIATIONS, ENDS, EXPERIMENT_TYPE
 from .plans import DEFAULT
@@ -50,7 +51,9 @@ class Changes:
 def change_rows(table: Table, changes: Changes) -> Callable[[Row], None] | None:
     """What changes a row in its place; None when nothing of the table changes."""
     steps = [
-        step for steps_of in (_columns, _default, _associations, _tags, _spans) for step in steps_of(table, changes)
+        step
+        for steps_of in (_columns, _default, _associations, _tags, _spans, _users)
+        for step in steps_of(table, changes)
     ]
     if not steps:
         return None
@@ -128,6 +131,20 @@ def _spans(table: Table, changes: Changes) -> list[Step]:
     if table.name != "spans" or not changes.renumbered:
         return []
     return [_each(table.names.index("content"), lambda content: experiments_in_span(content, changes.experiments))]
+
+
+def _users(table: Table, changes: Changes) -> list[Step]:
+    shift = changes.numbers.get(users.USER)
+    if table.name == "roles" and shift:
+        return [_each(table.names.index("name"), lambda name: users.own_role_renumbered(name, shift))]
+    if table.name != permissions.TABLE or not changes.renumbered:
+        return []
+    kind, pattern = (table.names.index(f"resource_{what}") for what in ("type", "pattern"))
+
+    def change(row: Row) -> None:
+        row[pattern] = permissions.renumbered(row[kind], row[pattern], changes.experiments)
+
+    return [change]
 
 
 def _each(place: int, change: Callable[[Any], Any]) -> Step:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from . import links
+from . import links, permissions
 from .sources import quoted
 from .tables import EXPERIMENT, MODEL, Reference, Table
 
@@ -115,6 +115,8 @@ def rename(
             "UPDATE model_versions SET source = ? || substr(source, ?) WHERE substr(source, 1, ?) = ?",
             (f"models:/{new}/", len(address) + 1, len(address), address),
         )
+    if any(table.name == permissions.TABLE for table in tables):
+        permissions.rename_models(copy, models)
     said = links.rename_prompts(copy, tables, {(workspace, old): new for workspace, old, new in models})
     copy.commit()
     return said

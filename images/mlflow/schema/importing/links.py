@@ -46,7 +46,16 @@ def take_out_lost(copy: sqlite3.Connection, tables: Sequence[Table]) -> list[str
         for end in ENDS
     )
     found = copy.execute(f"DELETE FROM {ASSOCIATIONS} WHERE {lost}").rowcount
-    return [f"{found:,} of {ASSOCIATIONS} belong to nothing in experiments"] if found else []
+    said = [f"{found:,} of {ASSOCIATIONS} belong to nothing in experiments"] if found else []
+    return said + _take_out_too_long(copy, next(each for each in tables if each.name == ASSOCIATIONS))
+
+
+def _take_out_too_long(copy: sqlite3.Connection, table: Table) -> list[str]:
+    """SQLite does not look at lengths; in PostgreSQL, MLflow itself cannot make such a link: `mlflow demo` has some."""
+    long = " OR ".join(f"length({column.name}) > {column.length}" for column in table.columns if column.length)
+    found = copy.execute(f"DELETE FROM {ASSOCIATIONS} WHERE {long}").rowcount if long else 0
+    text = f"{found:,} of {ASSOCIATIONS} stay behind: MLflow has no room for the name of their prompt in PostgreSQL"
+    return [text] if found else []
 
 
 def names_experiment(copy: sqlite3.Connection, tables: Sequence[Table], experiment: int) -> bool:
@@ -78,7 +87,21 @@ def rename_prompts(copy: sqlite3.Connection, tables: Sequence[Table], names: Nam
                 f"UPDATE {table} SET {value} = ? WHERE rowid = ?",
                 [(renamed_prompts(text, workspace, names), row) for row, workspace, text in rows],
             )
+    if _has(tables, "spans"):
+        _rename_in_spans(copy, names)
     return _rename_associations(copy, tables, names)
+
+
+def _rename_in_spans(copy: sqlite3.Connection, names: Names) -> None:
+    rows = copy.execute(
+        "SELECT spans.rowid, workspace, content FROM spans JOIN experiments USING (experiment_id)"
+        " WHERE instr(content, ?) > 0",
+        (PROMPTS_TAG,),
+    ).fetchall()
+    changed = [(renamed_in_span(content, workspace, names), content, row) for row, workspace, content in rows]
+    copy.executemany(
+        "UPDATE spans SET content = ? WHERE rowid = ?", [(new, row) for new, old, row in changed if new != old]
+    )
 
 
 def _rename_associations(copy: sqlite3.Connection, tables: Sequence[Table], names: Names) -> list[str]:
@@ -115,6 +138,21 @@ def renamed_prompts(text: str, workspace: str, names: Names) -> str:
         return text
     changed = [_renamed(each, workspace, names) for each in prompts]
     return text if changed == prompts else json.dumps(changed)
+
+
+def renamed_in_span(content: str, workspace: str, names: Names) -> str:
+    """A span's JSON with the new names of the prompts that its attribute lists; as it is, when it has none."""
+    try:
+        span = json.loads(content)
+        # An attribute's value is JSON once more: here that of a text, which lists them.
+        old = json.loads(span["attributes"][PROMPTS_TAG])
+    except (TypeError, ValueError, KeyError):
+        return content
+    new = renamed_prompts(old, workspace, names)
+    if new == old:
+        return content
+    span["attributes"][PROMPTS_TAG] = json.dumps(new)
+    return json.dumps(span)
 
 
 def _renamed(prompt: object, workspace: str, names: Names) -> object:

@@ -35,6 +35,9 @@ class Experiment:
 Model = tuple[str, str]
 """A registered model's workspace and name."""
 
+Role = tuple[str, str]
+"""The workspace and the name of a role that users have."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -50,6 +53,8 @@ class Plan:
     """Those whose names are taken."""
     models: tuple[Model, ...]
     """The same of models."""
+    others: tuple[str, ...] = ()
+    """Other names that are taken, in words."""
 
     @property
     def clashes(self) -> list[str]:
@@ -57,6 +62,7 @@ class Plan:
         return [
             *(f"experiment {each.name!r}" for each in self.experiments),
             *(f"model {name!r}" for _, name in self.models),
+            *self.others,
         ]
 
 

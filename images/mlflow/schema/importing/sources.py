@@ -20,7 +20,7 @@ MAIN_TABLES = revisions.MAIN_TABLES - {"tags"}
 
 
 def fetched(store: Path, scratch: Path = SCRATCH) -> Path:
-    """A copy of the store as a SQLite file; Refused when it is none of MLflow's."""
+    """A copy of the store as a SQLite file; Refused when it is none."""
     with reading():
         scratch.mkdir()
         # Whoever works on the copy makes its journal beside it.
@@ -78,10 +78,25 @@ def _back_up(address: str, copy: Path) -> None:
 
 def _beside(file: Path, folder: Path) -> Path:
     folder.mkdir()
-    for each in (file, *_kept_beside(file)):
+    parts = [file, *_kept_beside(file)]
+    before = [_stamp(each) for each in parts]
+    for each in parts:
         if each.exists():
             walking.copy_file(each, folder / each.name)
+    if [_stamp(each) for each in parts] != before:
+        raise Refused(
+            f"{file.name} was written into while it was copied, and could not be locked. Mend it by stopping the "
+            "server that works on it first"
+        )
     return folder / file.name
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.lstat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _kept_beside(file: Path) -> list[Path]:
@@ -106,27 +121,33 @@ def _convert(folder: Path, copy: Path) -> None:
 
 def bring_up_to_date(copy: Path, mlflow_version: str) -> None:
     """Give the copy this MLflow's schema; Refused when it is no store of MLflow's, or one of a newer MLflow."""
+    current, head = revision(copy, mlflow_version)
+    if current == head:
+        return
+    ended = python(["-m", "mlflow", "db", "upgrade", f"sqlite:///{copy}"], 0)
+    if not ended.succeeded:
+        raise Failed(f"MLflow could not bring a copy of the store to its schema: {ended.reason}; nothing was changed")
+
+
+def revision(copy: Path, mlflow_version: str) -> tuple[str | None, str]:
+    """The schema that a copy has, None for one from before schemas had names, and the one that this MLflow wants."""
     with closing(sqlite3.connect(copy)) as connection:
         found = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if missing := sorted(MAIN_TABLES - found):
             raise Refused(
-                f"the SQLite file is not MLflow's: it has no table {missing[0]}. Mend it by naming the file that "
-                "MLflow keeps its runs in"
+                f"the store is not MLflow's: it has no table {missing[0]}. Mend it by naming the one that MLflow keeps "
+                "its runs in"
             )
         current = None
         if "alembic_version" in found:
             current = connection.execute("SELECT max(version_num) FROM alembic_version").fetchone()[0]
     known, head = revisions.known()
-    if current == head:
-        return
     if current is not None and current not in known:
         raise Refused(
             f"the store has the schema {current}, which MLflow {mlflow_version} does not know: it was made by a newer "
             "MLflow. Mend it with: bin/pulumi config set mlflowVersion, and the version that made it"
         )
-    ended = python(["-m", "mlflow", "db", "upgrade", f"sqlite:///{copy}"], 0)
-    if not ended.succeeded:
-        raise Failed(f"MLflow could not bring a copy of the store to its schema: {ended.reason}; nothing was changed")
+    return current, head
 
 
 def opened(copy: Path) -> sqlite3.Connection:
@@ -137,11 +158,16 @@ def opened(copy: Path) -> sqlite3.Connection:
     return connection
 
 
-def columns(copy: sqlite3.Connection) -> Mapping[str, Sequence[str]]:
-    """The tables of the copy, with their columns."""
-    tables = [name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+def columns(copy: sqlite3.Connection, database: str = "main", *, computed: bool = True) -> Mapping[str, Sequence[str]]:
+    """The tables of the copy, or of what is attached to it, with their columns; with those that SQLite computes."""
+    tables = [name for (name,) in copy.execute(f"SELECT name FROM {database}.sqlite_master WHERE type = 'table'")]
     # xinfo: table_info leaves out what is computed, which MLflow's models name.
-    return {table: [row[1] for row in copy.execute(f"PRAGMA table_xinfo({quoted(table)})")] for table in tables}
+    what = "table_xinfo" if computed else "table_info"
+    return {
+        table: [row[1] for row in copy.execute(f"PRAGMA {database}.{what}({quoted(table)})")]
+        for table in tables
+        if not table.startswith("sqlite_")
+    }
 
 
 def quoted(name: str) -> str:

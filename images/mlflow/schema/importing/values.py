@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Sequence, Set
 from datetime import date
 from functools import partial
 from typing import Any
@@ -30,6 +31,47 @@ def convert_rows(table: Table) -> Callable[[Sequence[Any]], Row]:
             raise _refused(table, converts, row) from None
 
     return convert
+
+
+def convert_batches(table: Table) -> Callable[[Sequence[Sequence[Any]]], list[Row]]:
+    """The same of many rows, a column at a time: nearly all of them hold what they are to hold. Raises `Refused`."""
+    columns = [_convert_column(column) for column in table.columns]
+    one_by_one = convert_rows(table)
+
+    def convert(batch: Sequence[Sequence[Any]]) -> list[Row]:
+        try:
+            converted = [one(values) for one, values in zip(columns, zip(*batch, strict=True), strict=True)]
+        except BadValue:
+            return [one_by_one(row) for row in batch]
+        return [list(row) for row in zip(*converted, strict=True)]
+
+    return convert
+
+
+def _convert_column(column: Column) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    one = converter(column)
+
+    def convert(values: Sequence[Any]) -> Sequence[Any]:
+        types = set(map(type, values))
+        set_ = [value for value in values if value is not None] if type(None) in types else values
+        if _is_right(column, types - {type(None)}, set_):
+            return values
+        return [None if value is None else one(value) for value in values]
+
+    return convert
+
+
+def _is_right(column: Column, types: Set[type], values: Sequence[Any]) -> bool:
+    """Whether values, none of them NULL, are PostgreSQL's as they are; False when that takes a closer look."""
+    match column.kind:
+        case Kind.INTEGER if types == {int}:
+            limit = 2 ** (column.bits - 1)
+            return bool(-limit <= min(values) and max(values) < limit)
+        case Kind.TEXT if types == {str}:
+            return "\0" not in "".join(values) and (column.length is None or max(map(len, values)) <= column.length)
+        case Kind.FLOAT:
+            return types == {float}
+    return not types
 
 
 def converter(column: Column) -> Convert:
@@ -82,9 +124,15 @@ def _integer(limit: int, value: Any) -> int:
     return int(value)
 
 
+# SQLite has no such floats: they come as bytes.
+_NOT_IN_SQLITE = {b"-0.0": -0.0, b"nan": math.nan}
+
+
 def _float(value: Any) -> float:
     if isinstance(value, int | float):
         return float(value)
+    if isinstance(value, bytes) and value in _NOT_IN_SQLITE:
+        return _NOT_IN_SQLITE[value]
     raise BadValue("is no number")
 
 

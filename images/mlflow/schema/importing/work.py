@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ..database import alone, connect
 from ..job import BACKUPS, Failed, Job, Refused
-from . import artifacts, commit, copies, links, load, plans, sources, target, walking
+from . import artifacts, commit, copies, filling, links, load, permissions, plans, sources, target, users, walking
 from .addresses import Addresses, here, of_a_server, renumbered
 from .changes import Changes
 from .checks import Compared, compared
@@ -34,21 +35,43 @@ class Order:
     """What the user calls it."""
     clash: Clash
     dry_run: bool
+    empty: Set[str] = frozenset()
+    """Artifact locations in which there is nothing."""
+    users: Path | None = None
+    """The sign-in database."""
+    rows_only: bool = False
+    """Whether the store's tables hold rows, and are not MLflow's own."""
+    users_rows_only: bool = False
+    """The same of the sign-in database."""
     places: Mapping[str, Path]
     """Artifact locations whose files are to be copied, with the folders that these are in."""
 
 
 def bring(order: Order, job: Job) -> None:
     """Do it, or say what would be done; Refused or Failed unless it was committed, as far as that is known."""
+    # Millions of rows pass by, none of which refers to itself: to look for such takes half of the time.
+    gc.disable()
+    if order.users and job.administrator is None:
+        raise Refused(
+            "users cannot come along: sign-in is off here, and nobody is asked who they are; nothing was changed. "
+            "Mend it with: bin/pulumi config set signIn true, make up, and the import again"
+        )
     copy_file = sources.fetched(order.store)
+    if order.rows_only:
+        copy_file = filling.fill(copy_file, job.mlflow_version)
     sources.bring_up_to_date(copy_file, job.mlflow_version)
+    if order.users:
+        people = sources.fetched(order.users, sources.SCRATCH / "users")
+        if order.users_rows_only:
+            people = filling.fill_users(people, job.mlflow_version)
+        users.join(people, copy_file, job.mlflow_version, set(_models().tables))
     with (
         alone(job.database_uri),
         connect(job.database_uri) as connection,
         closing(sources.opened(copy_file)) as copy,
     ):
-        tables = _tables(connection, copy, job)
-        plan, expected = _prepared(connection, copy, tables, order)
+        tables = _tables(connection, copy, job, with_users=order.users is not None)
+        plan, expected = _prepared(connection, copy, tables, order, job)
         if order.dry_run:
             return
         if not any(expected.values()):
@@ -60,7 +83,12 @@ def bring(order: Order, job: Job) -> None:
         tell(done=sum(expected.values()), file=f"{file.name} in the volume {job.backups_volume}")
 
 
-def _tables(connection: Connection, copy: sqlite3.Connection, job: Job) -> list[Table]:
+def _models() -> Any:
+    # It brings in all of MLflow's models.
+    return importlib.import_module("mlflow.store.db.utils").Base.metadata
+
+
+def _tables(connection: Connection, copy: sqlite3.Connection, job: Job, *, with_users: bool) -> list[Table]:
     head = copy.execute("SELECT version_num FROM alembic_version").fetchone()[0]
     if (found := target.revision(connection)) != head:
         raise Refused(f"the database has the schema {found}, and MLflow wants {head}. Mend it with: make up")
@@ -70,18 +98,28 @@ def _tables(connection: Connection, copy: sqlite3.Connection, job: Job) -> list[
             f"MLflow {job.mlflow_version} is too old for an import: it knows no workspaces yet. Mend it with: "
             "bin/pulumi config set mlflowVersion, and a newer version"
         )
-    # It brings in all of MLflow's models.
-    base: Any = importlib.import_module("mlflow.store.db.utils").Base
-    return described(base.metadata.sorted_tables, stored, sources.columns(copy))
+    models = [*_models().sorted_tables, *(users.models().sorted_tables if with_users else [])]
+    if with_users and ("roles", "name") not in stored:
+        raise Refused(
+            f"MLflow {job.mlflow_version} is too old for users to come along: it knows no roles yet. Mend it with: "
+            "bin/pulumi config set mlflowVersion, and a newer version"
+        )
+    return described(models, stored, sources.columns(copy))
 
 
 def _prepared(
-    connection: Connection, copy: sqlite3.Connection, tables: Sequence[Table], order: Order
+    connection: Connection, copy: sqlite3.Connection, tables: Sequence[Table], order: Order, job: Job
 ) -> tuple[Plan, dict[str, int]]:
     """Leave in the copy what is to come along, under the names that it will have; what is left, by table."""
-    for note in (*copies.leave_out(copy, tables), *copies.take_out_orphans(copy, tables)):
+    said = copies.leave_out(copy, tables)
+    if order.users and job.administrator:
+        said += users.without_administrator(copy, job.administrator.name)
+    else:
+        said += users.left_behind(copy)
+    for note in (*said, *copies.take_out_orphans(copy, tables)):
         tell(note=note)
-    plan = _plan(connection, copy, tables)
+    taken = users.taken(connection, copy) if order.users else users.Taken()
+    plan = replace(_plan(connection, copy, tables), others=taken.clashes)
     if plan.empty_default:
         copy.execute("DELETE FROM experiments WHERE experiment_id = ?", (DEFAULT,))
     if plan.takes_over_default:
@@ -91,11 +129,17 @@ def _prepared(
         there = list(target.keys_there(connection, copy, by_name["workspaces"]))
         copies.drop_keys(copy, by_name["workspaces"], there)
     if order.clash is Clash.SKIP:
+        users.drop(copy, taken)
         _skip(connection, copy, tables, plan)
+    if order.users:
+        for note in (*permissions.take_out_lost(copy), *permissions.on_everything(copy)):
+            tell(note=note)
     if not order.dry_run or not plan.clashes:
         _refuse_what_is_there(connection, copy, by_name["runs"])
     if order.clash is Clash.RENAME:
         _rename(connection, copy, tables, plan)
+        for note in users.rename(connection, copy, taken):
+            tell(note=note)
     elif order.clash is Clash.REFUSE and not order.dry_run:
         plans.refuse_clashes(plan)
     _say_what_stays(copy, order)
@@ -115,9 +159,10 @@ def _say_what_is_kept(copy: sqlite3.Connection, ours: Mapping[str, Any]) -> None
 
 def _say_what_stays(copy: sqlite3.Connection, order: Order) -> None:
     locations = [location for (location,) in copy.execute("SELECT artifact_location FROM experiments") if location]
-    if staying := [each for each in locations if each not in order.places and not of_a_server(each)]:
+    known = {*order.places, *order.empty}
+    if staying := [each for each in locations if each not in known and not of_a_server(each)]:
         tell(note=f"{len(staying):,} experiment(s) keep their artifacts where they are, such as {staying[0]}")
-    if lost := [each for each in locations if each not in order.places and of_a_server(each)]:
+    if lost := [each for each in locations if each not in known and of_a_server(each)]:
         tell(note=f"{len(lost):,} experiment(s) have their artifacts with another server: the files do not come along")
 
 
@@ -190,6 +235,8 @@ def _changes(
             tell(note=f"{location!r} is not a folder any more, or is a link: its address stays as it is")
         elif folder:
             folders.append((folder, ids[number]))
+            moved[location] = here(ids[number])
+        elif location in order.empty:
             moved[location] = here(ids[number])
         elif of_a_server(location):
             moved[location] = renumbered(location, number, ids[number])

@@ -1,0 +1,175 @@
+"""A store in PostgreSQL: its rows as they are at one moment, in a file. It is only read, from where this runs."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from math import copysign
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from .sources import Source
+from .stack import StackError
+
+Tell = Callable[[dict[str, Any]], None]
+"""What is told how far it is, in events as the import's own."""
+
+FILE = "rows.db"
+_BATCH = 10_000
+
+# Everything else is read as PostgreSQL writes it.
+_AS_IT_IS = {
+    "smallint",
+    "integer",
+    "bigint",
+    "real",
+    "double precision",
+    "boolean",
+    "text",
+    "character varying",
+    "bytea",
+}
+_FLOATS = {"real", "double precision"}
+
+_ENCODE = (
+    "the address of the database cannot be understood: it must be postgresql://user:password@host:port/database, with "
+    "what is not a letter or a digit in the password written as in an address, such as %40 for @. "
+    "Mend it so, or leave the password out and put it into PGPASSWORD or ~/.pgpass"
+)
+
+
+def is_address(given: str) -> bool:
+    """Whether it names a PostgreSQL, with or without a driver of SQLAlchemy's."""
+    scheme, found, _ = given.partition("://")
+    return bool(found) and scheme.partition("+")[0] in ("postgresql", "postgres")
+
+
+def rows_of(given: str, folder: Path, tell: Tell) -> Source:
+    """Its tables in a file in a new folder. Raises `StackError` when it cannot be read."""
+    parameters = _parameters(given)
+    shown = _shown(parameters)
+    folder.mkdir()
+    file = folder / FILE
+    with _in_words(shown), _connected(parameters) as connection, closing(sqlite3.connect(file)) as rows:
+        found = _tables(connection)
+        if not found:
+            raise StackError(
+                f"{shown} has no tables of MLflow's that may be read. Mend it by naming the database, and a user of "
+                "it, that MLflow keeps its runs in"
+            )
+        rows.execute("PRAGMA synchronous = OFF")
+        for table, columns in found.items():
+            _copy(connection, rows, table, columns, tell)
+        rows.commit()
+    return Source(path=file, shown=shown, rows_only=True)
+
+
+def _parameters(given: str) -> dict[str, Any]:
+    address = "postgresql://" + given.partition("://")[2]
+    try:
+        parameters = conninfo_to_dict(address)
+    except psycopg.Error:
+        # What it says may be a part of the password.
+        raise StackError(_ENCODE) from None
+    where = [str(parameters.get(name) or "") for name in ("host", "port", "dbname")]
+    # A password that is not encoded ends early, and the rest of it is taken for one of these.
+    if any("@" in each for each in where) or (not where[1].replace(",", "").isdecimal() and where[1]):
+        raise StackError(_ENCODE)
+    return parameters
+
+
+def _shown(parameters: dict[str, Any]) -> str:
+    """The address without a password."""
+    user, host, port, name = (str(parameters.get(each) or "") for each in ("user", "host", "port", "dbname"))
+    return f"postgresql://{f'{user}@' if user else ''}{host}{f':{port}' if port else ''}/{name}"
+
+
+@contextmanager
+def _in_words(shown: str) -> Iterator[None]:
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise StackError(
+            f"{shown} holds a text that is not UTF-8. Mend it there: PostgreSQL takes nothing else"
+        ) from error
+    except (psycopg.Error, sqlite3.Error) as error:
+        # The first line alone: what follows may show rows.
+        reason = " ".join(str(error).partition("\n")[0].split())
+        mend = (
+            "the host and the port must be reached from this machine, and a password that is not in the address is "
+            "taken from PGPASSWORD or ~/.pgpass"
+            if isinstance(error, psycopg.OperationalError)
+            else "run it again, as a user who may read all of MLflow's tables"
+        )
+        raise StackError(f"{shown} was not read: {reason}; nothing was changed. Mend it: {mend}") from error
+
+
+@contextmanager
+def _connected(parameters: dict[str, Any]) -> Iterator[psycopg.Connection[Any]]:
+    """A connection that sees everything as it is at one moment, and may change nothing."""
+    settings = {"client_encoding": "UTF8", "connect_timeout": 10, "application_name": "mlflow-postgres import"}
+    with psycopg.connect(**{**parameters, **settings}) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        connection.execute("SET LOCAL statement_timeout = 0")
+        connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        yield connection
+
+
+def _tables(connection: psycopg.Connection[Any]) -> dict[str, list[tuple[str, str]]]:
+    """The columns, with their types, of every table in the schema that MLflow's are in."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    rows = connection.execute(
+        "SELECT table_name, column_name, data_type FROM information_schema.columns JOIN information_schema.tables"
+        " USING (table_schema, table_name)"
+        " WHERE table_type = 'BASE TABLE' AND is_generated = 'NEVER' AND table_schema ="
+        " (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+        "   WHERE pg_class.oid = coalesce(to_regclass('experiments'), to_regclass('users')))"
+        " ORDER BY table_name, ordinal_position"
+    )
+    for table, column, kind in rows:
+        found.setdefault(table, []).append((column, kind))
+    return found
+
+
+def _copy(
+    connection: psycopg.Connection[Any],
+    rows: sqlite3.Connection,
+    table: str,
+    columns: Sequence[tuple[str, str]],
+    tell: Tell,
+) -> None:
+    names = ", ".join('"' + name.replace('"', '""') + '"' for name, _ in columns)
+    quoted = '"' + table.replace('"', '""') + '"'
+    # Without types: a column with one would change what it is given.
+    rows.execute(f"CREATE TABLE {quoted} ({names})")
+    floats = [place for place, (_, kind) in enumerate(columns) if kind in _FLOATS]
+    selected = sql.SQL(", ").join(
+        sql.SQL("{}" if kind in _AS_IT_IS else "{}::text").format(sql.Identifier(name)) for name, kind in columns
+    )
+    insert = f"INSERT INTO {quoted} VALUES ({', '.join('?' * len(columns))})"
+    done = 0
+    # To the bit, which a float that was written as text would not be in old versions.
+    with connection.cursor(name="rows", binary=True) as cursor:
+        cursor.execute(sql.SQL("SELECT {} FROM {}").format(selected, sql.Identifier(table)))
+        while batch := cursor.fetchmany(_BATCH):
+            rows.executemany(insert, _exact(batch, floats) if floats else batch)
+            done += len(batch)
+            tell({"phase": "read", "table": table, "rows": done, "of": 0})
+    tell({"phase": "read", "table": table, "rows": done, "of": done})
+
+
+def _exact(batch: Sequence[Any], floats: Sequence[int]) -> Iterator[list[Any]]:
+    """Rows whose floats SQLite keeps: it has neither -0.0 nor what is no number."""
+    for row in batch:
+        changed = list(row)
+        for place in floats:
+            value = changed[place]
+            if value is not None and (value != value or (not value and copysign(1, value) < 0)):
+                changed[place] = repr(value).encode()
+        yield changed

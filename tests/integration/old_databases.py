@@ -1,0 +1,121 @@
+"""The database of the tutorials, `docker run postgres` with a port on loopback, and what MLflow has put into it."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+from docker.models.containers import Container
+
+from components.engine import LABEL
+
+from .harness import Deployment, free_ports, wait_for
+from .old_stores import SCRIPT, Contents
+
+PASSWORD = "p@ss/w:rd #1%"
+"""One with everything in it that an address must not have."""
+
+# What MLflow 2.9 had, made by the migrations of today's.
+OF_2_9 = """
+import sys
+import sqlalchemy
+from alembic import command
+from mlflow.store.db.utils import _get_alembic_config
+from mlflow.store.tracking.dbmodels.initial_models import Base
+Base.metadata.create_all(sqlalchemy.create_engine(sys.argv[1]))
+command.upgrade(_get_alembic_config(sys.argv[1]), "acf3f17fdcc7")
+"""
+
+ROWS_OF_2_9 = """
+INSERT INTO experiments (name, artifact_location, lifecycle_stage) VALUES ('of 2.9', './mlruns/1', 'active');
+INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time,
+                  source_version, lifecycle_stage, artifact_uri, experiment_id)
+VALUES ('abc', 'first', 'UNKNOWN', '', '', 'me', 'FINISHED', 1, 2, '', 'active', './mlruns/1/abc/artifacts', 1);
+INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES ('m', 0.1, 1, 'abc', 0, false);
+INSERT INTO latest_metrics (key, value, timestamp, step, is_nan, run_uuid) VALUES ('m', 0.1, 1, 0, false, 'abc');
+INSERT INTO params (key, value, run_uuid) VALUES ('p', 'x', 'abc');
+"""
+
+
+@dataclass(frozen=True)
+class Database:
+    """A PostgreSQL that is not ours, and a container of MLflow's on the machine's own network."""
+
+    server: Container
+    client: Container
+    port: int
+
+    def address(self, name: str = "postgres", password: str = PASSWORD, driver: str = "") -> str:
+        return f"postgresql{driver}://postgres:{quote(password, safe='')}@127.0.0.1:{self.port}/{name}"
+
+    def ask(self, name: str, *orders: str) -> None:
+        with psycopg.connect(self.address(name), autocommit=True) as session:
+            for order in orders:
+                session.execute(order.encode())
+
+    def answers(self) -> bool:
+        try:
+            self.ask("postgres", "SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def dumped(self, name: str) -> str:
+        return said(self.server, "pg_dump", "-U", "postgres", "--restrict-key=same", name)
+
+    def run(self, *command: str) -> str:
+        return said(self.client, *command)
+
+    def filled(self, name: str, folder: Path) -> Contents:
+        """What MLflow's client sees in it after it has put something of everything there; its artifacts in a folder."""
+        uri = self.address(name, driver="+psycopg")
+        self.run("python", "-c", SCRIPT, "make", uri, name)
+        contents: Contents = json.loads(self.run("python", "-c", SCRIPT, "show", uri).strip().splitlines()[-1])
+        chunks, _ = self.client.get_archive("/tmp/mlruns")
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+            archive.extractall(folder, filter="data")
+        return contents
+
+
+def said(container: Container, *command: str) -> str:
+    code, printed = container.exec_run(list(command), workdir="/tmp")
+    assert isinstance(printed, bytes)
+    assert code == 0, printed.decode()
+    return printed.decode()
+
+
+@contextmanager
+def database(stack: Deployment) -> Iterator[Database]:
+    """Gone afterwards."""
+    (port,) = free_ports(1)
+    mine = {f"{LABEL}.stack": stack.prefix, f"{LABEL}.role": "old"}
+    server = stack.engine.containers.run(
+        "postgres:17-trixie",
+        environment={"POSTGRES_PASSWORD": PASSWORD},
+        ports={"5432/tcp": ("127.0.0.1", port)},
+        labels=mine,
+        detach=True,
+    )
+    client = stack.engine.containers.run(
+        stack.image("mlflow"),
+        ["infinity"],
+        entrypoint=["sleep"],
+        network_mode="host",
+        labels=mine,
+        init=True,
+        detach=True,
+    )
+    try:
+        made = Database(server, client, port)
+        wait_for(made.answers, "a database that answers")
+        yield made
+    finally:
+        for each in (server, client):
+            each.remove(force=True, v=True)

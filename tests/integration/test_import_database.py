@@ -1,0 +1,91 @@
+"""The tutorial's own PostgreSQL comes along as a file does; it is only read, and its password shows nowhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docker import DockerClient
+
+from .harness import Deployment, deployment, wait_for
+from .old_databases import OF_2_9, PASSWORD, ROWS_OF_2_9, Database, database
+from .old_stores import contents, importing, refused, same, started
+
+
+@pytest.fixture(scope="module")
+def new(engine: DockerClient) -> Iterator[Deployment]:
+    with deployment(engine) as stack:
+        stack.up()
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def old(new: Deployment) -> Iterator[Database]:
+    with database(new) as made:
+        yield made
+
+
+def test_everything_of_a_database_is_the_same_here(new: Deployment, old: Database, tmp_path: Path) -> None:
+    old.ask("postgres", "CREATE DATABASE tutorial")
+    there = old.filled("tutorial", tmp_path)
+    before = old.dumped("tutorial")
+    address = old.address("tutorial", driver="+psycopg2")
+    with started(new, "--artifacts-from", str(tmp_path / "mlruns"), address) as process:
+        wait_for(lambda: bool(importing(new)) or process.poll() is not None, "an import")
+        seen = [json.dumps(each.attrs) for each in importing(new)]
+        printed = process.communicate()[0]
+    assert process.returncode == 0, printed
+    assert "read metrics: 206" in printed
+    assert "same on both sides: metrics, 206 rows" in printed
+    same(contents(new), there)
+    assert old.dumped("tutorial") == before
+    assert seen
+    assert all(PASSWORD not in each and address not in each for each in (*seen, printed))
+    assert not list(Path("/tmp").glob("mlflow-postgres-import-*"))
+
+
+def test_a_database_of_an_older_mlflow_comes_along_and_stays_as_old_as_it_is(new: Deployment, old: Database) -> None:
+    old.ask("postgres", "CREATE DATABASE older")
+    old.run("python", "-c", OF_2_9, old.address("older", driver="+psycopg"))
+    old.ask("older", *ROWS_OF_2_9.split(";\n")[:-1])
+    before = old.dumped("older")
+    new.ops("import", old.address("older"))
+    here = contents(new)
+    run = here["runs"]["abc"]
+    assert run["experiment"] == "of 2.9"
+    assert (run["params"], run["history"]) == ({"p": "x"}, {"m": [[0, 1, "0.1"]]})
+    assert old.dumped("older") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tutorial", "already imported"),
+        ("nobody", 'database "nobody" does not exist; nothing was changed'),
+        ("empty", "has no tables of MLflow's that may be read"),
+        ("wrong", 'password authentication failed for user "postgres"; nothing was changed. Mend it: the host'),
+        ("stranger", "the store is not MLflow's: it has no table metrics"),
+        ("newer", "the store has the schema fffff, which MLflow 3.17.2 does not know"),
+        ("raw", "the address of the database cannot be understood"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_a_reason(new: Deployment, old: Database, name: str, said: str) -> None:
+    address = old.address(name)
+    match name:
+        case "empty":
+            old.ask("postgres", "CREATE DATABASE empty")
+        case "wrong":
+            address = old.address("postgres", "another")
+        case "stranger":
+            old.ask("postgres", "CREATE DATABASE stranger")
+            old.ask("stranger", "CREATE TABLE experiments (experiment_id int, artifact_location text)")
+        case "newer":
+            old.ask("postgres", "CREATE DATABASE newer TEMPLATE tutorial")
+            old.ask("newer", "UPDATE alembic_version SET version_num = 'fffff'")
+        case "raw":
+            address = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{old.port}/tutorial"
+    line = refused(new, address)
+    assert said in line
+    assert not any(each in line for each in (PASSWORD, "ss/w", "another"))

@@ -1,0 +1,70 @@
+"""What a PostgreSQL is called, and that nothing of its password is ever said."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from math import copysign, isnan
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from images.mlflow.schema.importing.tables import Column, Kind
+from images.mlflow.schema.importing.values import converter
+from ops import databases
+from ops.stack import StackError
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("postgresql://u@h/d", True),
+        ("postgresql+psycopg2://u@h/d", True),
+        ("postgres://h/d", True),
+        ("sqlite:///mlflow.db", False),
+        ("postgresql", False),
+        ("mlruns", False),
+    ],
+)
+def test_an_address_is_known_by_its_scheme(given: str, expected: bool) -> None:
+    assert databases.is_address(given) is expected
+
+
+def test_it_is_shown_without_its_password() -> None:
+    parameters = databases._parameters("postgresql+psycopg2://anna:p%40ss@host:5433/mlflow?sslmode=require")
+    assert (parameters["password"], parameters["sslmode"]) == ("p@ss", "require")
+    assert databases._shown(parameters) == "postgresql://anna@host:5433/mlflow"
+
+
+@pytest.mark.parametrize("password", ["se@cret", "se/cret", "se%cret", "se:cret@more", "1/cret", "se#cret/@"])
+def test_nothing_is_said_of_a_password_that_cannot_be_understood(password: str) -> None:
+    with pytest.raises(StackError) as error:
+        databases._parameters(f"postgresql://anna:{password}@host:5432/mlflow")
+    assert "such as %40 for @" in str(error.value)
+    assert "cret" not in str(error.value)
+    assert error.value.__cause__ is None
+
+
+def test_a_database_that_is_not_there_is_one_line_with_what_mends_it(tmp_path: Path) -> None:
+    with pytest.raises(StackError) as error:
+        databases.rows_of("postgresql://anna:secret@127.0.0.1:1/mlflow", tmp_path / "new", lambda _: None)
+    assert str(error.value).startswith("postgresql://anna@127.0.0.1:1/mlflow was not read: connection")
+    assert "nothing was changed. Mend it: the host and the port must be reached from this machine" in str(error.value)
+    assert "secret" not in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_floats_that_sqlite_does_not_have_come_through_it() -> None:
+    convert = converter(Column(name="value", kind=Kind.FLOAT, root=("metrics", "value")))
+    floats = [-0.0, 0.0, float("nan"), float("inf"), 1e-300, None]
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE rows (value FLOAT, name)")
+        batch = [(value, "x") for value in floats]
+        connection.executemany("INSERT INTO rows VALUES (?, ?)", databases._exact(batch, [0]))
+        found = [value for (value,) in connection.execute("SELECT value FROM rows ORDER BY rowid")]
+    here: list[Any] = [None if value is None else convert(value) for value in found]
+    assert copysign(1, here[0]) == -1
+    assert copysign(1, here[1]) == 1
+    assert isnan(here[2])
+    assert here[3:] == floats[3:]
