@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -18,7 +17,9 @@ from components.engine import LABEL
 
 from .harness import Deployment, deployment, wait_for, workers
 from .load import Load, Report, Write
+from .small_volumes import held_volume, small_volume
 
+DATA = "postgres-data"
 BACK_WITHIN = 60
 """Seconds from the end of a cause to the first answer."""
 
@@ -26,41 +27,14 @@ BACK_WITHIN = 60
 @pytest.fixture(scope="module")
 def stack_of_faults(engine: DockerClient) -> Iterator[Deployment]:
     with deployment(engine) as stack:
-        small_volume(stack)
+        small_volume(stack, DATA, 400, user=999)
         stack.up()
         yield stack
 
 
-def small_volume(stack: Deployment) -> None:
-    """The database's volume, made before the stack, of 400 MB in memory."""
-    stack.engine.volumes.create(
-        f"{stack.prefix}-postgres-data",
-        driver_opts={"type": "tmpfs", "device": "tmpfs", "o": "size=400m,uid=999,gid=999,mode=0700"},
-        labels={f"{LABEL}.stack": stack.prefix, f"{LABEL}.role": "postgres-data"},
-    )
-
-
-@contextmanager
-def held_volume(stack: Deployment) -> Iterator[None]:
-    """What is in memory goes with the last container that has it, so there must be one beside the server's."""
-    holder = stack.engine.containers.run(
-        stack.image("postgres"),
-        entrypoint=["sleep", "infinity"],
-        volumes={f"{stack.prefix}-postgres-data": {"bind": "/held"}},
-        labels={f"{LABEL}.stack": stack.prefix},
-        network_mode="none",
-        init=True,
-        detach=True,
-    )
-    try:
-        yield
-    finally:
-        holder.remove(force=True, v=True)
-
-
 def under_load(stack: Deployment, fault: Callable[[Deployment], None]) -> tuple[Report, list[Write]]:
     """Break something while eight clients write; the report, and the acknowledged writes that the database lacks."""
-    with held_volume(stack), Load(stack.outputs()["tracking_url"], clients=8) as load:
+    with held_volume(stack, DATA), Load(stack.outputs()["tracking_url"], clients=8) as load:
         load.wait_for_writes(100)
         fault(stack)
         wait_for(stack.answers, f"an answer after {fault.__name__}", BACK_WITHIN)

@@ -1,0 +1,42 @@
+"""Volumes in memory that are soon full, made before the stack that finds them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from docker.models.containers import Container
+
+from components.engine import LABEL
+
+from .harness import Deployment
+
+HELD = "/held"
+
+
+def small_volume(stack: Deployment, role: str, megabytes: int, user: int) -> None:
+    """A volume of the stack's, by its role, that belongs to a user."""
+    options = f"size={megabytes}m,uid={user},gid={user},mode=0700"
+    stack.engine.volumes.create(
+        f"{stack.prefix}-{role}",
+        driver_opts={"type": "tmpfs", "device": "tmpfs", "o": options},
+        labels={f"{LABEL}.stack": stack.prefix, f"{LABEL}.role": role},
+    )
+
+
+@contextmanager
+def held_volume(stack: Deployment, role: str) -> Iterator[Container]:
+    """What is in memory goes with the last container that has it, so there must be one beside the server's."""
+    holder = stack.engine.containers.run(
+        stack.image("postgres"),
+        entrypoint=["sleep", "infinity"],
+        volumes={f"{stack.prefix}-{role}": {"bind": HELD}},
+        labels={f"{LABEL}.stack": stack.prefix},
+        network_mode="none",
+        init=True,
+        detach=True,
+    )
+    try:
+        yield holder
+    finally:
+        holder.remove(force=True, v=True)
