@@ -19,7 +19,7 @@ from images.mlflow.schema.importing.changes import Changes, change_rows
 from images.mlflow.schema.importing.checks import Compared, Tally, compared
 from images.mlflow.schema.importing.plans import Experiment, Plan, fits, planned, refuse_clashes, renamed
 from images.mlflow.schema.importing.tables import EXPERIMENT, Cell, Column, Kind, Table
-from images.mlflow.schema.importing.values import convert_rows
+from images.mlflow.schema.importing.values import convert_batches
 from images.mlflow.schema.job import Refused
 
 
@@ -163,7 +163,7 @@ def test_an_association_names_an_experiment_by_its_new_id_and_nothing_else_is_ta
     ],
 )
 def test_a_value_becomes_one_of_its_columns_type(kind: Kind, held: object, becomes: object) -> None:
-    (found,) = convert_rows(table("t", column("c", kind)))([held])
+    ((found,),) = convert_batches(table("t", column("c", kind)))([[held]])
     assert (found, type(found)) == (becomes, type(becomes))
 
 
@@ -187,21 +187,36 @@ def test_a_value_that_postgresql_cannot_hold_is_refused_with_its_table_column_an
 ) -> None:
     params = table("params", column("key"), column("value", kind, length=3))
     with pytest.raises(Refused, match=rf"the column params\.value holds a value that {why}.*the row of key 'lr'"):
-        convert_rows(params)(["lr", held])
+        convert_batches(params)([["other", None], ["lr", held]])
+
+
+@pytest.mark.parametrize(
+    ("kind", "held"),
+    [
+        (Kind.INTEGER, [1, None, -(2**31), 2.0]),
+        (Kind.TEXT, ["abc", None, 5, b"x"]),
+        (Kind.FLOAT, [0.5, None, 1, b"-0.0"]),
+        (Kind.BOOLEAN, [0, None, 1]),
+        (Kind.TEXT, [None]),
+    ],
+)
+def test_values_of_many_rows_become_what_each_of_them_would(kind: Kind, held: list[Any]) -> None:
+    convert = convert_batches(table("t", column("c", kind, length=3)))
+    alone = [repr(row) for each in held for row in convert([[each]])]
+    assert [repr(row) for row in convert([[each] for each in held])] == alone
 
 
 def test_an_id_that_will_be_another_one_may_be_of_any_size_before() -> None:
     large = [["r", 10**17, "x" * 999]]
     with pytest.raises(Refused):
-        convert_rows(RUNS)(large[0])
-    assert convert_rows(RUNS.loosened())(large[0]) == large[0]
+        convert_batches(RUNS)(large)
+    assert convert_batches(RUNS.loosened())(large) == large
 
 
 def test_a_tally_knows_rows_in_any_order_and_every_difference_in_one() -> None:
     def tally(*rows: list[object]) -> Tally:
         found = Tally()
-        for row in rows:
-            found.add(row)
+        found.add(rows)
         return found
 
     one: list[object] = ["loss", -1.0, 1]

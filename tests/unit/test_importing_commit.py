@@ -97,7 +97,7 @@ def test_the_comparison_has_its_name_after_the_commit_and_the_tables_are_looked_
     assert not list(tmp_path.glob("import-*"))
     assert commit.finish(connected(fake), {"runs": 2, "tags": 0}, file) == file
     assert file.read_text() == "{}"
-    assert fake.done == ['ANALYZE "public"."runs"']
+    assert fake.done == ['VACUUM (ANALYZE) "public"."runs"']
 
 
 def test_what_goes_wrong_after_the_commit_is_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

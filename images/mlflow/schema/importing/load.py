@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from psycopg import sql
 
@@ -14,10 +15,13 @@ from .sources import quoted
 from .tables import EXPERIMENT, Kind, Table
 from .target import Connection, listed, named
 from .telling import Counter
-from .values import Row, canonical, convert_rows
+from .values import Row, canonical, convert_batches
 
 _BATCH = 10_000
 """Rows that are in memory at a time."""
+
+# How values are compared that may be written in several ways, or that only Python has.
+_WRITTEN: Mapping[Kind, Callable[[Any], str]] = {Kind.JSON: canonical, Kind.DATE: str}
 
 # Rows of this very transaction. No savepoint may be set in it: what follows one carries another number.
 _OURS = "xmin = pg_current_xact_id()::xid"
@@ -42,16 +46,19 @@ def _write_table(connection: Connection, copy: sqlite3.Connection, table: Table,
     tally = Tally()
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(named(table), listed(table.names))
     counter = Counter("write", table.name, rows)
-    already = []
+    already: list[Row] = []
+    # The first experiment is in the database, without anything in it.
+    takes_over = table.name == EXPERIMENT[0] and changes.takes_over_default
     with connection.cursor() as cursor, cursor.copy(statement) as stream:
         for batch in _rows(copy, table, changes):
-            for row in batch:
-                tally.add(_comparable(table, row))
-                if _is_there(table, row, changes):
-                    already.append(row)
-                else:
-                    stream.write_row(row)
+            tally.add(_comparable(table, batch))
             counter.add(len(batch))
+            if takes_over:
+                number = table.names.index(EXPERIMENT[1])
+                already += [row for row in batch if row[number] == DEFAULT]
+                batch = [row for row in batch if row[number] != DEFAULT]
+            for row in batch:
+                stream.write_row(row)
     for row in already:
         _take_over(connection, table, row)
     return tally
@@ -60,23 +67,16 @@ def _write_table(connection: Connection, copy: sqlite3.Connection, table: Table,
 def _rows(copy: sqlite3.Connection, table: Table, changes: Changes) -> Iterator[list[Row]]:
     """The rows as they are written, in batches."""
     change = change_rows(table, changes)
-    check = convert_rows(table)
-    convert = convert_rows(table.loosened()) if change else check
+    check = convert_batches(table)
+    convert = convert_batches(table.loosened()) if change else check
     cursor = copy.execute(f"SELECT {', '.join(map(quoted, table.names))} FROM {quoted(table.name)}")
     while found := cursor.fetchmany(_BATCH):
-        batch = [convert(row) for row in found]
+        batch = convert(found)
         if change:
             for row in batch:
                 change(row)
-            batch = [check(row) for row in batch]
+            batch = check(batch)
         yield batch
-
-
-def _is_there(table: Table, row: Row, changes: Changes) -> bool:
-    """Whether it is the first experiment, which is in the database without anything in it."""
-    if table.name != EXPERIMENT[0] or not changes.takes_over_default:
-        return False
-    return bool(row[table.names.index(EXPERIMENT[1])] == DEFAULT)
 
 
 def _take_over(connection: Connection, table: Table, row: Row) -> None:
@@ -110,17 +110,19 @@ def _read_table(connection: Connection, table: Table, rows: int) -> Tally:
     with connection.cursor(name="read_back", binary=True) as cursor:
         cursor.execute(query)
         while batch := cursor.fetchmany(_BATCH):
-            for row in batch:
-                tally.add(_comparable(table, row))
+            tally.add(_comparable(table, batch))
             counter.add(len(batch))
     return tally
 
 
-def _comparable(table: Table, row: Sequence[object]) -> Sequence[object]:
-    """A row without what may be written in several ways."""
-    if not any(column.kind is Kind.JSON for column in table.columns):
-        return row
-    return [
-        canonical(str(value)) if column.kind is Kind.JSON and value is not None else value
-        for column, value in zip(table.columns, row, strict=True)
-    ]
+def _comparable(table: Table, batch: Sequence[Sequence[Any]]) -> Iterable[Sequence[Any]]:
+    """Rows without what may be written in several ways."""
+    places = [(place, column.kind) for place, column in enumerate(table.columns) if column.kind in _WRITTEN]
+    if not places:
+        return batch
+    rows = [list(row) for row in batch]
+    for row in rows:
+        for place, kind in places:
+            if row[place] is not None:
+                row[place] = _WRITTEN[kind](row[place])
+    return rows
