@@ -36,12 +36,6 @@ _AS_IT_IS = {
 }
 _FLOATS = {"real", "double precision"}
 
-_ENCODE = (
-    "the address of the database cannot be understood: it must be postgresql://user:password@host:port/database, with "
-    "what is not a letter or a digit in the password written as in an address, such as %40 for @. "
-    "Mend it so, or leave the password out and put it into PGPASSWORD or ~/.pgpass"
-)
-
 
 def is_address(given: str) -> bool:
     """Whether it names a PostgreSQL, with or without a driver of SQLAlchemy's."""
@@ -74,13 +68,21 @@ def _parameters(given: str) -> dict[str, Any]:
     try:
         parameters = conninfo_to_dict(address)
     except psycopg.Error:
-        # What it says may be a part of the password.
-        raise StackError(_ENCODE) from None
+        raise StackError(_unclear()) from None
     where = [str(parameters.get(name) or "") for name in ("host", "port", "dbname")]
     # A password that is not encoded ends early, and the rest of it is taken for one of these.
     if any("@" in each for each in where) or (not where[1].replace(",", "").isdecimal() and where[1]):
-        raise StackError(_ENCODE)
+        raise StackError(_unclear())
     return parameters
+
+
+def _unclear() -> str:
+    # Without what was seen: it may be a part of the password.
+    return (
+        "the address of the database cannot be understood. It must be postgresql://user:password@host:port/database, "
+        "with what is not a letter or a digit in the password written as in an address, such as %40 for @. "
+        "Mend it so, or leave the password out and put it into PGPASSWORD or ~/.pgpass"
+    )
 
 
 def _shown(parameters: dict[str, Any]) -> str:
