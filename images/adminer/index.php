@@ -10,7 +10,7 @@ function adminer_object()
         }
 
         // Otherwise the browser of whoever opens the page asks adminer.org for a newer version.
-        public function head(?bool $dark = null): bool
+        public function head($dark = null)
         {
             echo Adminer\script("verifyVersion = () => {};");
             return parent::head($dark);
