@@ -35,6 +35,8 @@ def main() -> None:
     experiment = picture_runs.log(url)
     with browser(user) as page:
         _of_mlflow(page, url, experiment)
+        page.goto(values["adminer_url"])
+        _keep("adminer-login", page.get_by_role("button", name="Login"))
         open_tables(page, values["adminer_url"], _secret("postgres_password", stack))
         # The sizes come after the names.
         _keep("adminer-tables", page.get_by_role("cell", name="table", exact=True).first)
