@@ -19,13 +19,17 @@ DRAWN = ".scatterlayer path.js-line"
 def browser(user: HttpCredentials | None = None) -> Iterator[Page]:
     """A page of a browser that has seen nothing yet; the user signs in where a server asks for it.
 
-    It finds no host but this one. Raises AssertionError at the end if a page has asked for another.
+    It finds no host but this one. Raises AssertionError at the end if a page has asked for another,
+    FileNotFoundError without Chromium.
     """
+    program = shutil.which("chromium")
+    if not program:
+        raise FileNotFoundError("there is no chromium on PATH. Mend it with: make browser")
     strangers: set[str] = set()
     alone = f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {HERE}"
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--disable-gpu", "--disable-background-networking", alone]
+            executable_path=program, args=["--disable-gpu", "--disable-background-networking", alone]
         )
         try:
             context = chromium.new_context(viewport={"width": WIDTH, "height": HEIGHT}, http_credentials=user)

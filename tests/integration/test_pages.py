@@ -16,6 +16,9 @@ from docs.browser import DRAWN, browser, open_run, open_runs, open_tables
 from .harness import Deployment, deployment
 from .old_stores import Old, made
 
+# As patient as everything else in a browser: several stacks are up at the same time.
+expect.set_options(timeout=30_000)
+
 
 @pytest.fixture(scope="module")
 def new(own_stack: Deployment) -> Deployment:
