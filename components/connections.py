@@ -17,6 +17,8 @@ _BACKGROUND = 8
 _HOUSEKEEPING = 1
 _OWNER = 5
 _READONLY = 20
+# One for each of its two ways to ask, while its own probe and whoever scrapes it come at the same time.
+_MONITOR = 5
 # PostgreSQL's own default of superuser_reserved_connections, and as many for its workers and for whoever looks inside.
 _RESERVED = 3 + 7
 
@@ -28,17 +30,24 @@ class ConnectionBudget:
     server: int
     owner: int
     readonly: int
+    monitor: int = 0
+    """0 when nobody watches: there is no such role then."""
 
     @property
     def max_connections(self) -> int:
         """PostgreSQL's setting: all roles at once, and the superuser still comes in."""
-        return self.server + self.owner + self.readonly + _RESERVED
+        return self.server + self.owner + self.readonly + self.monitor + _RESERVED
 
 
-def connection_budget(workers: int, *, sign_in: bool, jobs: bool, housekeeping: bool = False) -> ConnectionBudget:
-    """The budget of a server with a number of worker processes, which may run jobs of its own."""
+def connection_budget(
+    workers: int, *, sign_in: bool, jobs: bool, housekeeping: bool = False, metrics: bool = False
+) -> ConnectionBudget:
+    """The budget of a server with a number of worker processes, which may run jobs of its own and be watched."""
     pools = _POOLS + sign_in
     background = (_BACKGROUND if jobs else 0) + (_HOUSEKEEPING if housekeeping else 0)
     return ConnectionBudget(
-        server=workers * pools * (POOL_SIZE + MAX_OVERFLOW) + background, owner=_OWNER, readonly=_READONLY
+        server=workers * pools * (POOL_SIZE + MAX_OVERFLOW) + background,
+        owner=_OWNER,
+        readonly=_READONLY,
+        monitor=_MONITOR if metrics else 0,
     )

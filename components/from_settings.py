@@ -8,6 +8,7 @@ from pathlib import Path
 import pulumi
 
 from .gateway import FrontDoor
+from .metrics import Metrics
 from .platform import PlatformArgs
 from .rules import WORKERS, read_pem
 from .settings import Settings
@@ -37,6 +38,9 @@ def platform_args(settings: Settings, images: Path) -> PlatformArgs:
         postgres_port=settings.postgres_port or None,
         adminer_port=settings.adminer_port if settings.adminer else None,
         front_door=_front_door(settings),
+        metrics=Metrics(mlflow_port=settings.mlflow_metrics_port, postgres_port=settings.postgres_metrics_port)
+        if settings.metrics
+        else None,
         sign_in=settings.sign_in,
         credentials_version=settings.credentials_version,
         workers=_workers(settings),

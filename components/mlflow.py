@@ -21,6 +21,7 @@ PORT = 5000
 # `nobody`: the artifacts in every volume so far belong to it.
 USER = 65534
 ARTIFACTS = "/mlartifacts"
+_METRICS = "/run/metrics"
 _PRIVATE = ["10.*", "192.168.*", *(f"172.{number}.*" for number in range(16, 32)), "[fc00:*", "[fd00:*"]
 
 
@@ -39,6 +40,8 @@ class MlflowArgs:
     limits: Limits
     port: Port | None = None
     """Where the server is reached from the Docker host; nowhere unless given."""
+    metrics: Port | None = None
+    """Where its figures are read from the Docker host; it has none unless given."""
     origin: str | None = None
     """The address, such as https://mlflow.example.com, that a gateway in front of the server answers to."""
     sign_in: SignIn | None = None
@@ -90,16 +93,17 @@ class Mlflow(pulumi.ComponentResource):
                     "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(POOL_SIZE),
                     "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(MAX_OVERFLOW),
                     **(sign_in.server_environment if sign_in else {}),
+                    **({"METRICS_PORT": str(args.metrics.container)} if args.metrics else {}),
                 },
                 secret_files=[
                     args.database.pass_file,
                     *(sign_in.server_files(args.database.uri) if sign_in else []),
                 ],
                 mounts=[Mount(volume=volume.name, target=ARTIFACTS), args.keys.mount],
-                memory_folders=["/home/mlflow"],
+                memory_folders=["/home/mlflow", *([_METRICS] if args.metrics else [])],
                 # An artifact on its way is kept here as a whole.
                 scratch_folders=["/tmp"],
-                ports=[args.port] if args.port else [],
+                ports=[port for port in (args.port, args.metrics) if port],
                 networks=args.networks,
                 probe=Probe(command=["ready"]),
                 limits=args.limits,

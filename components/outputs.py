@@ -46,6 +46,9 @@ def outputs(args: PlatformArgs, network: pulumi.Output[str], database: Postgres,
     if args.adminer_port:
         server = f"pgsql={postgres.ROLE}&username={args.user}&db={args.database}"
         found["adminer_url"] = f"http://{_in_url(_reached_at(args.side_address))}:{args.adminer_port}/?{server}"
+    if args.metrics:
+        found["mlflow_metrics_url"] = args.metrics.mlflow_url
+        found["postgres_metrics_url"] = args.metrics.postgres_url
     if sign_in:
         found["admin_username"] = ADMINISTRATOR
         found["admin_password"] = sign_in.password

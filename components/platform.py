@@ -10,14 +10,16 @@ import pulumi
 import pulumi_docker as docker
 import pulumi_random as random
 
-from . import adminer, gateway, mlflow, postgres
+from . import adminer, exporter, gateway, mlflow, postgres
 from .adminer import Adminer, AdminerArgs
 from .connections import connection_budget
 from .database import Database
 from .engine import SingleHost
+from .exporter import Exporter, ExporterArgs
 from .gateway import FrontDoor, Gateway, GatewayArgs
 from .housekeeping import Housekeeping, HousekeepingArgs
 from .image import Image
+from .metrics import Metrics
 from .mlflow import Mlflow, MlflowArgs
 from .outputs import outputs
 from .postgres import Login, Postgres, PostgresArgs
@@ -50,6 +52,8 @@ class PlatformArgs:
     """Host port of Adminer, which runs only if it is given."""
     front_door: FrontDoor | None = None
     """The gateway before MLflow, which runs only if it is given."""
+    metrics: Metrics | None = None
+    """Where figures for monitoring are read; there are none unless it is given."""
     sign_in: bool = False
     credentials_version: int = 1
     """A number that only rises: with each rise every generated secret is made anew."""
@@ -84,6 +88,8 @@ class PlatformArgs:
         }
         if self.adminer_port:
             images[adminer.ROLE] = Image(context=self.images / adminer.ROLE, base=self.debian_base)
+        if self.metrics:
+            images[exporter.ROLE] = Image(context=self.images / exporter.ROLE, base=self.debian_base)
         if self.front_door:
             images[gateway.ROLE] = Image(context=self.images / gateway.ROLE, base=self.debian_base)
         return images
@@ -117,6 +123,8 @@ class Platform(pulumi.ComponentResource):
             self._adminer(args.adminer_port, tracking, inner, database)
         if args.gc_after_days:
             self._housekeeping(args.gc_after_days, image, inner, database, server)
+        if args.metrics and database.monitor:
+            self._exporter(args.metrics, inner, database, database.monitor)
         if args.front_door:
             self._gateway(args.front_door, tracking, server)
         self.outputs = outputs(args, tracking.name, database, sign_in)
@@ -141,7 +149,11 @@ class Platform(pulumi.ComponentResource):
                 networks=networks,
                 internal_network=inner.ipam_configs.apply(lambda ranges: str(ranges[0].subnet)),
                 connections=connection_budget(
-                    args.workers, sign_in=args.sign_in, jobs=args.jobs, housekeeping=bool(args.gc_after_days)
+                    args.workers,
+                    sign_in=args.sign_in,
+                    jobs=args.jobs,
+                    housekeeping=bool(args.gc_after_days),
+                    metrics=bool(args.metrics),
                 ),
                 credentials_version=args.credentials_version,
                 limits=args.postgres_limits,
@@ -196,6 +208,7 @@ class Platform(pulumi.ComponentResource):
                 port=None
                 if args.front_door
                 else Port(container=mlflow.PORT, host=args.mlflow_port, address=args.bind_address),
+                metrics=args.metrics.of_mlflow if args.metrics else None,
                 origin=args.front_door.origin if args.front_door else None,
                 sign_in=sign_in,
                 keep_data=args.keep_data,
@@ -236,6 +249,25 @@ class Platform(pulumi.ComponentResource):
                 database=self._database(database.server),
                 artifacts=server.volume_name,
                 after_days=days,
+                starts_after=[server],
+            ),
+            self._engine,
+            self._child,
+        )
+
+    def _exporter(self, metrics: Metrics, inner: docker.Network, server: Postgres, monitor: Login) -> None:
+        # The database's network opens no ports on the host, and this one leads nowhere but there.
+        network = self._engine.network(
+            f"{self._name}-metrics", "metrics", internal=False, way_out=False, opts=self._child
+        )
+        Exporter(
+            f"{self._name}-exporter",
+            ExporterArgs(
+                image=self._args.image_builds[exporter.ROLE],
+                networks=[inner.name, network.name],
+                database=self._database(monitor),
+                port=metrics.of_postgres,
+                credentials_version=self._args.credentials_version,
                 starts_after=[server],
             ),
             self._engine,

@@ -70,13 +70,15 @@ class Login:
 
 
 class Postgres(pulumi.ComponentResource):
-    """A server with one database and three roles: who owns it, who works in it, who only reads."""
+    """A server with one database and its roles: who owns it, who works in it, who only reads, and who watches."""
 
     owner: Login
     """May create, change and drop what is in the database, and only from the internal network."""
     server: Login
     """Reads and writes rows; neither creates nor drops."""
     readonly: Login
+    monitor: Login | None = None
+    """Reads statistics and no rows, and only from the internal network; there when the budget has room for it."""
     volume_name: pulumi.Output[str]
     """Name of the volume that holds the cluster."""
 
@@ -92,6 +94,8 @@ class Postgres(pulumi.ComponentResource):
         self.owner = self._login(f"{name}-owner-password", f"{args.user}_owner")
         self.server = self._login(f"{name}-password", args.user)
         self.readonly = self._login(f"{name}-readonly-password", f"{args.user}_readonly")
+        if args.connections.monitor:
+            self.monitor = self._login(f"{name}-monitor-password", f"{args.user}_monitor")
         volume = engine.volume(
             f"{name}-data",
             f"{ROLE}-data",
@@ -121,11 +125,13 @@ class Postgres(pulumi.ComponentResource):
                     "MLFLOW_POSTGRES_SERVER_CONNECTIONS": str(args.connections.server),
                     "MLFLOW_POSTGRES_OWNER_CONNECTIONS": str(args.connections.owner),
                     "MLFLOW_POSTGRES_READONLY_CONNECTIONS": str(args.connections.readonly),
+                    "MLFLOW_POSTGRES_MONITOR_CONNECTIONS": str(args.connections.monitor),
                 },
                 secret_files=[
                     SecretFile(name="owner-password", content=self.owner.password),
                     SecretFile(name="server-password", content=self.server.password),
                     SecretFile(name="readonly-password", content=self.readonly.password),
+                    *([SecretFile(name="monitor-password", content=self.monitor.password)] if self.monitor else []),
                 ],
                 mounts=[Mount(volume=volume.name, target=data_path(args.major))],
                 memory_folders=["/tmp", "/run/postgresql"],

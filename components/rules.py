@@ -23,7 +23,10 @@ WORKERS = range(2, 33)
 """How many worker processes MLflow's server may have."""
 TLS = ("off", "internal", "files", "acme")
 
-_USUAL_PORTS = {"mlflowPort": 5000, "postgresPort": 5432, "adminerPort": 8080, "httpsPort": 443, "httpPort": 80}
+_USUAL_PORTS = {
+    **{"mlflowPort": 5000, "postgresPort": 5432, "adminerPort": 8080, "httpsPort": 443, "httpPort": 80},
+    **{"mlflowMetricsPort": 9464, "postgresMetricsPort": 9187},
+}
 # Those that the world knows by number; a container of ours needs no privilege for them.
 _FRONT_DOOR = ("httpsPort", "httpPort")
 

@@ -39,6 +39,9 @@ class Settings:
     postgres_settings: Mapping[str, str | int | float | bool]
     adminer: bool
     adminer_port: int
+    metrics: bool
+    mlflow_metrics_port: int
+    postgres_metrics_port: int
     bind_address: str
     hostname: str
     tls: str
@@ -79,6 +82,9 @@ class Settings:
             postgres_settings=config.get_object("postgresSettings", {}),
             adminer=config.require_bool("adminer"),
             adminer_port=config.require_int("adminerPort"),
+            metrics=config.require_bool("metrics"),
+            mlflow_metrics_port=config.require_int("mlflowMetricsPort"),
+            postgres_metrics_port=config.require_int("postgresMetricsPort"),
             bind_address=config.require("bindAddress"),
             # An empty default may reach the program as no value at all.
             hostname=config.get("hostname", ""),
@@ -133,6 +139,9 @@ class Settings:
             ports["postgresPort"] = self.postgres_port
         if self.adminer:
             ports["adminerPort"] = self.adminer_port
+        if self.metrics:
+            ports["mlflowMetricsPort"] = self.mlflow_metrics_port
+            ports["postgresMetricsPort"] = self.postgres_metrics_port
         return ports
 
     def _check_lock(self, locks: Path) -> None:

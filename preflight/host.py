@@ -12,6 +12,7 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 from requests import RequestException
 
+from components import metrics
 from components.engine import LABEL
 from components.image import Image
 from components.platform import PlatformArgs
@@ -25,6 +26,8 @@ _ROLE = {
     "mlflowPort": "mlflow",
     "postgresPort": "postgres",
     "adminerPort": "adminer",
+    "mlflowMetricsPort": "mlflow",
+    "postgresMetricsPort": "exporter",
     "httpsPort": "gateway",
     "httpPort": "gateway",
 }
@@ -54,14 +57,20 @@ def check_host(args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> Non
 def _check(engine: docker.DockerClient, args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> None:
     containers = list(_containers(engine))
     for key in ports:
-        side = key in ("postgresPort", "adminerPort")
-        _check_port(containers, prefix, key, args.side_address if side else args.bind_address, ports)
+        _check_port(containers, prefix, key, _address(args, key), ports)
     _check_processors(engine, args)
     _check_credentials(engine, prefix, args.credentials_version)
     _check_major(engine, prefix, args.postgres_major)
     _check_volume_is_free(containers, prefix)
     for role, image in args.image_builds.items():
         _check_image(engine, prefix, role, image)
+
+
+def _address(args: PlatformArgs, key: str) -> str:
+    """The address of the host that the port of a setting is opened on."""
+    if key in ("mlflowMetricsPort", "postgresMetricsPort"):
+        return metrics.ADDRESS
+    return args.side_address if key in ("postgresPort", "adminerPort") else args.bind_address
 
 
 def _check_processors(engine: docker.DockerClient, args: PlatformArgs) -> None:
@@ -190,7 +199,7 @@ def _another_image(role: str, base: str) -> str:
     match role:
         case "mlflow":
             return "bin/pulumi config set pythonImage python:3.13-slim-trixie"
-        case "adminer" | "gateway":
+        case "adminer" | "exporter" | "gateway":
             return "bin/pulumi config set debianImage debian:trixie-slim"
     official = base.startswith("postgres:") and base.endswith("-trixie")
     return "bin/pulumi config set postgresVersion 17" if official else "bin/pulumi config rm postgresImage"

@@ -17,8 +17,13 @@ def install() -> None:
 
     context: Any = multiprocessing.get_context("forkserver")
     # What this module imports is never imported again, by no worker: secrets are not to be read at an import.
-    context.set_forkserver_preload(["preloaded"])
+    # The first one changes what MLflow finds while the second imports it.
+    context.set_forkserver_preload(["request_metrics", "preloaded"])
     uvicorn._subprocess.spawn = context
+    # Not above, for the same reason; before the first worker, which takes over the environment.
+    import metrics_server  # type: ignore[import-not-found]  # it lies beside this one in the image
+
+    metrics_server.serve()
 
 
 if sys.orig_argv[1:3] == ["-m", "uvicorn"]:

@@ -69,7 +69,8 @@ class Deployment:
         self.state = room / "state" / "mlflow-postgres"
         self.printed = ""
         """Everything that the project's commands have printed in this deployment."""
-        keys = ("mlflowPort", "postgresPort", "adminerPort", "httpsPort", "httpPort")
+        keys = [f"{each}Port" for each in ("mlflow", "postgres", "adminer", "https", "http")]
+        keys += ["mlflowMetricsPort", "postgresMetricsPort"]
         self.settings: dict[str, Any] = {
             **dict(zip(keys, free_ports(len(keys)), strict=True)),
             # Several stacks are up at the same time, and each worker takes 600 MiB.

@@ -45,6 +45,7 @@ class Servers:
                 "MLFLOW_POSTGRES_SERVER_CONNECTIONS": "20",
                 "MLFLOW_POSTGRES_OWNER_CONNECTIONS": "5",
                 "MLFLOW_POSTGRES_READONLY_CONNECTIONS": "5",
+                "MLFLOW_POSTGRES_MONITOR_CONNECTIONS": "0",
                 **environment,
             },
             volumes={

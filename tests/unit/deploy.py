@@ -10,12 +10,14 @@ import pulumi
 
 from components import Platform, PlatformArgs
 from components.gateway import FrontDoor
+from components.metrics import Metrics
 
 from .fake_engine import PROJECT, FakeEngine
 
 CHECKOUT = Path(__file__).parents[2]
 IMAGES = CHECKOUT / "images"
 
+METRICS = Metrics(mlflow_port=9001, postgres_port=9002)
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nchain\n"
 TLS_KEY = "-----BEGIN PRIVATE KEY-----\nvalue-of-tls-key\n"
 
@@ -38,8 +40,13 @@ def deploy(**changes: Any) -> FakeEngine:
 
 def everything(**changes: Any) -> FakeEngine:
     """A platform with all that can be switched on."""
-    switched_on = {"postgres_port": 5432, "adminer_port": 8080, "front_door": front_door(), "sign_in": True}
-    return _deployed(**{**switched_on, "gc_after_days": 30, **changes})
+    return _deployed(**{**switched_on(), **changes})
+
+
+def switched_on() -> dict[str, Any]:
+    """The arguments of a platform with all that can be switched on."""
+    ports = {"postgres_port": 5432, "adminer_port": 8080, "metrics": METRICS}
+    return {**ports, "front_door": front_door(), "sign_in": True, "gc_after_days": 30}
 
 
 def run_platform(engine: FakeEngine, **changes: Any) -> FakeEngine:

@@ -16,7 +16,7 @@ WORKERS = [1, 4, 32]
 @pytest.mark.parametrize("workers", WORKERS)
 def test_all_roles_at_once_fit_and_the_superuser_still_comes_in(workers: int, sign_in: bool, jobs: bool) -> None:
     budget = connection_budget(workers, sign_in=sign_in, jobs=jobs)
-    reserved = budget.max_connections - budget.server - budget.owner - budget.readonly
+    reserved = budget.max_connections - sum(vars(budget).values())
     assert reserved == 10, "three for the superuser, as PostgreSQL has it, and some for its own workers"
     assert min(budget.owner, budget.readonly) > 0, "a limit of 0 lets nobody in"
 
@@ -40,13 +40,19 @@ def test_housekeeping_signs_in_as_the_server_does_and_takes_no_connection_of_it(
     assert int(with_it[share]) - int(without[share]) == 1
 
 
+def test_who_watches_has_a_share_exactly_when_somebody_does() -> None:
+    without, with_metrics = (connection_budget(4, sign_in=False, jobs=False, metrics=each) for each in (False, True))
+    assert (without.monitor, with_metrics.monitor) == (0, 5)
+    assert with_metrics.max_connections - without.max_connections == 5, "nobody gives up a connection for it"
+
+
 def test_postgresql_is_told_the_sum_and_each_roles_share() -> None:
     engine = deploy(workers=7, sign_in=True, jobs=True, user="tracker")
     budget = connection_budget(7, sign_in=True, jobs=True)
     server = engine.container("postgres")
     assert f"max_connections={budget.max_connections}" in server.inputs["command"]
     shares = {role: server.environment[f"MLFLOW_POSTGRES_{role.upper()}_CONNECTIONS"] for role in vars(budget)}
-    assert shares == {"server": str(budget.server), "owner": str(budget.owner), "readonly": str(budget.readonly)}
+    assert shares == {role: str(share) for role, share in vars(budget).items()}
 
 
 def test_mlflow_keeps_to_the_pools_that_the_budget_counts() -> None:

@@ -7,7 +7,7 @@ import pytest
 from .deploy import everything
 from .fake_engine import CONTAINER, Registration
 
-READERS = {"postgres": 999, "schema": 65534, "mlflow": 65534, "gateway": 65534, "gc": 65534}
+READERS = {"postgres": 999, **dict.fromkeys(("schema", "mlflow", "gateway", "gc", "exporter"), 65534)}
 
 
 def courier(role: str) -> Registration:

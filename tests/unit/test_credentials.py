@@ -29,7 +29,7 @@ def test_every_generated_secret_is_made_anew(before: FakeEngine, after: FakeEngi
         if each.inputs.get("keepers") == after.registered[name].inputs.get("keepers")
     }
     assert kept == set(), "whoever saw the old one still comes in"
-    assert len(before.of(RANDOM_PASSWORD)) == 5
+    assert len(before.of(RANDOM_PASSWORD)) == 6
 
 
 def test_the_mark_of_this_life_of_the_stack_stays(before: FakeEngine, after: FakeEngine) -> None:
@@ -37,13 +37,15 @@ def test_the_mark_of_this_life_of_the_stack_stays(before: FakeEngine, after: Fak
     assert marks[0] == marks[1], "everything on the engine would be an orphan, networks would be replaced"
 
 
-def test_only_the_job_starts_anew_for_services_read_their_secrets_again(before: FakeEngine, after: FakeEngine) -> None:
+def test_only_the_job_and_the_exporter_start_anew_for_other_services_read_their_secrets_again(
+    before: FakeEngine, after: FakeEngine
+) -> None:
     changed = {
         each.role
         for name, each in before.of(CONTAINER).items()
         if each.labels.get(LABEL) != after.registered[name].labels.get(LABEL)
     }
-    assert changed == {"schema"}, "a service that is made anew lets everybody wait"
+    assert changed == {"schema", "exporter"}, "a service that is made anew lets everybody wait"
     for role in ("postgres", "mlflow", "gateway", "gc"):
         states = [_but_for_secrets(engine.container(role).inputs) for engine in (before, after)]
         assert states[0] == states[1], role

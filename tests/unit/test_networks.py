@@ -10,6 +10,7 @@ from .deploy import deploy, everything, front_door
 from .fake_engine import CONTAINER, INTERNAL_NETWORK, NETWORK, FakeEngine
 
 ME = "mlflow-postgres"
+FIGURES = {("mlflow", "127.0.0.1", 9001, 9464), ("exporter", "127.0.0.1", 9002, 9187)}
 
 
 def test_only_the_database_network_has_no_way_out() -> None:
@@ -25,7 +26,8 @@ def test_a_published_database_still_has_no_way_out() -> None:
         name: each.inputs.get("options", {}).get("com.docker.network.bridge.enable_ip_masquerade")
         for name, each in engine.of(NETWORK).items()
     }
-    assert masquerade == {f"{ME}-published": "false", f"{ME}-tracking": None, f"{ME}-database": None}, (
+    closed = dict.fromkeys((f"{ME}-published", f"{ME}-metrics"), "false")
+    assert masquerade == {**closed, f"{ME}-tracking": None, f"{ME}-database": None}, (
         "a port on the host needs a network with a way out; what leaves without the host's address gets no answer"
     )
 
@@ -47,6 +49,7 @@ def test_the_database_is_on_a_network_with_ports_only_when_it_is_published(
         ("schema", {"database"}),
         ("mlflow", {"tracking", "database"}),
         ("adminer", {"tracking", "database"}),
+        ("exporter", {"metrics", "database"}),
         ("gateway", {"tracking"}),
         ("gc", {"database"}),
     ],
@@ -72,6 +75,7 @@ def test_every_port_is_on_loopback_by_default() -> None:
         ("mlflow", "127.0.0.1", 5000, 5000),
         ("postgres", "127.0.0.1", 5432, 5432),
         ("adminer", "127.0.0.1", 8080, 8080),
+        *FIGURES,
     }, "closed by default: nobody asked for these ports to be open to the network"
 
 
@@ -87,6 +91,11 @@ def test_ports_are_opened_on_the_addresses_and_with_the_numbers_that_were_chosen
     }, "PostgreSQL and Adminer have no TLS: what is open to the network is MLflow"
 
 
+def test_figures_stay_on_loopback_where_everything_else_is_open_to_the_network() -> None:
+    engine = everything(bind_address="0.0.0.0", side_address="0.0.0.0", front_door=None)
+    assert published(engine) >= FIGURES, "whoever reads them is not asked who they are"
+
+
 def test_with_a_front_door_it_is_the_only_way_in() -> None:
     engine = everything(bind_address="192.0.2.7")
     assert published(engine) == {
@@ -94,6 +103,7 @@ def test_with_a_front_door_it_is_the_only_way_in() -> None:
         ("gateway", "192.0.2.7", 80, 8080),
         ("postgres", "127.0.0.1", 5432, 5432),
         ("adminer", "127.0.0.1", 8080, 8080),
+        *FIGURES,
     }, "past the gateway passwords would travel in the clear"
 
 

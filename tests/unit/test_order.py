@@ -8,7 +8,7 @@ import pytest
 from components.engine import SingleHost
 from components.workload import Limits, Task
 
-from .deploy import deploy, everything, front_door, run_platform
+from .deploy import deploy, everything, front_door, run_platform, switched_on
 from .fake_engine import CONTAINER, FakeEngine
 
 ME = "mlflow-postgres"
@@ -26,7 +26,9 @@ def test_the_schema_waits_for_the_database_the_server_for_the_schema_and_the_gat
 def test_what_needs_no_database_does_not_wait_for_it() -> None:
     engine = everything()
     waiting = {name for name, each in engine.registered.items() if DATABASE in each.waits_for}
-    assert waiting == {JOB}, "images are built in the meantime, and whoever runs already gets new secrets at once"
+    assert waiting == {JOB, f"{ME}-exporter-server"}, (
+        "images are built in the meantime, and whoever runs already gets new secrets at once"
+    )
 
 
 def test_no_container_is_made_of_what_another_container_says() -> None:
@@ -55,8 +57,7 @@ def test_a_failed_job_that_said_nothing_is_still_an_error() -> None:
 
 def test_a_preview_shows_every_resource_that_the_update_makes() -> None:
     """In a preview no value of another resource is known, so what is made from within one is not there."""
-    switched_on = {"postgres_port": 5432, "adminer_port": 8080, "front_door": front_door(), "sign_in": True}
-    preview = run_platform(FakeEngine(preview=True), gc_after_days=30, **switched_on)
+    preview = run_platform(FakeEngine(preview=True), **switched_on())
     assert set(preview.registered) == set(everything().registered)
     assert JOB in preview.registered[SERVER].waits_for
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .deploy import deploy, everything, front_door
+from .deploy import METRICS, deploy, everything, front_door
 from .fake_engine import generated, plain
 
 SERVER = generated("mlflow-postgres-postgres-password")
@@ -31,6 +31,7 @@ MORE: dict[str, tuple[dict[str, Any], set[str]]] = {
     "postgres": ({"postgres_port": 5433}, set()),
     "adminer": ({"adminer_port": 8081}, {"adminer_url"}),
     "front door": ({"front_door": front_door()}, set()),
+    "metrics": ({"metrics": METRICS}, {"mlflow_metrics_url", "postgres_metrics_url"}),
     "sign-in": ({"sign_in": True}, {"admin_username", "admin_password"}),
 }
 

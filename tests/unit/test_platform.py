@@ -11,6 +11,7 @@ from .fake_engine import (
     ADMINER,
     CONTAINER,
     DEPLOYMENT,
+    EXPORTER,
     GATEWAY,
     HOUSEKEEPING,
     IMAGE,
@@ -25,9 +26,9 @@ from .fake_engine import (
     VOLUME,
 )
 
-COMPONENTS = (PLATFORM, POSTGRES, SCHEMA, SIGN_IN, MLFLOW, ADMINER, GATEWAY, HOUSEKEEPING)
-PARTS = ("postgres", "schema", "sign-in", "mlflow", "adminer", "gateway", "housekeeping")
-SECRETIVE = ("postgres", "schema", "mlflow", "gateway", "gc")
+COMPONENTS = (PLATFORM, POSTGRES, SCHEMA, SIGN_IN, MLFLOW, ADMINER, EXPORTER, GATEWAY, HOUSEKEEPING)
+PARTS = ("postgres", "schema", "sign-in", "mlflow", "adminer", "exporter", "gateway", "housekeeping")
+SECRETIVE = ("postgres", "schema", "mlflow", "exporter", "gateway", "gc")
 ME = "mlflow-postgres"
 DATA = {f"{ME}-{name}" for name in ("postgres-data", "schema-backups", "schema-keys", "mlflow-artifacts")}
 MARKS = {f"mlflow-postgres.{mark}" for mark in ("stack", "role", "deployment")}
@@ -41,10 +42,12 @@ def test_a_platform_with_everything_is_these_resources_and_no_other() -> None:
         (f"{ME}-tracking", NETWORK),
         (f"{ME}-database", NETWORK),
         (f"{ME}-published", NETWORK),
+        (f"{ME}-metrics", NETWORK),
         (f"{ME}-postgres", POSTGRES),
         (f"{ME}-postgres-owner-password", RANDOM_PASSWORD),
         (f"{ME}-postgres-password", RANDOM_PASSWORD),
         (f"{ME}-postgres-readonly-password", RANDOM_PASSWORD),
+        (f"{ME}-postgres-monitor-password", RANDOM_PASSWORD),
         (f"{ME}-postgres-data", VOLUME),
         (f"{ME}-postgres-image", IMAGE),
         *served(f"{ME}-postgres-server"),
@@ -62,6 +65,9 @@ def test_a_platform_with_everything_is_these_resources_and_no_other() -> None:
         (f"{ME}-adminer", ADMINER),
         (f"{ME}-adminer-image", IMAGE),
         (f"{ME}-adminer-server", CONTAINER),
+        (f"{ME}-exporter", EXPORTER),
+        (f"{ME}-exporter-image", IMAGE),
+        *served(f"{ME}-exporter-server"),
         (f"{ME}-gateway", GATEWAY),
         (f"{ME}-gateway-data", VOLUME),
         (f"{ME}-gateway-image", IMAGE),
@@ -82,6 +88,8 @@ def test_what_is_not_switched_on_is_not_there() -> None:
         "published",
         *("adminer", "adminer-image", "adminer-server"),
         *("sign-in", "sign-in-admin-password", "sign-in-secret-key"),
+        *("metrics", "postgres-monitor-password", "exporter", "exporter-image"),
+        *(f"exporter-server{what}" for what in ("", "-courier", "-secrets")),
         *("gateway", "gateway-data", "gateway-image"),
         *(f"gateway-server{what}" for what in ("", "-courier", "-secrets")),
         *("housekeeping", *(f"housekeeping-server{what}" for what in ("", "-courier", "-secrets"))),
@@ -92,7 +100,8 @@ def test_every_resource_has_the_parent_that_it_belongs_to() -> None:
     engine = everything()
     family = {name: each.parent for name, each in engine.registered.items()}
     # Built once for two components, so a child of neither.
-    shared = {f"{ME}-{part}" for part in (*PARTS, "deployment", "tracking", "database", "published", "mlflow-image")}
+    networks = ("tracking", "database", "published", "metrics")
+    shared = {f"{ME}-{part}" for part in (*PARTS, *networks, "deployment", "mlflow-image")}
     assert family == {
         ME: "mlflow-postgres-dev",
         **{
@@ -115,7 +124,8 @@ def test_the_objects_on_the_host_are_named_after_project_stack_and_role() -> Non
     engine = everything()
     named = {each.inputs["name"] for each in engine.of(CONTAINER, NETWORK, VOLUME).values()}
     roles = {
-        *("postgres", "schema", "mlflow", "adminer", "gateway", "gc", "tracking", "database", "published"),
+        *("postgres", "schema", "mlflow", "adminer", "exporter", "gateway", "gc"),
+        *("tracking", "database", "published", "metrics"),
         *("postgres-data", "backups", "keys", "mlflow-artifacts", "gateway-data"),
         *(f"{role}-{what}" for role in SECRETIVE for what in ("courier", "secrets")),
     }
@@ -129,6 +139,7 @@ def test_images_are_named_after_the_stack_the_role_and_their_content() -> None:
         "mlflow-postgres-dev/postgres",
         "mlflow-postgres-dev/mlflow",
         "mlflow-postgres-dev/adminer",
+        "mlflow-postgres-dev/exporter",
         "mlflow-postgres-dev/gateway",
     }
     for image in engine.of(IMAGE).values():

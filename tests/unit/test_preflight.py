@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
 from components.workload import Limits
 
+from .deploy import METRICS
 from .fake_docker import FakeContainer, FakeDocker, FakeVolume, labels
 from .looking import BASES, BUILT, DATA, look, refusal
 from .project import load, mended
@@ -92,11 +94,12 @@ def test_a_registry_out_of_reach_is_named_as_the_reason(monkeypatch: pytest.Monk
         ({"adminer_port": None, "front_door": None}, False),
         ({"adminer_port": None}, True),
         ({"front_door": None}, True),
+        ({"adminer_port": None, "front_door": None, "metrics": METRICS}, True),
     ],
-    ids=["both off", "gateway on", "adminer on"],
+    ids=["all off", "gateway on", "adminer on", "metrics on"],
 )
 def test_the_image_of_a_service_that_is_off_is_not_looked_for(
-    monkeypatch: pytest.MonkeyPatch, changes: dict[str, None], needed: bool
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], needed: bool
 ) -> None:
     engine = FakeDocker(local=BASES - {"debian:trixie-slim"})
     if needed:

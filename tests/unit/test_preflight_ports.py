@@ -132,6 +132,8 @@ def test_the_gateways_ports_are_looked_at(monkeypatch: pytest.MonkeyPatch, key: 
         ("mlflowPort", "mlflow"),
         ("postgresPort", "postgres"),
         ("adminerPort", "adminer"),
+        ("mlflowMetricsPort", "mlflow"),
+        ("postgresMetricsPort", "exporter"),
         ("httpsPort", "gateway"),
         ("httpPort", "gateway"),
     ],
@@ -148,13 +150,14 @@ def test_the_service_that_has_the_port_already_may_keep_it(
     [
         *((key, "192.0.2.7") for key in ("mlflowPort", "httpsPort", "httpPort")),
         *((key, "192.0.2.8") for key in ("postgresPort", "adminerPort")),
+        *((key, "127.0.0.1") for key in ("mlflowMetricsPort", "postgresMetricsPort")),
     ],
 )
 def test_a_port_is_looked_for_on_the_address_that_it_is_opened_on(
     monkeypatch: pytest.MonkeyPatch, key: str, address: str
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.9:2376")
-    for held in ("192.0.2.7", "192.0.2.8"):
+    for held in ("192.0.2.7", "192.0.2.8", "127.0.0.1"):
         engine = FakeDocker(containers=[FakeContainer("someone", ports=bound(5000, held))], local=BASES)
         addresses = {"bind_address": "192.0.2.7", "side_address": "192.0.2.8"}
         if held == address:

@@ -13,6 +13,7 @@ import yaml
 import preflight
 from components import PlatformArgs, Settings
 from components.gateway import FrontDoor
+from components.metrics import Metrics
 from components.workload import Limits
 
 from .deploy import CERTIFICATE, CHECKOUT, TLS_KEY
@@ -42,6 +43,9 @@ EVERY_SETTING = {
     "postgresSettings": '{"work_mem": "64MB", "max_wal_size": 512, "seq_page_cost": 1.5, "jit": true}',
     "adminer": "true",
     "adminerPort": "6003",
+    "metrics": "true",
+    "mlflowMetricsPort": "6006",
+    "postgresMetricsPort": "6007",
     "bindAddress": "192.0.2.7",
     "hostname": "runs.example.com",
     "tls": "files",
@@ -122,6 +126,7 @@ def test_every_setting_reaches_the_platform(engine: FakeEngine, checked: Checked
         mlflow_port=6001,
         postgres_port=6002,
         adminer_port=6003,
+        metrics=Metrics(mlflow_port=6006, postgres_port=6007),
         sign_in=True,
         credentials_version=3,
         gc_after_days=30,
@@ -141,9 +146,15 @@ def test_every_setting_reaches_the_platform(engine: FakeEngine, checked: Checked
         acme_email="me@example.com",
         certificate=CERTIFICATE,
     )
-    assert ports == {"httpsPort": 6004, "httpPort": 6005, "postgresPort": 6002, "adminerPort": 6003}
+    assert ports == {
+        **{"httpsPort": 6004, "httpPort": 6005, "postgresPort": 6002, "adminerPort": 6003},
+        **{"mlflowMetricsPort": 6006, "postgresMetricsPort": 6007},
+    }
     assert set(EVERY_SETTING) == set(defaults()) - {"mlflowVersion"}, "one without a test here may reach nothing"
-    assert set(engine.exports) == {*ALWAYS, "adminer_url", "admin_username", "admin_password"}
+    assert set(engine.exports) == {
+        *(*ALWAYS, "adminer_url", "admin_username", "admin_password"),
+        *("mlflow_metrics_url", "postgres_metrics_url"),
+    }
 
 
 def test_the_certificates_key_reaches_the_gateway_and_stays_secret(engine: FakeEngine, checked: Checked) -> None:

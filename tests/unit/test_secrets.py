@@ -22,8 +22,9 @@ from .deploy import IMAGES, TLS_KEY, deploy, everything, run_platform
 from .fake_engine import CONTAINER, RANDOM_PASSWORD, VOLUME, FakeEngine, generated, plain, texts
 
 ME = "mlflow-postgres"
-OWNER, SERVER, READONLY = (
-    generated(f"{ME}-postgres-{name}") for name in ("owner-password", "password", "readonly-password")
+OWNER, SERVER, READONLY, MONITOR = (
+    generated(f"{ME}-postgres-{name}")
+    for name in ("owner-password", "password", "readonly-password", "monitor-password")
 )
 ADMIN, KEY = generated(f"{ME}-sign-in-admin-password"), generated(f"{ME}-sign-in-secret-key")
 # Who is handed each secret.
@@ -31,6 +32,7 @@ READERS = {
     OWNER: {"postgres", "schema"},
     SERVER: {"postgres", "mlflow", "gc"},
     READONLY: {"postgres"},
+    MONITOR: {"postgres", "exporter"},
     ADMIN: {"schema", "mlflow"},
     KEY: {"mlflow"},
     TLS_KEY: {"gateway"},
@@ -111,6 +113,7 @@ def test_the_database_is_handed_the_password_of_each_of_its_roles() -> None:
         "/run/secrets/owner-password": OWNER,
         "/run/secrets/server-password": SERVER,
         "/run/secrets/readonly-password": READONLY,
+        "/run/secrets/monitor-password": MONITOR,
     }
 
 

@@ -56,7 +56,7 @@ def test_the_database_is_probed_over_tcp() -> None:
     )
 
 
-@pytest.mark.parametrize("role", ["mlflow", "gateway", "adminer"])
+@pytest.mark.parametrize("role", ["mlflow", "gateway", "adminer", "exporter"])
 def test_the_others_are_probed_by_the_script_of_their_image(role: str) -> None:
     assert everything().container(role).inputs["healthcheck"]["tests"][7:] == ["ready"]
 
@@ -69,6 +69,7 @@ def test_images_are_built_from_the_bases_and_for_the_version_that_were_chosen() 
         # Dumps are made and read by the tools of the very server.
         "mlflow-postgres-mlflow-image": {"BASE_IMAGE": "two", "MLFLOW_VERSION": "3.0.0", "POSTGRES_IMAGE": "one"},
         "mlflow-postgres-adminer-image": {"BASE_IMAGE": "three"},
+        "mlflow-postgres-exporter-image": {"BASE_IMAGE": "three"},
         "mlflow-postgres-gateway-image": {"BASE_IMAGE": "three"},
     }
 

@@ -16,6 +16,7 @@ USUAL = {
     "MLFLOW_POSTGRES_DATABASE": "runs",
     "MLFLOW_POSTGRES_INTERNAL_NETWORK": "172.20.0.0/16",
     "MLFLOW_POSTGRES_PUBLISHED_TO": "nobody",
+    "MLFLOW_POSTGRES_MONITOR_CONNECTIONS": "0",
 }
 
 
@@ -49,6 +50,15 @@ INSIDE = {"172.20.0.0/16": {SERVER, OWNER, READONLY}, "127.0.0.1/32": {SERVER}}
 
 def test_the_owner_signs_in_from_the_internal_network_alone(tmp_path: Path) -> None:
     assert admitted(tmp_path) == INSIDE
+
+
+@pytest.mark.parametrize("who", ["nobody", "samenet", "all"])
+def test_who_watches_signs_in_from_the_internal_network_alone(tmp_path: Path, who: str) -> None:
+    _, inside, *_ = [line for line in rules(tmp_path) if line[3] != "reject"]
+    assert '"tracker_monitor"' not in inside[1], "nobody watches"
+    found = rules(tmp_path, MLFLOW_POSTGRES_PUBLISHED_TO=who, MLFLOW_POSTGRES_MONITOR_CONNECTIONS="5")
+    monitor = {(place, how) for _, roles, place, how in found if "tracker_monitor" in roles}
+    assert monitor == {("172.20.0.0/16", "scram-sha-256")}
 
 
 @pytest.mark.parametrize("who", ["samenet", "all"])

@@ -1,0 +1,43 @@
+"""The server's figures as Prometheus reads them, on a port of their own, from the process that minds the workers.
+
+Not on MLflow's own port, where everybody who reaches MLflow would read them, or nobody without a password.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+PORT = "METRICS_PORT"
+FOLDER = "/run/metrics"
+"""What the workers write down, by files that each has for itself."""
+ARTIFACTS = "/mlartifacts"
+
+
+class Room:
+    """How full the file system is that the artifacts are on."""
+
+    def collect(self) -> Iterator[Any]:
+        from prometheus_client.core import GaugeMetricFamily  # type: ignore[import-not-found]  # the same image
+
+        there = os.statvfs(ARTIFACTS)
+        for name, blocks, help_text in (
+            ("mlflow_artifacts_size_bytes", there.f_blocks, "Size of the file system that artifacts are on."),
+            ("mlflow_artifacts_free_bytes", there.f_bavail, "What is free there."),
+        ):
+            yield GaugeMetricFamily(name, help_text, value=blocks * there.f_frsize)
+
+
+def serve() -> None:
+    """Serve the figures from a thread of this process, which ends with it; without METRICS_PORT, nothing."""
+    port = os.environ.get(PORT)
+    if not port:
+        return
+    # Of this process and the workers alone: another Python of the container would leave files of its own there.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = FOLDER
+    import prometheus_client  # type: ignore[import-not-found]  # only the image has it
+    from prometheus_client import multiprocess
+
+    registry = prometheus_client.CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry, path=FOLDER)
+    registry.register(Room())
+    prometheus_client.start_http_server(int(port), registry=registry)

@@ -1,0 +1,58 @@
+"""Figures for monitoring: who is told to serve them, as whom the database is asked, and that off means none."""
+
+from __future__ import annotations
+
+from components import Settings, platform_args
+from components.metrics import Metrics
+
+from .deploy import IMAGES, METRICS, deploy, everything
+from .fake_engine import generated, plain
+from .project import load
+
+MONITOR = generated("mlflow-postgres-postgres-monitor-password")
+
+
+def settings(**changes: str) -> Settings:
+    return load(changes)
+
+
+def test_mlflow_serves_figures_exactly_when_told_to() -> None:
+    assert deploy(metrics=METRICS).container("mlflow").environment["METRICS_PORT"] == "9464"
+    assert "METRICS_PORT" not in deploy().container("mlflow").environment, "each request would be written down"
+
+
+def test_nobody_watches_the_database_unless_told_to() -> None:
+    shares = [
+        deploy(metrics=metrics).container("postgres").environment["MLFLOW_POSTGRES_MONITOR_CONNECTIONS"]
+        for metrics in (None, METRICS)
+    ]
+    assert shares == ["0", "5"]
+    files = {upload["file"] for upload in deploy().container("postgres-courier").inputs["uploads"]}
+    assert "/run/secrets/monitor-password" not in files, "a password that nobody needs is one more to lose"
+
+
+def test_the_exporter_signs_in_as_the_role_that_watches() -> None:
+    engine = deploy(metrics=METRICS, user="tracker", database="runs")
+    assert engine.container("exporter").environment == {
+        "DATA_SOURCE_URI": "postgres:5432/runs?sslmode=disable",
+        "DATA_SOURCE_USER": "tracker_monitor",
+        "DATA_SOURCE_PASS_FILE": "/run/secrets/monitor-password",
+    }
+    (upload,) = engine.container("exporter-courier").inputs["uploads"]
+    assert (upload["file"], upload["content"]) == ("/run/secrets/monitor-password", MONITOR)
+
+
+def test_the_addresses_are_those_of_the_ports() -> None:
+    exports = plain(everything(bind_address="192.0.2.7").exports)
+    assert exports["mlflow_metrics_url"] == "http://127.0.0.1:9001/metrics"
+    assert exports["postgres_metrics_url"] == "http://127.0.0.1:9002/metrics"
+
+
+def test_who_changes_nothing_has_no_figures_and_no_ports_for_them() -> None:
+    assert platform_args(settings(), IMAGES).metrics is None
+    assert not {key for key in settings().ports if "Metrics" in key}
+
+
+def test_with_figures_their_ports_are_the_usual_ones() -> None:
+    assert platform_args(settings(metrics="true"), IMAGES).metrics == Metrics(mlflow_port=9464, postgres_port=9187)
+    assert {"mlflowMetricsPort": 9464, "postgresMetricsPort": 9187}.items() <= settings(metrics="true").ports.items()
