@@ -15,6 +15,9 @@ from .workload import Limits, Port, Probe, SecretFile, Workload
 ROLE = "exporter"
 
 _USER = 65534
+# In seconds. A database that is gone must be told before Prometheus gives up, which is after ten; the search for its
+# name alone would take those.
+_PATIENCE = "connect_timeout=2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,7 @@ class Exporter(pulumi.ComponentResource):
                 user=_USER,
                 environment={
                     # On a network that nobody else is on, and PostgreSQL has no certificate.
-                    "DATA_SOURCE_URI": f"{database.host}:{database.port}/{database.name}?sslmode=disable",
+                    "DATA_SOURCE_URI": f"{database.host}:{database.port}/{database.name}?sslmode=disable&{_PATIENCE}",
                     "DATA_SOURCE_USER": database.login.user,
                     "DATA_SOURCE_PASS_FILE": password.path,
                 },

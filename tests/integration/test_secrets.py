@@ -22,6 +22,7 @@ SECRETS = {
     "owner's password": ("postgres", "/run/secrets/owner-password"),
     "server's password": ("postgres", "/run/secrets/server-password"),
     "reader's password": ("postgres", "/run/secrets/readonly-password"),
+    "watcher's password": ("exporter", "/run/secrets/monitor-password"),
     "administrator's password": ("mlflow", "/run/secrets/admin-password"),
     "key of the sign-in": ("mlflow", "/run/secrets/secret-key"),
     "passphrase of the gateway's keys": ("mlflow", "/keys/kek-2"),
@@ -37,7 +38,7 @@ class Case:
 
     def __init__(self, stack: Deployment) -> None:
         self.stack = stack
-        stack.configure(hostname="localhost", tls="files", signIn=True, adminer=True, gcAfterDays=30)
+        stack.configure(hostname="localhost", tls="files", signIn=True, adminer=True, gcAfterDays=30, metrics=True)
         self.make_certificate()
         with watched_processes() as self.processes:
             self.fail_a_job()

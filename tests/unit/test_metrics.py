@@ -34,7 +34,7 @@ def test_nobody_watches_the_database_unless_told_to() -> None:
 def test_the_exporter_signs_in_as_the_role_that_watches() -> None:
     engine = deploy(metrics=METRICS, user="tracker", database="runs")
     assert engine.container("exporter").environment == {
-        "DATA_SOURCE_URI": "postgres:5432/runs?sslmode=disable",
+        "DATA_SOURCE_URI": "postgres:5432/runs?sslmode=disable&connect_timeout=2",
         "DATA_SOURCE_USER": "tracker_monitor",
         "DATA_SOURCE_PASS_FILE": "/run/secrets/monitor-password",
     }

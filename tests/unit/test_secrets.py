@@ -199,7 +199,7 @@ def test_the_store_uri_is_secret_even_with_a_password_that_is_not(
 def test_the_volumes_of_secrets_go_with_the_stack_and_can_be_made_anew() -> None:
     engine = everything(keep_data=True, protect_data=True)
     secrets = {name: each for name, each in engine.of(VOLUME).items() if name.endswith("-secrets")}
-    assert len(secrets) == 5
+    assert len(secrets) == 6
     for name, each in secrets.items():
         assert not each.request.retainOnDelete, f"{name}: what no stack needs any more would stay on the host"
         assert not each.request.protect, f"{name}: every change of a secret would be refused"
