@@ -198,6 +198,15 @@ def test_a_database_that_is_stopped_is_seen(stack: Deployment, prometheus: Prome
     prometheus.wait_until_alert("PostgresqlDown", there=False)
 
 
+def test_a_new_password_is_the_exporters_too(stack: Deployment, prometheus: Prometheus) -> None:
+    before = stack.execute("exporter", "cat", "/run/secrets/monitor-password")
+    stack.configure(credentialsVersion=2)
+    stack.up()
+    assert stack.execute("exporter", "cat", "/run/secrets/monitor-password") != before
+    assert figures(stack, "postgres")["pg_up"] == 1, "ready means that the database has answered"
+    prometheus.wait_until("pg_up", 1)
+
+
 def test_switched_off_they_are_gone_and_so_is_the_role(stack: Deployment) -> None:
     stack.configure(metrics=False)
     stack.up()

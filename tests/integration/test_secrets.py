@@ -129,7 +129,7 @@ def test_the_search_looked_at_everything(case: Case) -> None:
         *("docker inspect", "docker logs", "docker top", "docker history")
     }
     couriers = [name for name in case.stack.objects()["containers"] if name.endswith("-courier")]
-    assert len(couriers) == 4
+    assert len(couriers) == 6
     assert hits("mlflow-postgres.kind", shown) >= {f"docker inspect {name}" for name in couriers}
     assert hits("made the administrator", shown) == {f"docker logs {case.stack.prefix}-schema"}
     assert any("mlflow server" in text.replace("\0", " ") for text in case.processes.values())
@@ -169,13 +169,15 @@ def test_the_search_finds_a_secret_that_was_planted(case: Case) -> None:
 @pytest.mark.parametrize("secret", [name for name in SECRETS if name != "token of this start"])
 def test_a_secret_file_is_for_its_reader_alone(case: Case, secret: str) -> None:
     role, path = SECRETS[secret]
-    user = {"postgres": 999, "mlflow": 65534, "gateway": 65534}[role]
+    user = {"postgres": 999, "mlflow": 65534, "gateway": 65534, "exporter": 65534}[role]
     assert case.stack.execute(role, "stat", "--format", "%a %u %g", path).strip() == f"400 {user} {user}"
 
 
 def test_no_other_secret_is_in_a_container_than_those_that_it_reads(case: Case) -> None:
-    found = {role: set(case.stack.execute(role, "ls", "/run/secrets").split()) for role in ("postgres", "gateway")}
-    assert found["postgres"] == {"owner-password", "server-password", "readonly-password"}
+    roles = ("postgres", "gateway", "exporter")
+    found = {role: set(case.stack.execute(role, "ls", "/run/secrets").split()) for role in roles}
+    assert found["postgres"] == {"owner-password", "server-password", "readonly-password", "monitor-password"}
+    assert found["exporter"] == {"monitor-password"}
     assert found["gateway"] == {"Caddyfile", "certificate.pem", "key.pem"}
     here = set(case.stack.execute("mlflow", "ls", "/run/secrets").split())
     assert here == {"admin-password", "basic-auth.ini", "pgpass", "secret-key"}
