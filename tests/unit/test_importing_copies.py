@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from types import SimpleNamespace
 from typing import Any
@@ -263,15 +263,23 @@ def test_links_to_a_prompt_name_it_as_it_is_called_now(copy: sqlite3.Connection)
     assert sorted(prompts) == [("t", "m (imported)/3"), ("t", "mm/3"), ("u", "m/3")]
 
 
-def test_a_span_names_the_prompts_that_it_used_as_they_are_called_now() -> None:
-    names = {("default", "m"): "m (imported)"}
-    span = {"name": "a", "attributes": {"mlflow.traceRequestId": '"t"', PROMPTS: json.dumps(LINKED)}}
-    found = json.loads(links.renamed_in_span(json.dumps(span), "default", names))
-    assert json.loads(found["attributes"].pop(PROMPTS)) == LINKED.replace('"m"', '"m (imported)"')
-    del span["attributes"][PROMPTS]  # type: ignore[attr-defined]  # it is a dictionary
-    assert found == span
-    for other in ("no JSON", '{"attributes": {}}', json.dumps({"attributes": {PROMPTS: '"no list"'}})):
-        assert links.renamed_in_span(other, "default", names) == other
+@pytest.mark.parametrize("kind", [str, json.dumps], ids=["a list", "a text"])
+def test_a_span_names_the_prompts_that_it_used_as_they_are_called_now(kind: Callable[[str], str]) -> None:
+    names, listed = {("default", "m"): "m (imported)"}, kind(LINKED)
+    attributes = {"mlflow.spanInputs": '"ü"', PROMPTS: listed}
+    content = json.dumps({"name": "a", "attributes": attributes}, ensure_ascii=False)
+    new = kind(LINKED.replace('"m"', '"m (imported)"'))
+    assert links.renamed_in_span(content, "default", names) == json.dumps(
+        {"name": "a", "attributes": {**attributes, PROMPTS: new}}, ensure_ascii=False
+    )
+    assert links.renamed_in_span(content, "team", names) == content
+
+
+@pytest.mark.parametrize(
+    "content", ["no JSON", '{"attributes": {}}', json.dumps({"attributes": {PROMPTS: '"no list"'}})]
+)
+def test_a_span_that_lists_no_prompts_stays_as_it_is(content: str) -> None:
+    assert links.renamed_in_span(content, "default", {("default", "m"): "n"}) == content
 
 
 def test_a_link_that_mlflow_has_no_room_for_stays_behind_and_is_counted(copy: sqlite3.Connection) -> None:

@@ -144,15 +144,18 @@ def renamed_in_span(content: str, workspace: str, names: Names) -> str:
     """A span's JSON with the new names of the prompts that its attribute lists; as it is, when it has none."""
     try:
         span = json.loads(content)
-        # An attribute's value is JSON once more: here that of a text, which lists them.
-        old = json.loads(span["attributes"][PROMPTS_TAG])
+        listed = span["attributes"][PROMPTS_TAG]
+        # An attribute is JSON in a text: a list, or a text that is JSON once more.
+        value = json.loads(listed)
     except (TypeError, ValueError, KeyError):
         return content
+    in_a_text = isinstance(value, str)
+    old = value if in_a_text else listed
     new = renamed_prompts(old, workspace, names)
     if new == old:
         return content
-    span["attributes"][PROMPTS_TAG] = json.dumps(new)
-    return json.dumps(span)
+    span["attributes"][PROMPTS_TAG] = json.dumps(new) if in_a_text else new
+    return json.dumps(span, ensure_ascii=False)
 
 
 def _renamed(prompt: object, workspace: str, names: Names) -> object:
