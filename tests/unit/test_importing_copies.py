@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from types import SimpleNamespace
 from typing import Any
@@ -261,25 +260,6 @@ def test_links_to_a_prompt_name_it_as_it_is_called_now(copy: sqlite3.Connection)
     assert rows(copy, "logged_model_tags") == [(PROMPTS, "o", renamed)]
     prompts = [(trace, prompt) for _, trace, kind, prompt in rows(copy, "entity_associations") if kind[0] == "p"]
     assert sorted(prompts) == [("t", "m (imported)/3"), ("t", "mm/3"), ("u", "m/3")]
-
-
-@pytest.mark.parametrize("kind", [str, json.dumps], ids=["a list", "a text"])
-def test_a_span_names_the_prompts_that_it_used_as_they_are_called_now(kind: Callable[[str], str]) -> None:
-    names, listed = {("default", "m"): "m (imported)"}, kind(LINKED)
-    attributes = {"mlflow.spanInputs": '"ü"', PROMPTS: listed}
-    content = json.dumps({"name": "a", "attributes": attributes}, ensure_ascii=False)
-    new = kind(LINKED.replace('"m"', '"m (imported)"'))
-    assert links.renamed_in_span(content, "default", names) == json.dumps(
-        {"name": "a", "attributes": {**attributes, PROMPTS: new}}, ensure_ascii=False
-    )
-    assert links.renamed_in_span(content, "team", names) == content
-
-
-@pytest.mark.parametrize(
-    "content", ["no JSON", '{"attributes": {}}', json.dumps({"attributes": {PROMPTS: '"no list"'}})]
-)
-def test_a_span_that_lists_no_prompts_stays_as_it_is(content: str) -> None:
-    assert links.renamed_in_span(content, "default", {("default", "m"): "n"}) == content
 
 
 def test_a_link_that_mlflow_has_no_room_for_stays_behind_and_is_counted(copy: sqlite3.Connection) -> None:
