@@ -15,14 +15,10 @@ MOST = 1000
 
 _EXPERIMENT_IS_DUE: LiteralString = "(e.lifecycle_stage = 'deleted' AND e.last_update_time <= %(before)s)"
 
-# A version that is deleted keeps its row.
-_VERSIONS: LiteralString = "SELECT name || ' version ' || version FROM model_versions v, LATERAL"
-_THERE: LiteralString = "v.current_stage IS DISTINCT FROM 'Deleted_Internal'"
-
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of thing that is removed one by one, or some at a time."""
+    """A kind of thing that is removed, each by itself."""
 
     name: str
     table: str
@@ -46,22 +42,29 @@ class Thing:
     """The version of a registered model that is made of its files; it is kept as long as there is one."""
 
 
+# What the versions of registered models are made of: every part of their addresses, ids among them. What is removed has
+# its id in its address, or its files stay. A version that is deleted keeps its row.
+_USED: LiteralString = """
+WITH used AS MATERIALIZED (
+  SELECT part, min(name || ' version ' || version) AS used_by
+    FROM model_versions, LATERAL (VALUES (source), (storage_location)) AS at (place),
+         unnest(string_to_array(place, '/')) AS part
+   WHERE current_stage IS DISTINCT FROM 'Deleted_Internal'
+   GROUP BY part
+)
+"""
 # Deleted before MLflow wrote down when: it goes with its experiment, and otherwise stays, for nobody knows its age.
 _RUNS: LiteralString = f"""
-SELECT r.run_uuid AS id, r.artifact_uri AS address,
-       ({_VERSIONS} (VALUES (v.source), (v.storage_location)) AS at (place)
-         WHERE {_THERE} AND (starts_with(place || '/', r.artifact_uri || '/')
-                             OR starts_with(place || '/', 'runs:/' || r.run_uuid || '/')) LIMIT 1) AS used_by
-  FROM runs r JOIN experiments e USING (experiment_id)
+{_USED}
+SELECT r.run_uuid AS id, r.artifact_uri AS address, used_by
+  FROM runs r JOIN experiments e USING (experiment_id) LEFT JOIN used ON part = r.run_uuid
  WHERE r.lifecycle_stage = 'deleted'
    AND (r.deleted_time <= %(before)s OR (r.deleted_time IS NULL AND {_EXPERIMENT_IS_DUE}))
 """
 _MODELS: LiteralString = f"""
-SELECT m.model_id AS id, m.artifact_location AS address,
-       ({_VERSIONS} (VALUES (v.source), (v.storage_location)) AS at (place)
-         WHERE {_THERE} AND (starts_with(place || '/', m.artifact_location || '/')
-                             OR starts_with(place || '/', 'models:/' || m.model_id || '/')) LIMIT 1) AS used_by
-  FROM logged_models m JOIN experiments e USING (experiment_id)
+{_USED}
+SELECT m.model_id AS id, m.artifact_location AS address, used_by
+  FROM logged_models m JOIN experiments e USING (experiment_id) LEFT JOIN used ON part = m.model_id
  WHERE (m.lifecycle_stage = 'deleted' AND m.last_updated_timestamp_ms <= %(before)s) OR {_EXPERIMENT_IS_DUE}
 """
 _TRACES: LiteralString = f"""
