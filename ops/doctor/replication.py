@@ -14,9 +14,12 @@ MIB = 2**20
 _LATE = 60
 _FAR_BEHIND = 1024 * MIB
 
+# Who only keeps the log, such as pg_receivewal, replays nothing: its lag there only grows.
 _STANDBYS = """
-SELECT application_name AS name, state, coalesce(extract(epoch FROM replay_lag), 0)::float AS seconds,
-       coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn), 0)::bigint AS bytes
+SELECT application_name AS name, state,
+       coalesce(extract(epoch FROM CASE WHEN replay_lsn IS NULL THEN write_lag ELSE replay_lag END), 0)::float
+       AS seconds,
+       coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), coalesce(replay_lsn, flush_lsn, write_lsn)), 0)::bigint AS bytes
   FROM pg_stat_replication
 """
 _SLOTS = """

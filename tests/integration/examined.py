@@ -4,22 +4,49 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from ops.doctor.subject import Subject, subject_of
 
-from .harness import ROOT, Deployment
+from .harness import ROOT, Deployment, wait_for
+
+_AUTHORITY = """
+[ca]
+default_ca = tests
+[tests]
+database = index
+serial = serial
+new_certs_dir = .
+default_md = sha256
+policy = names
+copy_extensions = copy
+[names]
+commonName = supplied
+"""
 
 
 def certificate(stack: Deployment, days: int) -> None:
-    """A certificate that is good for some days, in the files that the stack's settings name."""
+    """A certificate that ends in some days, or has ended, in the files that the stack's settings name."""
     file, key = stack.room / "certificate.pem", stack.room / "key.pem"
-    order = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", str(days), "-subj", "/CN=localhost"]
-    more = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(file)]
-    subprocess.run([*order, *more], check=True, capture_output=True)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "ca.cnf").write_text(_AUTHORITY)
+        Path(folder, "index").touch()
+        order = ["openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-out", "asked"]
+        _openssl(folder, *order, "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key))
+        now = datetime.now(UTC)
+        begin, end = (f"{now + timedelta(days=each):%Y%m%d%H%M%SZ}" for each in (-30, days))
+        order = ["openssl", "ca", "-selfsign", "-batch", "-create_serial", "-config", "ca.cnf", "-in", "asked"]
+        _openssl(folder, *order, "-keyfile", str(key), "-startdate", begin, "-enddate", end, "-out", str(file))
     stack.configure(tlsCertificateFile=str(file), tlsKeyFile=str(key))
+
+
+def _openssl(folder: str, *order: str) -> None:
+    subprocess.run(order, cwd=folder, check=True, capture_output=True)
 
 
 def doctor(
@@ -51,11 +78,15 @@ def unwell(stack: Deployment) -> dict[str, str]:
 
 
 def wait_until_well(stack: Deployment) -> None:
-    """Look until there is nothing to complain of; a look takes seconds by itself."""
+    wait_until(stack, {})
+
+
+def wait_until(stack: Deployment, expected: dict[str, str]) -> None:
+    """Look until these alone are unwell; a look takes seconds, and on a busy machine its own patience may end."""
     deadline = time.monotonic() + 90
-    while (found := unwell(stack)) and time.monotonic() < deadline:
+    while (found := unwell(stack)) != expected and time.monotonic() < deadline:
         pass
-    assert found == {}, [each for each in checks(stack).values() if each["state"] != "ok"]
+    assert found == expected, [each for each in checks(stack).values() if each["state"] != "ok"]
 
 
 def mended(stack: Deployment, name: str) -> None:
@@ -67,6 +98,18 @@ def mended(stack: Deployment, name: str) -> None:
 def sql(stack: Deployment, statement: str, database: str = "mlflow") -> str:
     """A statement of the superuser's."""
     return stack.execute("postgres", "psql", "-U", "postgres", "-d", database, "-Atqc", statement).strip()
+
+
+USED = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+
+
+def taken(stack: Deployment, wanted: int) -> None:
+    """Sessions of nobody in particular, until so many are taken."""
+    more = wanted - int(sql(stack, USED)) + 1
+    open_many = f"for n in $(seq {more}); do (sleep 600 | psql -U postgres -d mlflow >/dev/null 2>&1) & done; wait"
+    stack.container("postgres").exec_run(["sh", "-c", open_many], detach=True)
+    # Who counts is one of them.
+    wait_for(lambda: int(sql(stack, USED)) > wanted, f"{wanted} sessions")
 
 
 def archive_by(stack: Deployment, program: str) -> None:

@@ -1,6 +1,6 @@
 """`make doctor` on a stack that is well, and on the same one with each of its parts really broken.
 
-What cannot be broken without breaking more, such as the disk, is put before the check itself.
+What needs a host, an image or a network that is made for it is in test_doctor_faults.py.
 """
 
 from __future__ import annotations
@@ -9,16 +9,14 @@ import json
 import math
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from docker import DockerClient
 
 from ops import job
-from ops.doctor import command, disk, front_door, libraries, versions
-from ops.doctor.subject import Subject
+from ops.doctor import command, front_door
 
 from .examined import (
     archive_by,
@@ -28,8 +26,10 @@ from .examined import (
     mended,
     sql,
     subject,
+    taken,
     undone,
     unwell,
+    wait_until,
     wait_until_well,
 )
 from .harness import Deployment, deployment, wait_for
@@ -158,13 +158,8 @@ def test_text_that_is_sorted_otherwise(whole: Deployment) -> None:
 
 
 def test_connections_that_are_nearly_used_up(whole: Deployment) -> None:
-    used = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
-    most = int(sql(whole, "SHOW max_connections"))
-    more = math.ceil(0.8 * most) + 1 - int(sql(whole, used))
-    open_many = f"for n in $(seq {more}); do (sleep 600 | psql -U postgres -d mlflow >/dev/null 2>&1) & done; wait"
-    whole.container("postgres").exec_run(["sh", "-c", open_many], detach=True)
-    wait_for(lambda: int(sql(whole, used)) > 0.8 * most, "many connections")
-    assert unwell(whole) == {"connections": "warning"}
+    taken(whole, math.ceil(0.8 * int(sql(whole, "SHOW max_connections"))))
+    wait_until(whole, {"connections": "warning"})
     mended(whole, "connections")
 
 
@@ -246,39 +241,6 @@ def test_a_front_door_at_another_port(whole: Deployment) -> None:
     verdict = front_door.look(subject(whole, tracking_url="https://localhost:1"))
     assert verdict.state.value == "broken"
     assert "experiments/get-by-name at https://localhost:1 got no answer" in verdict.seen
-
-
-def test_a_disk_that_fills(whole: Deployment) -> None:
-    """The server's home, which is 64 MB of memory: the volumes' disk is everybody's."""
-
-    def judged() -> str:
-        free, there = disk.room(whole.execute("mlflow", "df", "-Pk", "/home/mlflow"))
-        return disk.judge("home", free, there, least=0).state.value
-
-    assert judged() == "ok"
-    for size, state in (("57M", "warning"), ("62M", "broken")):
-        whole.execute("mlflow", "fallocate", "-l", size, "/home/mlflow/ballast")
-        assert judged() == state
-    whole.execute("mlflow", "rm", "/home/mlflow/ballast")
-    assert judged() == "ok"
-
-
-@pytest.mark.parametrize(
-    ("look", "state", "seen"),
-    [
-        (lambda each, _: libraries.look(each, ["uvloop", "slowloop"]), "warning", "slowloop not in use"),
-        (lambda each, file: versions.look(each, file), "warning", "MLflow 3.17.2: it is old, fixed in 3.99.0 ("),
-    ],
-    ids=["a library that is not loaded", "a version with a known fault"],
-)
-def test_what_cannot_be_changed_in_an_image_is_asked_for_otherwise(
-    whole: Deployment, tmp_path: Path, look: Callable[[Subject, Path], Any], state: str, seen: str
-) -> None:
-    fix = {"component": "MLflow", "fixed_in": ["3.99.0"], "why": "it is old", "link": "https://here"}
-    (tmp_path / "fixes.json").write_text(json.dumps([fix]))
-    verdict = look(subject(whole), tmp_path / "fixes.json")
-    assert verdict.state.value == state
-    assert seen in verdict.seen
 
 
 def test_a_stack_that_was_never_up_is_broken(whole: Deployment) -> None:

@@ -16,7 +16,8 @@ from mlflow.entities import Metric, Param
 from images.mlflow.schema.tuning import INDEXES
 from ops import job
 
-from .harness import Deployment, deployment
+from .examined import checks
+from .harness import Deployment, deployment, wait_for
 
 OLD, NEW = "3.6.0", "3.17.2"
 RUNS = 1000
@@ -25,7 +26,7 @@ RUNS = 1000
 @pytest.fixture(scope="module")
 def old(engine: DockerClient) -> Iterator[Deployment]:
     """A stack of an older MLflow, with runs and a registered model."""
-    with deployment(engine, mlflowVersion=OLD) as stack:
+    with deployment(engine, mlflowVersion=OLD, gcAfterDays=1) as stack:
         stack.up()
         fill(stack)
         yield stack
@@ -109,6 +110,29 @@ def test_the_older_version_holds_the_runs(old: Deployment) -> None:
     assert all(valid for valid, _ in found.values())
 
 
+def test_the_doctor_names_what_the_older_version_has_that_is_mended_since(old: Deployment) -> None:
+    found = checks(old)["versions"]
+    assert found["state"] == "warning"
+    assert f"MLflow {OLD}: a webhook's test reads pages of the inner network" in found["seen"]
+    assert "bin/pulumi config set mlflowVersion, and a version from 3.15.0 on" in found["mend"]
+
+
+def test_what_was_deleted_in_the_older_version_is_removed_for_good(old: Deployment) -> None:
+    client = MlflowClient(old.outputs()["tracking_url"])
+    experiment = client.create_experiment("deleted")
+    run = client.create_run(experiment).info.run_id
+    client.log_batch(run, [Metric("loss", 1, 0, 0)], [Param("a", "b")])
+    client.delete_experiment(experiment)
+    two_days = 2 * 24 * 3600 * 1000
+    with database(old) as connection:
+        connection.execute("UPDATE runs SET deleted_time = deleted_time - %s WHERE run_uuid = %s", [two_days, run])
+        gone = "UPDATE experiments SET last_update_time = last_update_time - %s WHERE experiment_id = %s"
+        connection.execute(gone, [two_days, experiment])
+    old.container("gc").restart()
+    wait_for(lambda: f"experiment {experiment}: removed" in old.container("gc").logs().decode(), "its removal")
+    assert f"run {run}: removed" in old.container("gc").logs().decode()
+
+
 def test_a_migration_that_fails_leaves_the_old_server_on_the_old_schema(old: Deployment) -> None:
     before, schema, made = contents(old), revision(old), indexes(old)
     started = old.container("mlflow").attrs["State"]["StartedAt"]
@@ -146,6 +170,7 @@ def test_an_upgrade_dumps_first_and_keeps_everything(old: Deployment) -> None:
     assert indexes(old)["mlflow_postgres_runs_newest"][0] is False
     old.up()
     assert version(old) == NEW
+    assert f"MLflow {NEW}: " not in checks(old)["versions"]["seen"], "mended"
     assert revision(old) != schema
     assert contents(old) == before
     assert indexes(old) == made
