@@ -75,6 +75,22 @@ def test_a_folder_that_may_be_somebody_elses_is_left_and_that_is_said(tmp_path: 
     assert (tmp_path / "1" / "shared").exists()
 
 
+@pytest.mark.parametrize(
+    ("trace", "address"),
+    [
+        ("1", "mlflow-artifacts:/1"),
+        (RUN, f"mlflow-artifacts:/1/{RUN}/artifacts"),
+        ("traces", "mlflow-artifacts:/1/traces"),
+    ],
+)
+def test_an_id_that_somebody_chose_leads_to_no_folder_but_its_own(tmp_path: Path, trace: str, address: str) -> None:
+    (tmp_path / "1" / RUN / "artifacts").mkdir(parents=True)
+    (tmp_path / "1" / "traces" / "tr-1" / "artifacts").mkdir(parents=True)
+    assert "its files are left" in remove(tmp_path, address, trace, "traces").left
+    assert remove(tmp_path, "mlflow-artifacts:/1/traces/tr-1/artifacts", "tr-1", "traces") == Removed(0, 0)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == sorted(["1", RUN, "artifacts", "traces"])
+
+
 def test_a_folder_behind_a_link_is_left(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere" / RUN / "artifacts"
     elsewhere.mkdir(parents=True)

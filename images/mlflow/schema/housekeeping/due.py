@@ -30,6 +30,8 @@ class Kind:
     """What it is called, in tables that name it without a foreign key."""
     tables: tuple[str, ...] = ()
     """Tables with its key, but without a foreign key."""
+    folder: str = ""
+    """Name of the folder in which MLflow has one for each; none where its own id is that of nothing else."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ _MODEL_LINKS = {"inputs": ("MODEL_INPUT", "MODEL_OUTPUT"), "entity_associations"
 KINDS = (
     Kind("run", "runs", "run_uuid", _RUNS, _RUN_LINKS),
     Kind("model", "logged_models", "model_id", _MODELS, _MODEL_LINKS),
-    Kind("trace", "trace_info", "request_id", _TRACES, {"entity_associations": ("trace",)}),
+    # Whoever logs a trace chooses its id and may change its address: either may be those of somebody else's run.
+    Kind("trace", "trace_info", "request_id", _TRACES, {"entity_associations": ("trace",)}, folder="traces"),
     Kind(
         "experiment", "experiments", "experiment_id", _EXPERIMENTS, {"entity_associations": ("experiment",)}, _ROLLUPS
     ),

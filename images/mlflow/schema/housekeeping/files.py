@@ -24,12 +24,15 @@ class Removed:
     left: str = ""
 
 
-def remove(store: Path, address: str | None, owner: str) -> Removed:
-    """Remove the folder at an address; only one that has its owner's id in its path is sure to be nobody else's."""
+def remove(store: Path, address: str | None, owner: str, below: str = "") -> Removed:
+    """Remove the folder at an address; only one that has its owner's id in its path is sure to be nobody else's.
+
+    With `below` only the artifacts in the owner's own folder in one of that name, for people choose the id themselves.
+    """
     if not address:
         return Removed()
     folder = folder_of(store, address)
-    if folder is None or owner not in folder.relative_to(store).parts:
+    if folder is None or not _is_of(owner, folder.relative_to(store).parts, below):
         return Removed(left=f"its files are left, for {address} is not in a folder of its own in the artifact store")
     if not folder.exists():
         return Removed()
@@ -40,6 +43,10 @@ def remove(store: Path, address: str | None, owner: str) -> Removed:
     if folder.parent.name == owner:
         remove_empty(folder.parent)
     return Removed(len(sizes), sum(sizes))
+
+
+def _is_of(owner: str, parts: tuple[str, ...], below: str) -> bool:
+    return parts[-3:] == (below, owner, "artifacts") if below else owner in parts
 
 
 def remove_empty(*folders: Path) -> None:

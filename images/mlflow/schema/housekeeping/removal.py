@@ -67,6 +67,6 @@ def remove(connection: Connection, how: Removal, before: int, thing: Thing, stor
             if folder := thing.address and files.folder_of(store, thing.address):
                 files.remove_empty(folder / "models", folder / "traces", folder)
             return "removed"
-        removed = files.remove(store, thing.address, thing.id)
+        removed = files.remove(store, thing.address, thing.id, kind.folder)
     said = f"removed, with {removed.files} files of {removed.size} bytes"
     return f"{said}; {removed.left}" if removed.left else said
