@@ -14,8 +14,9 @@ from .workload import Limits, Mount, Probe, Workload
 
 ROLE = "gc"
 
-# Its own words for why, in what the engine keeps of a failed probe.
-_WELL = 'test -e "$HOME/collecting" && ! cat "$HOME/collecting-failed" 2>/dev/null'
+# Its own words for why, in what the engine keeps of a failed probe. Not before it was found ready once (probing.py): a
+# single folder that cannot be removed would end every `up`, and with it an upgrade.
+_WELL = 'test -e "$HOME/collecting" && { ! test -e /dev/shm/ready || ! cat "$HOME/collecting-failed" 2>/dev/null; }'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class HousekeepingArgs:
 
 
 class Housekeeping(pulumi.ComponentResource):
-    """The service. Ready when it has looked at the database, and unhealthy while its last round failed."""
+    """The service. Ready when it has looked at the database, and later unhealthy while its last round failed."""
 
     def __init__(
         self, name: str, args: HousekeepingArgs, engine: SingleHost, opts: pulumi.ResourceOptions | None = None

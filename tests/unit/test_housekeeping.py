@@ -5,11 +5,14 @@ The rows are PostgreSQL's: tests/integration/test_gc.py.
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from components import probing
+from components.workload import Probe
 from images.mlflow.schema.housekeeping import __main__ as collecting
 from images.mlflow.schema.housekeeping.files import Removed, folder_of, remove, remove_empty
 
@@ -32,10 +35,27 @@ def test_the_service_removes_from_the_database_and_the_volume_of_the_server() ->
     }, "as the server: the owner could drop tables, and the keys to what is encrypted are none of its business"
 
 
-def test_it_is_unhealthy_while_its_last_round_failed() -> None:
+def test_it_is_unhealthy_while_its_last_round_failed_but_ready_before_that(tmp_path: Path) -> None:
     probe = everything().container("gc").inputs["healthcheck"]
-    assert probe["tests"][-1] == 'test -e "$HOME/collecting" && ! cat "$HOME/collecting-failed" 2>/dev/null'
-    assert (collecting.READY, collecting.FAILED) == ("collecting", "collecting-failed")
+    ready = tmp_path / "ready"
+    well = probe["tests"][-1].replace("/dev/shm/ready", str(ready))
+    assert well != probe["tests"][-1]
+    assert "/dev/shm/ready" in probing.look(Probe(command=[]))[2], "the mark of who was found ready"
+
+    def look() -> tuple[int, str]:
+        done = subprocess.run(
+            ["sh", "-c", well], env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout
+
+    assert look()[0] != 0, "it has not looked at the database"
+    (tmp_path / collecting.READY).touch()
+    (tmp_path / collecting.FAILED).write_text("why")
+    assert look() == (0, ""), "who brings the stack up is not stopped by one thing that cannot be removed"
+    ready.touch()
+    assert look() == (1, "why")
+    (tmp_path / collecting.FAILED).unlink()
+    assert look() == (0, "")
     assert probe["startPeriod"] == "20s", "in these an engine does not count what fails"
 
 
