@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import psycopg
 import pytest
@@ -129,6 +130,20 @@ def test_of_empty_folders_those_that_are_not_stay(tmp_path: Path) -> None:
     (tmp_path / "1" / "kept").touch()
     remove_empty(tmp_path / "1" / "models", tmp_path / "1" / "traces", tmp_path / "1")
     assert [path.name for path in tmp_path.rglob("*")] == ["1", "kept"]
+
+
+def test_a_removal_may_take_longer_than_the_servers_role_may_wait(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    connection = MagicMock()
+    connection.__enter__.return_value = connection
+    monkeypatch.setattr(collecting, "connect", lambda *_: connection)
+    monkeypatch.setattr(collecting, "value", lambda *_: False)
+    with pytest.raises(collecting.PutOff):
+        collecting.work(URI, 1, tmp_path, tmp_path)
+    assert connection.execute.call_args.args == ("SET idle_in_transaction_session_timeout = 0",), (
+        "cut off in the middle, files are gone and their run can be restored"
+    )
 
 
 def test_a_round_that_went_well_is_followed_by_one_a_day_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -51,6 +51,8 @@ def work(uri: str, days: float, store: Path = STORE, state: Path = STATE) -> Rou
     with connect(uri) as connection:
         # It is ready: a first round may take longer than who brings a stack up waits for it.
         (state / READY).touch()
+        # The server's role has five minutes: who removes more files than that would be cut off from rows that stay.
+        connection.execute("SET idle_in_transaction_session_timeout = 0")
         # The schema job's own lock: no other round, no migration, no import and no restore at the same time.
         if not value(connection, "SELECT pg_try_advisory_lock(%s)", LOCK):
             raise PutOff
