@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from math import copysign
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import psycopg
@@ -21,6 +22,9 @@ Tell = Callable[[dict[str, Any]], None]
 
 FILE = "rows.db"
 _BATCH = 10_000
+# Of a table whose values may be of any length.
+_LONG_BATCH = 200
+_SHORT = {"smallint", "integer", "bigint", "real", "double precision", "boolean", "character varying"}
 
 # Everything else is read as PostgreSQL writes it.
 _AS_IT_IS = {
@@ -50,7 +54,8 @@ def rows_of(given: str, folder: Path, tell: Tell) -> Source:
     folder.mkdir()
     file = folder / FILE
     with _in_words(shown), _connected(parameters) as connection, closing(sqlite3.connect(file)) as rows:
-        found = _tables(connection)
+        # By its name: another schema may come first in the search path, and have a table of the same name.
+        schema, found = _tables(connection)
         if not found:
             raise StackError(
                 f"{shown} has no tables of MLflow's that may be read. Mend it by naming the database, and a user of "
@@ -58,7 +63,7 @@ def rows_of(given: str, folder: Path, tell: Tell) -> Source:
             )
         rows.execute("PRAGMA synchronous = OFF")
         for table, columns in found.items():
-            _copy(connection, rows, table, columns, tell)
+            _copy(connection, rows, sql.Identifier(schema, table), table, columns, tell)
         rows.commit()
     return Source(path=file, shown=shown, rows_only=True)
 
@@ -102,12 +107,16 @@ def _in_words(shown: str) -> Iterator[None]:
     except (psycopg.Error, sqlite3.Error) as error:
         # The first line alone: what follows may show rows.
         reason = " ".join(str(error).partition("\n")[0].split())
-        mend = (
-            "the host and the port must be reached from this machine, and a password that is not in the address is "
-            "taken from PGPASSWORD or ~/.pgpass"
-            if isinstance(error, psycopg.OperationalError)
-            else "run it again, as a user who may read all of MLflow's tables"
-        )
+        match error:
+            case psycopg.OperationalError():
+                mend = (
+                    "the host and the port must be reached from this machine, and a password that is not in the "
+                    "address is taken from PGPASSWORD or ~/.pgpass"
+                )
+            case sqlite3.OperationalError():
+                mend = f"make room in {gettempdir()}, or set TMPDIR to a folder with room for all of its rows"
+            case _:
+                mend = "run it again, as a user who may read all of MLflow's tables"
         raise StackError(f"{shown} was not read: {reason}; nothing was changed. Mend it: {mend}") from error
 
 
@@ -119,29 +128,34 @@ def _connected(parameters: dict[str, Any]) -> Iterator[psycopg.Connection[Any]]:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         connection.execute("SET LOCAL statement_timeout = 0")
+        # A policy would leave rows out without a word: now it is an error.
+        connection.execute("SET LOCAL row_security = off")
         connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         yield connection
 
 
-def _tables(connection: psycopg.Connection[Any]) -> dict[str, list[tuple[str, str]]]:
-    """The columns, with their types, of every table in the schema that MLflow's are in."""
+def _tables(connection: psycopg.Connection[Any]) -> tuple[str, dict[str, list[tuple[str, str]]]]:
+    """The schema that MLflow's tables are in, and the columns, with their types, of every table there."""
     found: dict[str, list[tuple[str, str]]] = {}
     rows = connection.execute(
-        "SELECT table_name, column_name, data_type FROM information_schema.columns JOIN information_schema.tables"
-        " USING (table_schema, table_name)"
+        "SELECT table_schema, table_name, column_name, data_type"
+        " FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)"
         " WHERE table_type = 'BASE TABLE' AND is_generated = 'NEVER' AND table_schema ="
         " (SELECT nspname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
         "   WHERE pg_class.oid = coalesce(to_regclass('experiments'), to_regclass('users')))"
         " ORDER BY table_name, ordinal_position"
     )
-    for table, column, kind in rows:
+    schemas = set()
+    for schema, table, column, kind in rows:
+        schemas.add(schema)
         found.setdefault(table, []).append((column, kind))
-    return found
+    return "".join(schemas), found
 
 
 def _copy(
     connection: psycopg.Connection[Any],
     rows: sqlite3.Connection,
+    there: sql.Identifier,
     table: str,
     columns: Sequence[tuple[str, str]],
     tell: Tell,
@@ -155,11 +169,12 @@ def _copy(
         sql.SQL("{}" if kind in _AS_IT_IS else "{}::text").format(sql.Identifier(name)) for name, kind in columns
     )
     insert = f"INSERT INTO {quoted} VALUES ({', '.join('?' * len(columns))})"
+    size = _BATCH if all(kind in _SHORT for _, kind in columns) else _LONG_BATCH
     done = 0
     # To the bit, which a float that was written as text would not be in old versions.
     with connection.cursor(name="rows", binary=True) as cursor:
-        cursor.execute(sql.SQL("SELECT {} FROM {}").format(selected, sql.Identifier(table)))
-        while batch := cursor.fetchmany(_BATCH):
+        cursor.execute(sql.SQL("SELECT {} FROM {}").format(selected, there))
+        while batch := cursor.fetchmany(size):
             rows.executemany(insert, _exact(batch, floats) if floats else batch)
             done += len(batch)
             tell({"phase": "read", "table": table, "rows": done, "of": 0})

@@ -137,6 +137,12 @@ def _what_stays(found: Places) -> Iterator[str]:
             f"{_shown(next(iter(found.outside)))}. To copy them, too, name a folder at or above them: "
             'make import IMPORT="--artifacts-from PATH"'
         )
+    if found.empty:
+        yield (
+            f"{len(found.empty):,} artifact location(s) have no folder where one would be: they are taken for empty "
+            f"and get the server's address, such as {_shown(found.empty[0])}. If their files are elsewhere, put them "
+            "there first"
+        )
     if found.missing:
         yield (
             f"{len(found.missing):,} artifact location(s) are no folder here, or say '..': their addresses stay as "
@@ -234,7 +240,7 @@ def _follow(container: Container, show: Callable[[dict[str, Any]], None]) -> Non
         # Read once more: what followed it may have missed the end.
         said = {word for line in _lines(iter([container.logs(stderr=False)])) for word in _event(line)}
         last = container.logs(stdout=False).decode(errors="replace").strip().splitlines()
-        raise StackError(_ending(code, said, last[-1].removeprefix("import: ") if last else ""))
+        raise StackError(_ending(code, said, _shown(last[-1]).removeprefix("import: ") if last else ""))
 
 
 def _ending(code: int, said: Collection[str], last: str) -> str:
@@ -268,4 +274,6 @@ def _event(line: str) -> dict[str, Any]:
         event = json.loads(line)
     except ValueError:
         event = None
-    return event if isinstance(event, dict) else {"note": line}
+    if not isinstance(event, dict):
+        event = {"note": line}
+    return {**event, "note": _shown(event["note"])} if "note" in event else event

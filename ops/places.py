@@ -96,7 +96,9 @@ def _artifact_location(file: Path) -> str:
         meta = yaml.safe_load(file.read_text()) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise StackError(f"{file} is not YAML. Mend that file, or move its folder away") from error
-    return str(meta.get("artifact_location") or "") if isinstance(meta, dict) else ""
+    location = meta.get("artifact_location") if isinstance(meta, dict) else None
+    # Nothing else is written out: a short YAML may stand for more than there is memory.
+    return location if isinstance(location, str) else ""
 
 
 def _beside(location: str, folder: Path) -> list[Path]:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from docker import DockerClient
+
+from ops import databases
+from ops.stack import StackError
 
 from .harness import Deployment, deployment, wait_for
 from .old_databases import OF_2_9, PASSWORD, ROWS_OF_2_9, Database, database
@@ -89,3 +94,25 @@ def test_what_cannot_be_read_is_refused_with_a_reason(new: Deployment, old: Data
     line = refused(new, address)
     assert said in line
     assert not any(each in line for each in (PASSWORD, "ss/w", "another"))
+
+
+def test_rows_are_those_of_mlflows_own_schema_and_all_of_them(old: Database, tmp_path: Path) -> None:
+    old.ask("postgres", "CREATE DATABASE schemas", "CREATE ROLE bob LOGIN PASSWORD 'bob'")
+    old.ask(
+        "schemas",
+        "CREATE TABLE experiments (experiment_id int, artifact_location text)",
+        "CREATE TABLE metrics (key text)",
+        "INSERT INTO metrics VALUES ('mine')",
+        "GRANT SELECT ON experiments, metrics TO bob",
+        "CREATE SCHEMA bob AUTHORIZATION bob",
+        # The search path begins with the schema of the user's name.
+        "CREATE TABLE bob.metrics (key text)",
+        "ALTER TABLE bob.metrics OWNER TO bob",
+    )
+    address = f"postgresql://bob:bob@127.0.0.1:{old.port}/schemas"
+    found = databases.rows_of(address, tmp_path / "rows", lambda _: None)
+    with closing(sqlite3.connect(found.path)) as rows:
+        assert rows.execute("SELECT key FROM metrics").fetchall() == [("mine",)]
+    old.ask("schemas", "ALTER TABLE metrics ENABLE ROW LEVEL SECURITY")
+    with pytest.raises(StackError, match="row-level security"):
+        databases.rows_of(address, tmp_path / "more", lambda _: None)

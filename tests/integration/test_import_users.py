@@ -202,9 +202,18 @@ def test_names_that_are_taken_are_refused_or_changed_or_left_as_told(
     assert "user 'anna', user 'bert', user 'chief'" in said
     assert "role 'team'" in said
     before = rows(new, "SELECT id, username, password_hash FROM users ORDER BY 1")
-    printed = new.ops("import", "--clash", "skip", "--users", str(old.users), str(store))
+    users = tmp_path / "users.db"
+    users.write_bytes(old.users.read_bytes())
+    # One whose name is not here, and whose number is.
+    (taken,) = (number for number, name, _ in before if name == "bert")
+    change(users, f"UPDATE users SET username = 'dora', id = {taken} WHERE username = 'bert'")
+    printed = new.ops("import", "--clash", "skip", "--users", str(users), str(store))
     assert "user 'anna' stays behind: there already" in printed
-    assert rows(new, "SELECT id, username, password_hash FROM users ORDER BY 1") == before
+    assert "of users stay behind" not in printed
+    after = rows(new, "SELECT id, username, password_hash FROM users ORDER BY 1")
+    assert after[:-1] == before
+    assert after[-1][1] == "dora"
+    assert ask(new, "dora", "2.0/mlflow/experiments/search?max_results=1") == 200
     assert ask(new, "anna", "2.0/mlflow/experiments/search?max_results=1") == 200
     change(store, "UPDATE experiments SET name = name || '-again'")
     printed = new.ops("import", "--clash", "rename", "--users", str(old.users), str(store))

@@ -19,6 +19,9 @@ from .values import Row, canonical, convert_batches
 
 _BATCH = 10_000
 """Rows that are in memory at a time."""
+_LONG_BATCH = 200
+"""The same of a table whose texts may be of any length, such as those of spans: the container has 1.5 GB."""
+_LONG = (Kind.TEXT, Kind.JSON, Kind.BYTES)
 
 # How values are compared that may be written in several ways, or that only Python has.
 _WRITTEN: Mapping[Kind, Callable[[Any], str]] = {Kind.JSON: canonical, Kind.DATE: str}
@@ -70,13 +73,17 @@ def _rows(copy: sqlite3.Connection, table: Table, changes: Changes) -> Iterator[
     check = convert_batches(table)
     convert = convert_batches(table.loosened()) if change else check
     cursor = copy.execute(f"SELECT {', '.join(map(quoted, table.names))} FROM {quoted(table.name)}")
-    while found := cursor.fetchmany(_BATCH):
+    while found := cursor.fetchmany(_batch(table)):
         batch = convert(found)
         if change:
             for row in batch:
                 change(row)
             batch = check(batch)
         yield batch
+
+
+def _batch(table: Table) -> int:
+    return _LONG_BATCH if any(each.kind in _LONG and each.length is None for each in table.columns) else _BATCH
 
 
 def _take_over(connection: Connection, table: Table, row: Row) -> None:
@@ -109,7 +116,7 @@ def _read_table(connection: Connection, table: Table, rows: int) -> Tally:
     counter = Counter("check", table.name, rows)
     with connection.cursor(name="read_back", binary=True) as cursor:
         cursor.execute(query)
-        while batch := cursor.fetchmany(_BATCH):
+        while batch := cursor.fetchmany(_batch(table)):
             tally.add(_comparable(table, batch))
             counter.add(len(batch))
     return tally

@@ -34,7 +34,16 @@ def fetched(store: Path, scratch: Path = SCRATCH) -> Path:
         # MLflow follows links: it gets a copy without any, and is not root.
         walking.copy(store, scratch / "store", lambda parts: not artifacts.in_a_store(parts))
         _convert(scratch / "store", copy)
+    _take_out_triggers(copy)
     return copy
+
+
+def _take_out_triggers(copy: Path) -> None:
+    """MLflow has none, and somebody else's would work on the copy: they could make an administrator."""
+    with closing(sqlite3.connect(copy)) as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {quoted(name)}")
+        connection.commit()
 
 
 def _copy_file(file: Path, copy: Path, scratch: Path) -> None:

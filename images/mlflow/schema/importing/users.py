@@ -60,8 +60,11 @@ def join(given: Path, copy: Path, mlflow_version: str, others: Set[str]) -> None
     revision(given, mlflow_version)
     with closing(sqlite3.connect(copy)) as connection:
         connection.execute("ATTACH ? AS given", (str(given),))
-        for table in set(sources.columns(connection, "given")) - others - {"alembic_version"}:
-            connection.execute(f"DROP TABLE IF EXISTS main.{quoted(table)}")
+        given_tables, own_tables = (set(sources.columns(connection, each)) for each in ("given", "main"))
+        # Nothing of users that the store has itself, which may be of another schema.
+        for table in own_tables - others - {"alembic_version"}:
+            connection.execute(f"DROP TABLE main.{quoted(table)}")
+        for table in given_tables - others - {"alembic_version"}:
             query = "SELECT sql FROM given.sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL ORDER BY type = 'index'"
             for (order,) in connection.execute(query, (table,)).fetchall():
                 connection.execute(order)

@@ -58,6 +58,11 @@ def bring(order: Order, job: Job) -> None:
         )
     copy_file = sources.fetched(order.store)
     if order.rows_only:
+        if not order.users:
+            # What it is filled into has runs alone.
+            with closing(sources.opened(copy_file)) as rows:
+                for note in users.left_behind(rows):
+                    tell(note=note)
         copy_file = filling.fill(copy_file, job.mlflow_version)
     sources.bring_up_to_date(copy_file, job.mlflow_version)
     if order.users:
@@ -187,7 +192,9 @@ def _skip(connection: Connection, copy: sqlite3.Connection, tables: Sequence[Tab
         tell(note=f"{clash} stays behind: there already")
     copies.drop(copy, tables, [each.id for each in plan.experiments], plan.models)
     for table in tables:
-        if table.key and not table.references and table.name not in ("experiments", "registered_models"):
+        # The same number is nothing in common: it will be another one here.
+        known = table.counter is not None or table.name in ("experiments", "registered_models")
+        if table.key and not table.references and not known:
             there = [key for key in target.keys_there(connection, copy, table) if not links.with_experiment(table, key)]
             if found := copies.drop_keys(copy, table, there):
                 tell(note=f"{found:,} of {table.name} stay behind: there already")

@@ -1,0 +1,94 @@
+"""What a store, a database or a number must not do to an import."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from images.mlflow.schema.importing import load, sources, target, users, work
+from images.mlflow.schema.importing.plans import Plan
+from images.mlflow.schema.importing.tables import Column, Kind, Table
+from ops import databases, importing, places
+from ops.stack import StackError
+
+
+def _text(name: str, length: int | None = None) -> Column:
+    return Column(name=name, kind=Kind.TEXT, root=("t", name), length=length)
+
+
+def test_a_user_is_not_there_already_because_another_one_has_that_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    number = Column(name="id", kind=Kind.INTEGER, root=("users", "id"), bits=32)
+    people = Table(name="users", columns=(number,), key=("id",), counter="id")
+    plan = Plan(keep_ids=False, takes_over_default=False, empty_default=False, experiments=(), models=())
+    monkeypatch.setattr(target, "keys_there", lambda *_: iter([(2,)]))
+    with closing(sqlite3.connect(":memory:")) as copy:
+        copy.executescript(
+            "CREATE TABLE experiments (experiment_id); CREATE TABLE registered_models (workspace, name);"
+            "CREATE TABLE users (id); INSERT INTO users VALUES (2), (3)"
+        )
+        nobody: Any = None
+        work._skip(nobody, copy, [people], plan)
+        assert copy.execute("SELECT id FROM users").fetchall() == [(2,), (3,)]
+
+
+def test_a_trigger_of_the_store_does_nothing(tmp_path: Path) -> None:
+    store = tmp_path / "mlflow.db"
+    with closing(sqlite3.connect(store)) as connection:
+        connection.executescript(
+            "CREATE TABLE jobs (id); INSERT INTO jobs VALUES (1);"
+            'CREATE TRIGGER "it""s" AFTER DELETE ON jobs BEGIN INSERT INTO users VALUES (\'evil\', 1); END'
+        )
+    copy = sources.fetched(store, tmp_path / "scratch")
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute("CREATE TABLE users (username, is_admin)")
+        connection.execute("DELETE FROM jobs")
+        assert connection.execute("SELECT * FROM users").fetchall() == []
+
+
+def test_users_are_those_that_were_given_and_nothing_of_the_stores_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, given = tmp_path / "mlflow.db", tmp_path / "basic_auth.db"
+    with closing(sqlite3.connect(store)) as connection:
+        connection.executescript(
+            "CREATE TABLE experiments (name); CREATE TABLE roles (name); INSERT INTO roles VALUES ('evil');"
+            "CREATE TABLE alembic_version_auth (version_num); CREATE TABLE alembic_version (version_num)"
+        )
+    with closing(sqlite3.connect(given)) as connection:
+        connection.executescript(
+            "CREATE TABLE users (username, password_hash); INSERT INTO users VALUES ('anna', 'x');"
+        )
+    monkeypatch.setattr(users, "python", lambda *_: SimpleNamespace(succeeded=True))
+    users.join(given, store, "3.17.2", {"experiments"})
+    with closing(sqlite3.connect(store)) as connection:
+        assert set(sources.columns(connection)) == {"experiments", "alembic_version", "users"}
+
+
+def test_few_rows_are_in_memory_when_each_may_be_long() -> None:
+    def batch(column: Column) -> int:
+        return load._batch(Table(name="t", columns=(column,), key=()))
+
+    assert batch(_text("content")) < batch(_text("value", 8000)) == 10_000
+
+
+def test_a_full_disk_is_not_said_to_be_a_lack_of_rights() -> None:
+    said = r"disk is full; nothing was changed\. Mend it: make room in /"
+    with pytest.raises(StackError, match=said), databases._in_words("postgresql://h/d"):
+        raise sqlite3.OperationalError("database or disk is full")
+
+
+def test_what_a_store_says_gives_a_terminal_no_orders() -> None:
+    assert importing._event('{"note": "such as \\u001b]0;mine"}') == {"note": "such as ?]0;mine"}
+    assert importing._event("\x1b[2Jtext") == {"note": "?[2Jtext"}
+
+
+def test_an_address_in_a_folder_that_is_no_text_is_none(tmp_path: Path) -> None:
+    # Each line holds the one before it nine times: written out, it would fill the memory.
+    lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))]
+    (tmp_path / "meta.yaml").write_text("\n".join([*lines, "artifact_location: *a11"]))
+    assert places._artifact_location(tmp_path / "meta.yaml") == ""
