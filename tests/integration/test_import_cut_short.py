@@ -46,6 +46,8 @@ IMPORTS = "SELECT 1 FROM pg_stat_activity WHERE usename = 'mlflow_owner' AND bac
 @pytest.fixture(scope="module")
 def new(engine: DockerClient) -> Iterator[Deployment]:
     with deployment(engine) as stack:
+        # A command that is killed cannot tidy up.
+        stack.environment["TMPDIR"] = str(stack.room)
         small_volume(stack, DATA, 700, user=999)
         small_volume(stack, ARTIFACTS, 4, user=65534)
         stack.up()
