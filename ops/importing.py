@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import docker
+from docker.errors import DockerException
 from docker.models.containers import Container
+from requests import RequestException
 
 from components.engine import LABEL, SERVICE
 from preflight import open_engine
@@ -89,9 +92,15 @@ def run(options: argparse.Namespace) -> None:
             container = _made(engine, its_job, options, source, people, found, allowed, volume)
             try:
                 _follow(container, progress.show)
+            except (DockerException, RequestException) as error:
+                raise StackError(
+                    f"the Docker engine went away during the import ({error}): it is not known whether it was "
+                    "committed. Mend it with: make up, then run it again: it will say"
+                ) from error
             finally:
-                # Its copy of the store is in a volume without a name, which goes with it.
-                container.remove(force=True, v=True)
+                # Its copy of the store is in a volume without a name, which goes with it, at the next import at last.
+                with suppress(DockerException, RequestException):
+                    container.remove(force=True, v=True)
     finally:
         engine.close()
 
