@@ -17,7 +17,7 @@ class Room:
     """How full the file system is that the artifacts are on."""
 
     def collect(self) -> Iterator[Any]:
-        from prometheus_client.core import GaugeMetricFamily  # type: ignore[import-not-found]  # the same image
+        from prometheus_client.core import GaugeMetricFamily  # type: ignore[import-not-found]  # only the image has it
 
         there = os.statvfs(ARTIFACTS)
         for name, blocks, help_text in (

@@ -9,10 +9,10 @@ import httptools  # type: ignore[import-not-found]  # noqa: F401  # only the ima
 import idle_middleware  # type: ignore[import-not-found]  # it lies beside this one there
 import mlflow.server.fastapi_app
 import mlflow.store.model_registry.sqlalchemy_store
-import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # it is imported to be there
+import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # the workers are forked with it loaded
 import store  # type: ignore[import-not-found]  # it lies beside this one there
 import uvloop  # type: ignore[import-not-found]  # noqa: F401  # only the image has it
-import whole_answers  # type: ignore[import-not-found]  # the same
+import whole_answers  # type: ignore[import-not-found]  # it lies beside this one there
 
 # Before MLflow's sign-in, which keeps what it has imported, asks for its users in a way of its own.
 store.install()
