@@ -45,6 +45,8 @@ def compare(options: Options, room: Room, images: dict[str, str], found: Found, 
         for each in options.sizes:
             stores.grow(each)
             reading = cells(stores, sides[-1], options.samples, options.limit)
+            for cell in reading:
+                cell.settling = options.settling
             if each == options.sizes[0]:
                 # They have imported MLflow beside the seeding; what is timed must not wait for that.
                 clients.wait()

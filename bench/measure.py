@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from bench.results import Result, Results
 from bench.room import say
 from bench.sides import Side
 from bench.wire import OverLimitError, WrongAnswerError
+
+T = TypeVar("T")
 
 
 class Task(ABC):
@@ -22,6 +25,10 @@ class Task(ABC):
     @abstractmethod
     def measure(self, side: Side) -> list[float]:
         """Readings of this round. Raises OverLimitError, WrongAnswerError, OSError."""
+
+    def warm_up(self, side: Side) -> object:
+        """What the round that is not counted does."""
+        return self.measure(side)
 
     def rows(self) -> int | None:
         """Rows that an answer holds, where that has a meaning."""
@@ -48,7 +55,10 @@ def interleave(
 
 def _once(task: Task, side: Side, result: Result, *, counted: bool) -> None:
     try:
-        readings = _again_if_broken(task, side)
+        if not counted:
+            _again_if_broken(task.warm_up, side)
+            return
+        readings = _again_if_broken(task.measure, side)
     except OverLimitError:
         result.over = task.limit
         say(f"{task.name} on {side.name}: over {task.limit:g} s")
@@ -59,18 +69,17 @@ def _once(task: Task, side: Side, result: Result, *, counted: bool) -> None:
         say(f"{task.name} on {side.name}: {result.failed}")
         return
     result.rows = task.rows()
-    if counted:
-        result.values += readings
-        share = task.client_share()
-        if share is not None:
-            result.client_share.append(share)
+    result.values += readings
+    share = task.client_share()
+    if share is not None:
+        result.client_share.append(share)
 
 
-def _again_if_broken(task: Task, side: Side) -> list[float]:
-    """Measure; once more where the connection broke: on a busy machine uvicorn ends a worker that is slow to start."""
+def _again_if_broken(work: Callable[[Side], T], side: Side) -> T:
+    """Work; once more where the connection broke: on a busy machine uvicorn ends a worker that is slow to start."""
     try:
-        return task.measure(side)
+        return work(side)
     except OSError as error:
-        say(f"{task.name} on {side.name}, once more: {error}")
+        say(f"{side.name}, once more: {error}")
         side.wait()
-        return task.measure(side)
+        return work(side)

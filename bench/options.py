@@ -27,6 +27,8 @@ class Options:
     """Weigh our own indexes instead of comparing the sides."""
     samples: int
     """Most readings of one quick cell in one round."""
+    settling: float
+    """Seconds that one cell is asked for on each side in the round that is not counted, at least once."""
     log_seconds: float
     """Seconds that clients log for in one round."""
     slow_rounds: int
@@ -55,6 +57,7 @@ def parse(arguments: Sequence[str]) -> Options:
         quick=quick,
         indexes=given.indexes,
         samples=1 if quick else 3,
+        settling=0.0 if quick else 1.0,
         log_seconds=1.0 if quick else 5.0,
         slow_rounds=2 if quick else 3,
         artifact_mb=100 if quick else 200,

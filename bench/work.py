@@ -37,6 +37,9 @@ class Cell(Task):
     expected: int
     samples: int
     limit: float
+    settling: float = 0.0
+    """Seconds that the first round goes on asking for: a server that has been asked often may plan otherwise."""
+
     group: str = READING
     unit: str = "s"
     agreed: list[str] | None = field(default=None)
@@ -53,6 +56,13 @@ class Cell(Task):
                 readings.append(time.monotonic() - began)
             self._check(self.ids(answers))
         return readings
+
+    def warm_up(self, side: Side) -> None:
+        end = time.monotonic() + self.settling
+        self.measure(side)
+        # Each time over a connection of its own, so that all of the server's workers get some.
+        while time.monotonic() < end:
+            self.measure(side)
 
     def rows(self) -> int:
         return self.expected

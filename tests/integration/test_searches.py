@@ -72,6 +72,13 @@ def test_mlflows_own_was_asked_first_and_the_faster_store_then(said: dict[str, A
     assert said["tries"] == 2, "one among the runs that have the metric, and as none has it, MLflow's own"
 
 
+def test_a_search_is_planned_for_its_values_however_often_it_is_asked(said: dict[str, Any]) -> None:
+    """Kept plans are for any values: with those, a tag that thousands have is looked up run by run."""
+    plainly, ours = said["kept"]
+    assert plainly == [True, True], "psycopg and PostgreSQL keep one by themselves"
+    assert ours == [False, True]
+
+
 def test_the_questions_find_what_they_are_there_for(said: dict[str, Any]) -> None:
     found: dict[str, int] = {}
     for question, count in zip(ASKED, said["found"], strict=True):

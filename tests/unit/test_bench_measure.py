@@ -70,6 +70,14 @@ def test_the_first_round_is_not_counted() -> None:
     assert result.values == [6.0, 8.0], "1.0 was the warm-up"
 
 
+def test_the_first_round_may_be_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    warmed: list[str] = []
+    monkeypatch.setattr(FakeTask, "warm_up", lambda _, side: warmed.append(side.name))
+    task = FakeTask()
+    run(task, rounds=1)
+    assert ("".join(warmed), "".join(task.order)) == ("abc", "bca")
+
+
 def test_what_is_slow_at_first_anyway_needs_no_warm_up() -> None:
     task = FakeTask()
     run(task, rounds=1, warm_up=False)
@@ -187,6 +195,17 @@ def cell(url: str, *answers: list[str], expected: int = 2) -> tuple[Cell, Side]:
 def test_a_quick_cell_is_read_several_times_in_a_round(url: str) -> None:
     task, side = cell(url, ["x", "y"])
     assert len(task.measure(side)) == 3
+
+
+def test_a_cell_is_asked_for_until_its_settling_time_is_over(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, side = cell(url, *[["x", "y"]] * 3)
+    task.settling = 2.0
+    # Asked when it begins, and before each time that it goes on.
+    times = iter([0.0, 1.0, 1.9, 2.0])
+    monkeypatch.setattr(Cell, "measure", lambda _, __: [0.0])
+    monkeypatch.setattr("bench.work.time.monotonic", lambda: next(times))
+    task.warm_up(side)
+    assert not list(times)
 
 
 def test_fewer_rows_than_the_data_holds_are_a_wrong_answer(url: str) -> None:

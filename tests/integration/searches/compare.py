@@ -53,6 +53,7 @@ def main(questions: list[Any]) -> dict[str, Any]:
     ids = [run.info.run_id for run in plain.search_runs(questions[0][4], "", 3, 1_000)]
     replies = served(plain, questions, ids)
     asked_plainly = " ".join(text for text, _ in statements)
+    kept_plainly = kept(plain, questions[0][4])
     statements.clear()
 
     import store  # type: ignore[import-not-found]  # the image's, not the project's
@@ -66,7 +67,7 @@ def main(questions: list[Any]) -> dict[str, Any]:
     with ThreadPoolExecutor(4) as threads:
         at_once = list(threads.map(lambda each: answer(ours, each), questions[::4]))
     from store.details import _reading  # type: ignore[import-not-found]  # the same
-    from store.pages import _metric  # type: ignore[import-not-found]  # the same
+    from store.pages import _ordering  # type: ignore[import-not-found]  # the same
 
     asked_again = zip(questions[::4], expected[::4], at_once, strict=True)
     differing = [
@@ -79,9 +80,10 @@ def main(questions: list[Any]) -> dict[str, Any]:
         "found": [sum(len(page["runs"]) for page in pages if "runs" in page) for pages in expected],
         "refused": [pages[-1].get("refused") for pages in expected],
         "differing": differing,
-        "left_behind": [_reading.get(), _metric.get()],
+        "left_behind": [_reading.get(), _ordering.get()],
         "plainly": [sign in asked_plainly for sign in SIGNS],
         "served": [sign in asked for sign in SIGNS],
+        "kept": [kept_plainly, kept(ours, questions[0][4])],
         "tries": len(reading(ours, "", ["metrics.nope DESC"], questions[0][4])),
         "reply": reply,
         "plans": {index: plan(ours, *search, questions[0][4]) for index, search in SEARCHES.items()},
@@ -145,6 +147,16 @@ def plan(store: Any, search: str, order: list[str], experiments: list[str]) -> s
         for way in ("seqscan", "sort"):
             connection.exec_driver_sql(f"SET LOCAL enable_{way} = off")
         return "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {text}", parameters))
+
+
+def kept(store: Any, experiments: list[str]) -> list[bool]:
+    """Whether a connection keeps a plan of a search that was often asked for, and of what else is asked with it."""
+    for _ in range(12):
+        store.search_runs(experiments, "tags.t = '42' and metrics.m > 0", 1, 5)
+    with store.engine.connect() as connection:
+        prepared = [row[0] for row in connection.exec_driver_sql("SELECT statement FROM pg_prepared_statements")]
+    searches = [text for text in prepared if "DISTINCT" in text]
+    return [bool(searches), len(prepared) > len(searches)]
 
 
 def reading(store: Any, search: str, order: list[str], experiments: list[str]) -> list[tuple[str, Any]]:

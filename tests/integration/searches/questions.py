@@ -32,6 +32,7 @@ NOWHERE = (
 
 REFUSED = (
     Question("params.p > '4'"),
+    Question("metrics.m IS NOT NULL and metrics.m <= 3", ("metrics.m DESC",)),
     Question("attributes.run_name IN ('run-1', 'run-2')", ("metrics.m",)),
     Question("nonsense.p = '4'", ("metrics.m",)),
     Question("params.p = '42'", ("nonsense.m DESC",)),
@@ -68,6 +69,8 @@ FILTERS = (
     *("params.q = '1' and params.q LIKE '1%'", "params.q LIKE '1%' and tags.t != ''"),
     *("metrics.m > 0", "metrics.m != 1.5", "metrics.m = 0", "metrics.never != 0", "metrics.`名前` <= 3"),
     *(f"metrics.{KEY} = 2", "metrics.m > 1e300", "metrics.m < -1e300"),
+    *("metrics.m >= -1 and metrics.m < 3", "metric.m <= 3 and metrics.m != 1.5", "metrics.m > -1 and metrics.m > 1"),
+    *("metrics.sparse > 0", "metrics.sparse != 3", "metrics.sparse <= 5 and metrics.m > -1 and params.q = '1'"),
     *("attributes.run_name = 'run-7'", "attributes.run_name LIKE 'run-1%'", "attributes.run_name != 'run-7'"),
     *("attributes.run_name ILIKE 'RUN-3_'", "run_name LIKE 'run-2_'"),
     *("attributes.status = 'FAILED'", "attributes.start_time > 1700000000010", "attributes.status LIKE 'F%'"),

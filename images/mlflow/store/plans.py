@@ -1,0 +1,32 @@
+"""Searches whose plan is made for what they ask for, each time.
+
+psycopg has a statement prepared once it was asked five times, and after five more PostgreSQL may keep one plan for
+whatever is asked with it. Of a tag and a metric's range it cannot know then that thousands of runs have either: it looks
+each of them up, which takes several times as long as the plan for those values, and the more a server is used, the more
+of its connections do so. Planning takes half a millisecond, so that what is not a search stays prepared.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_PAGE = "\n LIMIT "
+"""What SQLAlchemy writes of a statement that asks for a page; what is asked for is not in the text."""
+
+
+def install() -> None:
+    import psycopg
+    import sqlalchemy  # type: ignore[import-not-found]  # only the image has it
+
+    def do_execute(cursor: Any, statement: str, parameters: Any, _: object) -> bool:
+        if not (isinstance(cursor, psycopg.Cursor) and is_search(statement)):
+            return False
+        cursor.execute(statement, parameters, prepare=False)
+        return True
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "do_execute", do_execute)
+
+
+def is_search(statement: str) -> bool:
+    """Whether a statement of SQLAlchemy's asks for a page: how many rows there are beside it follows from the values."""
+    return statement.startswith("SELECT ") and _PAGE in statement
