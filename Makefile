@@ -77,6 +77,7 @@ lock: ## pin every package anew; MLFLOW=3.17.2 also pins that version's image, w
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
 	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --universal --python-version 3.11 requirements.in -o requirements.txt
 	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --universal --python-version 3.11 requirements-bench.in -o requirements-bench.txt
 ifdef MLFLOW
 	@printf 'mlflow==%s\n' '$(MLFLOW)' | cat images/mlflow/requirements.in - | $(PYTHON) -m uv pip compile --quiet \
 	  --generate-hashes --python-version 3.13 --no-header - -o images/mlflow/locks/$(MLFLOW).txt

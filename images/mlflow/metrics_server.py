@@ -5,12 +5,15 @@ Not on MLflow's own port, where everybody who reaches MLflow would read them, or
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 PORT = "METRICS_PORT"
 FOLDER = "/run/metrics"
 """What the workers write down, by files that each has for itself."""
 ARTIFACTS = "/mlartifacts"
+PATIENCE = 10
+"""Seconds that a request may keep the server waiting."""
 
 
 class Room:
@@ -40,4 +43,18 @@ def serve() -> None:
     registry = prometheus_client.CollectorRegistry()
     multiprocess.MultiProcessCollector(registry, path=FOLDER)
     registry.register(Room())
-    prometheus_client.start_http_server(int(port), registry=registry)
+    server, _ = prometheus_client.start_http_server(int(port), registry=registry)
+    server.RequestHandlerClass = patient(server.RequestHandlerClass)
+
+
+def patient(handler: Any) -> Any:
+    """A handler like this one that waits for a while: who says nothing would hold a thread for as long as they like."""
+
+    class Patient(handler):  # type: ignore[misc]  # which class it is, only the image's library says
+        timeout = PATIENCE
+
+        def handle(self) -> None:
+            with suppress(TimeoutError):
+                super().handle()
+
+    return Patient

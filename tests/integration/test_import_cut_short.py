@@ -106,9 +106,12 @@ def test_what_is_killed_has_changed_nothing(new: Deployment, large: Old, moment:
     assert contents(new) == before
 
 
-def test_who_stops_it_is_told_that_nothing_was_changed(new: Deployment, large: Old) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda each: each.name)
+def test_who_stops_it_is_told_that_nothing_was_changed(new: Deployment, large: Old, sent: signal.Signals) -> None:
     before = contents(new)
-    printed = ended(new, writes, lambda process: process.send_signal(signal.SIGINT), str(large.path))
+    copies = set(new.room.glob("mlflow-postgres-import-*"))
+    printed = ended(new, writes, lambda process: process.send_signal(sent), str(large.path))
+    assert set(new.room.glob("mlflow-postgres-import-*")) == copies, "a copy of the store is left"
     assert "was cut short with exit code 137; nothing was changed. Mend it by running it again" in printed
     assert importing(new) == []
     assert contents(new) == before

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, demo_app, make_server
 
 import pytest
 
@@ -126,3 +128,17 @@ def test_without_a_port_nothing_is_served(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
     metrics_server.serve()
     assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+
+
+def test_who_says_nothing_is_sent_away_and_no_error_is_written(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(metrics_server, "PATIENCE", 0.05)
+    handler = metrics_server.patient(WSGIRequestHandler)
+    with (
+        make_server("127.0.0.1", 0, demo_app, handler_class=handler) as server,
+        socket.create_connection(("127.0.0.1", server.server_port), 10) as silent,
+    ):
+        server.handle_request()
+        assert silent.recv(1) == b""
+    assert capfd.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""Conditions that bound the values of the metric a search is ordered by, and statements that are searches."""
+"""Conditions that bound the metric which a search is ordered by, and statements that are searches."""
 
 from __future__ import annotations
 

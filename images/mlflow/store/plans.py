@@ -1,9 +1,9 @@
 """Searches whose plan is made for what they ask for, each time.
 
 psycopg has a statement prepared once it was asked five times, and after five more PostgreSQL may keep one plan for
-whatever is asked with it. Of a tag and a metric's range it cannot know then that thousands of runs have either: it looks
-each of them up, which takes several times as long as the plan for those values, and the more a server is used, the more
-of its connections do so. Planning takes half a millisecond, so that what is not a search stays prepared.
+whatever is asked with it. Of a tag and a metric's range it cannot know then that thousands of runs have either: it
+looks each of them up, which takes several times as long as the plan for those values, and the more a server is used,
+the more of its connections do so. Planning takes half a millisecond; what is not a search stays prepared.
 """
 
 from __future__ import annotations
@@ -28,5 +28,5 @@ def install() -> None:
 
 
 def is_search(statement: str) -> bool:
-    """Whether a statement of SQLAlchemy's asks for a page: how many rows there are beside it follows from the values."""
+    """Whether a statement of SQLAlchemy's asks for a page: how many more rows match depends on its values."""
     return statement.startswith("SELECT ") and _PAGE in statement
