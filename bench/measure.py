@@ -56,9 +56,9 @@ def interleave(
 def _once(task: Task, side: Side, result: Result, *, counted: bool) -> None:
     try:
         if not counted:
-            _again_if_broken(task.warm_up, side)
+            _again_if_broken(task, task.warm_up, side)
             return
-        readings = _again_if_broken(task.measure, side)
+        readings = _again_if_broken(task, task.measure, side)
     except OverLimitError:
         result.over = task.limit
         say(f"{task.name} on {side.name}: over {task.limit:g} s")
@@ -75,11 +75,11 @@ def _once(task: Task, side: Side, result: Result, *, counted: bool) -> None:
         result.client_share.append(share)
 
 
-def _again_if_broken(work: Callable[[Side], T], side: Side) -> T:
+def _again_if_broken(task: Task, work: Callable[[Side], T], side: Side) -> T:
     """Work; once more where the connection broke: on a busy machine uvicorn ends a worker that is slow to start."""
     try:
         return work(side)
     except OSError as error:
-        say(f"{side.name}, once more: {error}")
+        say(f"{task.name} on {side.name}, once more: {error}")
         side.wait()
         return work(side)

@@ -54,6 +54,10 @@ def main(arguments: list[str]) -> int:
         if name == "logs":
             command.add_argument("--follow", action="store_true", help="go on with what is yet to come")
     options = parser.parse_args(arguments)
+    if options.command == "import":
+        # A time limit ends it as Ctrl-C does, and no copy of the store stays. Not so the others: they may be waiting
+        # for Pulumi, which would be killed a moment later.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return COMMANDS[options.command][0](options) or 0
     except (EngineError, StackError, DockerException, RequestException) as error:
@@ -64,6 +68,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    # Whoever ends it otherwise, such as a time limit or a machine that shuts down, ends it as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))

@@ -13,7 +13,7 @@ FOLDER = "/run/metrics"
 """What the workers write down, by files that each has for itself."""
 ARTIFACTS = "/mlartifacts"
 PATIENCE = 10
-"""Seconds that a request may keep the server waiting."""
+"""Seconds that the server waits for the next that a client says."""
 
 
 class Room:

@@ -26,6 +26,7 @@ def test_a_condition_on_the_metric_itself_bounds_it(kind: str, key: str, compara
     [
         ("SELECT DISTINCT runs.name \nFROM runs ORDER BY runs.name \n LIMIT %(param_1)s::INTEGER", True),
         ("SELECT runs.name \nFROM runs \nWHERE runs.run_uuid = %(run_uuid_1)s::VARCHAR", False),
+        ("SELECT runs.name \nFROM runs \nWHERE runs.name = %(name_1)s::VARCHAR \n LIMIT %(param_1)s::INTEGER", False),
         ("\nWITH run AS (INSERT INTO runs (name) SELECT name FROM runs \n LIMIT 1) SELECT 1", False),
     ],
 )

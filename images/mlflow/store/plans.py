@@ -3,14 +3,14 @@
 psycopg has a statement prepared once it was asked five times, and after five more PostgreSQL may keep one plan for
 whatever is asked with it. Of a tag and a metric's range it cannot know then that thousands of runs have either: it
 looks each of them up, which takes several times as long as the plan for those values, and the more a server is used,
-the more of its connections do so. Planning takes half a millisecond; what is not a search stays prepared.
+the more of its connections do so. Planning takes half a millisecond; what does not ask for a page stays prepared.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-_PAGE = "\n LIMIT "
+_ORDER, _PAGE = " ORDER BY ", "\n LIMIT "
 """What SQLAlchemy writes of a statement that asks for a page; what is asked for is not in the text."""
 
 
@@ -19,7 +19,8 @@ def install() -> None:
     import sqlalchemy  # type: ignore[import-not-found]  # only the image has it
 
     def do_execute(cursor: Any, statement: str, parameters: Any, _: object) -> bool:
-        if not (isinstance(cursor, psycopg.Cursor) and is_search(statement)):
+        # Others, such as one that leaves its rows on the server, take no such word.
+        if type(cursor) is not psycopg.Cursor or not is_search(statement):
             return False
         cursor.execute(statement, parameters, prepare=False)
         return True
@@ -29,4 +30,4 @@ def install() -> None:
 
 def is_search(statement: str) -> bool:
     """Whether a statement of SQLAlchemy's asks for a page: how many more rows match depends on its values."""
-    return statement.startswith("SELECT ") and _PAGE in statement
+    return statement.startswith("SELECT ") and _ORDER in statement and _PAGE in statement

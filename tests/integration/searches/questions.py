@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 
 from .runs import BEGINNING, KEY, LONG, LONG_TAG
@@ -19,6 +20,8 @@ class Question:
     """Runs of a page; all of them if None, which only the store itself can be asked."""
 
     experiments: tuple[str, ...] = ("odd", "other")
+    token: str | None = None
+    """What a page begins at, as MLflow writes it."""
 
 
 NOWHERE = (
@@ -30,7 +33,18 @@ NOWHERE = (
 )
 """Filters that nothing fits."""
 
+
+def token(text: str) -> str:
+    """A page's token that holds what MLflow never wrote."""
+    return base64.b64encode(text.encode()).decode()
+
+
 REFUSED = (
+    *(Question("", ("metrics.m",), token=each) for each in ("é", token("5"), token('{"offset": [1]}'))),
+    Question("", ("metrics.m",), token=token('{"offset": Infinity}')),
+    Question("nonsense.p = '4'", ("metrics.m",), token=token("5")),
+    Question("", ('metrics.`a"b`',)),
+    Question("", ('metrics.`a"b`',), most=-1),
     Question("params.p > '4'"),
     Question("metrics.m IS NOT NULL and metrics.m <= 3", ("metrics.m DESC",)),
     Question("attributes.run_name IN ('run-1', 'run-2')", ("metrics.m",)),
@@ -105,6 +119,7 @@ def questions() -> list[Question]:
     sizes = (1, 2, 6, 9, 16, 17, 18, 19, 20, 300, 50_000, None)
     asked += [Question("", ("metrics.sparse DESC",), ACTIVE, most, ("odd",)) for most in sizes]
     asked += [Question("", ("metrics.m",), ALL, most) for most in sizes]
+    asked += [Question("", ("metrics.m",), token=token(f'{{"offset": {offset}}}')) for offset in (3, 49_990, 10**18)]
     asked += [Question("params.q = '1'", order, ALL, 10, ("empty",)) for order in ORDERS]
     asked += [Question("", short, ALL, 10, ("empty", "odd")), Question("", short, ALL, 10, ())]
     return [*asked, *REFUSED]
