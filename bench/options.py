@@ -28,7 +28,7 @@ class Options:
     samples: int
     """Most readings of one quick cell in one round."""
     settling: float
-    """Seconds that each cell is asked of ours in the round that is not counted."""
+    """Seconds that one cell is asked for on each side in the round that is not counted, at least once."""
     log_seconds: float
     """Seconds that clients log for in one round."""
     slow_rounds: int
@@ -57,7 +57,7 @@ def parse(arguments: Sequence[str]) -> Options:
         quick=quick,
         indexes=given.indexes,
         samples=1 if quick else 3,
-        settling=0.0 if quick else 4.0,
+        settling=0.0 if quick else 1.0,
         log_seconds=1.0 if quick else 5.0,
         slow_rounds=2 if quick else 3,
         artifact_mb=100 if quick else 200,

@@ -11,7 +11,7 @@ from bench.data import METRICS, PARAMS, STEPS, TAGS
 from bench.measure import Task
 from bench.searches import PAGE, SEARCHES, Search, floor_of
 from bench.seed import Stores
-from bench.sides import OURS, Side
+from bench.sides import Side
 from bench.trace_data import MODELS
 from bench.wire import AJAX, API, TRACES, Wire, WrongAnswerError
 
@@ -38,10 +38,7 @@ class Cell(Task):
     samples: int
     limit: float
     settling: float = 0.0
-    """Seconds that the first round goes on asking ours for, where plans are kept of what was asked often.
-
-    That is more than ten times on one connection; there are about twenty.
-    """
+    """Seconds that the first round goes on asking for: to each worker of a server every question is new once."""
 
     group: str = READING
     unit: str = "s"
@@ -64,7 +61,7 @@ class Cell(Task):
         end = time.monotonic() + self.settling
         self.measure(side)
         # Each time over a connection of its own, so that all of the server's workers get some.
-        while side.name == OURS and time.monotonic() < end:
+        while time.monotonic() < end:
             self.measure(side)
 
     def rows(self) -> int:

@@ -54,10 +54,6 @@ def main(arguments: list[str]) -> int:
         if name == "logs":
             command.add_argument("--follow", action="store_true", help="go on with what is yet to come")
     options = parser.parse_args(arguments)
-    if options.command == "import":
-        # A time limit ends it as Ctrl-C does, and no copy of the store stays. Not so the others: they may be waiting
-        # for Pulumi, which would be killed a moment later.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return COMMANDS[options.command][0](options) or 0
     except (EngineError, StackError, DockerException, RequestException) as error:
@@ -67,5 +63,14 @@ def main(arguments: list[str]) -> int:
         return 130
 
 
+def _interrupt(*_: object) -> None:
+    """What Ctrl-C does, once: who is told to end often gets told twice, and is tidying up by then."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["import"]:
+        # So that no copy of the store stays. Not for the others: they may be waiting for Pulumi, which would be killed.
+        signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(main(sys.argv[1:]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -106,11 +106,25 @@ def test_what_is_killed_has_changed_nothing(new: Deployment, large: Old, moment:
     assert contents(new) == before
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=lambda each: each.name)
-def test_who_stops_it_is_told_that_nothing_was_changed(new: Deployment, large: Old, sent: signal.Signals) -> None:
+def interrupted(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGINT)
+
+
+def told_to_end(process: subprocess.Popen[str]) -> None:
+    """As by a time limit or a machine that shuts down, which tell it and its group."""
+    while process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.02)
+
+
+@pytest.mark.parametrize("how", [interrupted, told_to_end], ids=lambda each: each.__name__)
+def test_who_stops_it_is_told_that_nothing_was_changed(
+    new: Deployment, large: Old, how: Callable[[subprocess.Popen[str]], None]
+) -> None:
     before = contents(new)
     copies = set(new.room.glob("mlflow-postgres-import-*"))
-    printed = ended(new, writes, lambda process: process.send_signal(sent), str(large.path))
+    printed = ended(new, writes, how, str(large.path))
     assert set(new.room.glob("mlflow-postgres-import-*")) == copies, "a copy of the store is left"
     assert "was cut short with exit code 137; nothing was changed. Mend it by running it again" in printed
     assert importing(new) == []

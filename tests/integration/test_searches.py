@@ -74,8 +74,8 @@ def test_mlflows_own_was_asked_first_and_the_faster_store_then(said: dict[str, A
     assert said["served"] == [True, True, True]
     assert said["tries"] == 2, "one among the runs that have the metric, and as none has it, MLflow's own"
     # A page has five, so that eight runs fill it, unless only those above the sixth value count as the best.
-    assert said["tries_within"] == [1, 1, 1], "whoever meets the condition was among the best"
-    assert said["tries_of_few"] == [[2, 1, 1], [1, 1, 1]]
+    assert said["tries_within"] == [1, 1, 1, 1], "whoever meets the condition was among the best"
+    assert said["tries_of_few"] == [[2, 2, 1, 1], *[[1, 1, 1, 1]] * 3]
 
 
 def test_a_search_is_planned_for_its_values_however_often_it_is_asked(said: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from bench.measure import Task, interleave
 from bench.results import Results
-from bench.sides import OURS, Side
+from bench.sides import Side
 from bench.wire import OverLimitError, Wire, WrongAnswerError
 from bench.work import Cell, run_ids
 
@@ -200,7 +200,6 @@ def test_a_quick_cell_is_read_several_times_in_a_round(url: str) -> None:
 def test_a_cell_is_asked_for_until_its_settling_time_is_over(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     task, side = cell(url, *[["x", "y"]] * 3)
     task.settling = 2.0
-    side.name = OURS
     # Asked when it begins, and before each time that it goes on.
     times = iter([0.0, 1.0, 1.9, 2.0])
     monkeypatch.setattr(Cell, "measure", lambda _, __: [0.0])
