@@ -50,7 +50,7 @@ def serve() -> None:
 def patient(handler: Any) -> Any:
     """A handler like this one that waits for a while: who says nothing would hold a thread for as long as they like."""
 
-    class Patient(handler):  # type: ignore[misc]  # which class it is, only the image's library says
+    class Patient(handler):  # type: ignore[misc]  # a class that is given at run time has no type to inherit
         timeout = PATIENCE
 
         def handle(self) -> None:
