@@ -5,7 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Final
+
+JUNK: Final = ("__pycache__", "*~", ".*.sw?", ".#*", "*.orig", "*.rej", ".DS_Store")
+"""Names of what Python, editors and systems leave beside the sources. The folders' .dockerignore names the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,18 +38,24 @@ class Image:
 
     @property
     def digest(self) -> str:
-        """Changes when a file, the base or an argument does; the image's tag is made of it."""
+        """Changes when a file, the base or an argument does; the image's tag is made of it.
+
+        Modes, owners, times and line endings are the checkout's. The Dockerfile gives the image its own, so they build
+        nothing.
+        """
         digest = hashlib.sha256(repr(sorted(self.build_arguments.items())).encode())
         for path in self._files():
             digest.update(path.relative_to(self.context).as_posix().encode() + b"\0")
-            digest.update(b"x" if path.stat().st_mode & 0o100 else b"-")
-            digest.update(hashlib.sha256(path.read_bytes()).digest())
+            digest.update(hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).digest())
         return digest.hexdigest()[:16]
 
     def _files(self) -> Iterator[Path]:
         if not (self.context / "Dockerfile").is_file():
             raise FileNotFoundError(f"{self.context} holds no Dockerfile: name the folder of the image to build")
         for path in sorted(self.context.rglob("*")):
-            # Python's own cache, which the folder's .dockerignore names too.
-            if path.is_file() and path not in self.unused and "__pycache__" not in path.parts:
+            if path.is_file() and path not in self.unused and not _is_junk(path.relative_to(self.context)):
                 yield path
+
+
+def _is_junk(path: Path) -> bool:
+    return any(fnmatchcase(part, pattern) for part in path.parts for pattern in JUNK)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,10 +52,21 @@ def _first(archive: str, sources: Sequence[str]) -> str | None:
 def make(root: Path, certificates: Sequence[Path], mirrors: Mirrors) -> None:
     """Fill `root` with a minimal Debian that trusts the host's own certificates. Needs root. Raises Failure."""
     command = ["debootstrap", "--variant=minbase", "--include=ca-certificates", SUITE, str(root)]
-    run(contained([*command, *([mirrors.main] if mirrors.main else [])]), "debootstrap of a small Debian", MEND)
-    write_sources(root, mirrors.security)
-    trust(root, certificates)
-    trim(root)
+    with readable_by_all():
+        run(contained([*command, *([mirrors.main] if mirrors.main else [])]), "debootstrap of a small Debian", MEND)
+        write_sources(root, mirrors.security)
+        trust(root, certificates)
+        trim(root)
+
+
+@contextmanager
+def readable_by_all() -> Iterator[None]:
+    """New files have the modes of a system's, whatever the user's umask: in containers they are others' to read."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def contained(command: Sequence[str]) -> list[str]:

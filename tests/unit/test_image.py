@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -9,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from components.image import Image
+from components.image import JUNK, Image
 
-from .deploy import CHECKOUT
+from .deploy import IMAGES
+
+FOLDERS = sorted(file.parent for file in IMAGES.glob("*/Dockerfile"))
 
 
 @pytest.fixture
@@ -29,7 +32,6 @@ def digest(folder: Path, base: str = "base", **arguments: str) -> str:
 
 CHANGES: dict[str, Callable[[Path], object]] = {
     "content": lambda folder: (folder / "bin" / "serve").write_text("#!/bin/bash\n"),
-    "executable bit": lambda folder: (folder / "bin" / "serve").chmod(0o755),
     "name": lambda folder: (folder / "bin" / "serve").rename(folder / "bin" / "run"),
     "place": lambda folder: (folder / "bin" / "serve").rename(folder / "serve"),
     "new file": lambda folder: (folder / "bin" / "ready").touch(),
@@ -53,13 +55,29 @@ def test_the_order_of_the_arguments_does_not_change_the_digest(folder: Path) -> 
     assert digest(folder, ONE="1", TWO="2") == digest(folder, TWO="2", ONE="1")
 
 
-def test_bytecode_that_a_run_of_the_tests_leaves_behind_builds_nothing(folder: Path) -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["__pycache__/serve.cpython-311.pyc", "serve~", ".serve.swp", ".#serve", "serve.orig", "serve.rej", ".DS_Store"],
+)
+def test_what_tools_leave_beside_the_sources_builds_nothing(folder: Path, name: str) -> None:
     before = digest(folder)
-    (folder / "bin" / "__pycache__").mkdir()
-    (folder / "bin" / "__pycache__" / "serve.cpython-311.pyc").touch()
+    (folder / "bin" / name).parent.mkdir(exist_ok=True)
+    (folder / "bin" / name).touch()
     assert digest(folder) == before
-    ignored = (CHECKOUT / "images" / "mlflow" / ".dockerignore").read_text().splitlines()
-    assert "**/__pycache__" in ignored, "the provider's own look at the folder would find a change"
+
+
+@pytest.mark.parametrize("image", FOLDERS, ids=lambda folder: folder.name)
+def test_what_builds_nothing_is_not_in_the_image_either(image: Path) -> None:
+    ignored = (image / ".dockerignore").read_text().splitlines()
+    assert [line for line in ignored if not line.startswith("#")] == [f"**/{pattern}" for pattern in JUNK]
+
+
+@pytest.mark.parametrize("image", FOLDERS, ids=lambda folder: folder.name)
+def test_an_image_takes_from_the_checkout_only_what_was_given_its_own_modes(image: Path) -> None:
+    """A clone under `umask 077` gave images whose programs nobody could run, by the very tag of a good one."""
+    lines = (image / "Dockerfile").read_text().splitlines()
+    taken = [line for line in lines if line.startswith(("COPY", "ADD")) and "--from=" not in line]
+    assert taken == ["COPY . /checkout"]
 
 
 def test_the_digest_is_the_same_wherever_the_checkout_is(folder: Path, tmp_path: Path) -> None:
@@ -69,9 +87,13 @@ def test_the_digest_is_the_same_wherever_the_checkout_is(folder: Path, tmp_path:
 
 def test_the_digest_is_the_same_whoever_made_the_checkout(folder: Path) -> None:
     before = digest(folder)
-    (folder / "Dockerfile").chmod(0o600)
-    (folder / "bin" / "serve").touch()
-    assert digest(folder) == before, "who may read a file, and when it was written, is not in the image"
+    for path, mode in (("", 0o700), ("bin", 0o2700), ("Dockerfile", 0o600), ("bin/serve", 0o755)):
+        (folder / path).chmod(mode)
+    assert digest(folder) == before, "who may read or run a file is for the Dockerfile to say"
+    for path in (folder / "Dockerfile", folder / "bin" / "serve"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+        os.utime(path, (0, 0))
+    assert digest(folder) == before, "nor do times and line endings come into the image"
 
 
 def test_the_digest_can_be_a_tag(folder: Path) -> None:
