@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from textwrap import dedent, indent
 from typing import Final
+
+from .workload import in_url
 
 HTTPS_PORT: Final = 8443
 """Inside the container, where a process without capabilities cannot listen below 1024."""
@@ -12,6 +15,10 @@ HTTP_PORT: Final = 8080
 CERTIFICATE: Final = "/run/secrets/certificate.pem"
 KEY: Final = "/run/secrets/key.pem"
 TLS_MODES: Final = ("off", "internal", "files", "acme")
+_MORE_NAMES: Final = "The setting allowedHosts adds others."
+_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+# Of IPv6: that of IPv4 looks like a name. It has two colons at least, and so is no name with a port.
+_ADDRESS: Final = re.compile(r"[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*")
 
 API_BODY_DIGITS: Final = 9
 """A call of the API that sends a number of bytes this long, 100 MB or more, is refused: MLflow keeps all of it in
@@ -45,30 +52,40 @@ def caddyfile(
     http_port: int,
     upstream: str,
     acme_email: str = "",
+    more_hosts: Sequence[str] = (),
 ) -> str:
     """Write the configuration for Caddy 2.6 in front of one MLflow server.
 
-    hostname is the one name that is answered to. tls is "off" (plain HTTP), "internal" (an authority of Caddy's own),
-    "files" (CERTIFICATE and KEY) or "acme" (Let's Encrypt, which writes to acme_email when there is trouble). The ports
-    are those that the host publishes, an http_port of 0 meaning none; upstream is "name:port", seen from the container.
+    hostname is the name that is answered to; more_hosts are other names and addresses. tls is "off" (plain HTTP),
+    "internal" (an authority of Caddy's own), "files" (CERTIFICATE and KEY) or "acme" (Let's Encrypt, which writes to
+    acme_email when there is trouble). The ports are those that the host publishes, an http_port of 0 meaning none;
+    upstream is "name:port", seen from the container.
     Raises ValueError for a name or an address that could say more than that to Caddy, and for another tls.
     """
-    if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", hostname):
-        raise ValueError(f"hostname is {hostname!r}: it must be a host name, without scheme and port")
+    for host in (hostname, *more_hosts):
+        if not (_HOST.fullmatch(host) or (host in more_hosts and _ADDRESS.fullmatch(host))):
+            raise ValueError(f"hostname is {host!r}: it must be a host name, without scheme and port")
+    hosts = [in_url(host) for host in dict.fromkeys([hostname, *more_hosts])]
     if tls not in TLS_MODES:
         raise ValueError(f"tls is {tls!r}: it must be one of {', '.join(TLS_MODES)}")
     if not re.fullmatch(r"([A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+)?", acme_email):
         raise ValueError(f"acme_email is {acme_email!r}: it must be a mail address")
     if tls == "off":
-        sites = [site("http", hostname, ["import mlflow"]), site("http", "", ["import stranger"])]
+        end = "" if http_port == 80 else f":{http_port}"
+        known = f"http://{hosts[0]}{end}"
+        sites = [*(site("http", host, ["import mlflow"]) for host in hosts), site("http", "", ["import stranger"])]
     else:
-        secured = [*certificate(tls, http_port), f'header Strict-Transport-Security "{HSTS}"']
-        sites = [site("https", hostname, [*secured, "import mlflow"]), site("https", "", ["import stranger"])]
+        end = "" if https_port == 443 else f":{https_port}"
+        known = f"https://{hosts[0]}{end}"
+        secured = [*certificate(tls, http_port), f'header Strict-Transport-Security "{HSTS}"', "import mlflow"]
+        # Whoever comes by another name is told so, and not cut off: with files by the certificate that there is.
+        turned_away = [*(certificate(tls, http_port) if tls == "files" else []), "import stranger"]
+        sites = [*(site("https", host, secured) for host in hosts), site("https", "", turned_away)]
         if http_port:
-            authority = hostname if https_port == 443 else f"{hostname}:{https_port}"
-            moved = f"redir https://{authority}{{uri}} 308"
-            sites += [site("http", hostname, ["import common", moved]), site("http", "", ["import stranger"])]
-    text = "\n".join([options(hostname, tls, acme_email), snippets(upstream), *sites])
+            moved = "redir https://{}{}{{uri}} 308"
+            sites += [site("http", host, ["import common", moved.format(host, end)]) for host in hosts]
+            sites.append(site("http", "", ["import stranger"]))
+    text = "\n".join([options(hosts[0], tls, acme_email), snippets(upstream, known), *sites])
     # As Caddy would have it: else it warns at every start.
     return text.replace("    ", "\t")
 
@@ -86,8 +103,8 @@ def options(hostname: str, tls: str, acme_email: str) -> str:
         f"https_port {HTTPS_PORT}",
         f"grace_period {GRACE}",
         *([f"email {acme_email}"] if acme_email else []),
-        # A client does not name an address in its handshake, only a name.
-        *([f"default_sni {hostname}"] if re.fullmatch(r"[0-9.]+", hostname) else []),
+        # Who comes by an address names nothing in the handshake, and is told by what name to come.
+        *([f"default_sni {hostname}"] if tls != "off" else []),
         "log {",
         "    output stdout",
         "    format json",
@@ -106,8 +123,8 @@ def options(hostname: str, tls: str, acme_email: str) -> str:
     return block("", lines)
 
 
-def snippets(upstream: str) -> str:
-    """What the sites share.
+def snippets(upstream: str, known: str) -> str:
+    """What the sites share; known is the address that this server is found at.
 
     Caddy 2.6 must neither repeat a request that has a body nor buffer one: a repeated body is cut short, and a buffer
     that is closed twice is given to two requests, which then send each other's bodies (both were seen). So whatever
@@ -133,7 +150,7 @@ def snippets(upstream: str) -> str:
 
         (stranger) {{
             import common
-            respond "This server is not known by that name." 403
+            respond "This server is {known}, and not known by the name that you came by. {_MORE_NAMES}" 403
         }}
 
         (once) {{

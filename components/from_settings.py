@@ -34,6 +34,7 @@ def platform_args(settings: Settings, images: Path) -> PlatformArgs:
         user=settings.postgres_user,
         bind_address=settings.bind_address,
         side_address=settings.side_address,
+        more_hosts=settings.allowed_hosts,
         mlflow_port=settings.mlflow_port,
         postgres_port=settings.postgres_port or None,
         adminer_port=settings.adminer_port if settings.adminer else None,
@@ -80,6 +81,7 @@ def _front_door(settings: Settings) -> FrontDoor | None:
     files = settings.tls == "files"
     return FrontDoor(
         hostname=settings.hostname,
+        more_hosts=settings.allowed_hosts,
         tls=settings.tls,
         https_port=settings.https_port,
         http_port=settings.http_port,

@@ -11,7 +11,7 @@ import pulumi
 from .caddyfile import caddyfile
 from .engine import SingleHost
 from .image import Image
-from .workload import Limits, Mount, Port, Probe, SecretFile, Workload
+from .workload import Limits, Mount, Port, Probe, SecretFile, Workload, in_url
 
 ROLE = "gateway"
 HTTPS_PORT = 8443
@@ -35,12 +35,20 @@ class FrontDoor:
     """The chain in PEM, the server's own first."""
     key: pulumi.Input[str] | None = None
     """The certificate's private key in PEM."""
+    more_hosts: Sequence[str] = ()
+    """Names and addresses that it answers to as well."""
 
     @property
     def origin(self) -> str:
         """The address that browsers and clients use."""
+        return self.origins[0]
+
+    @property
+    def origins(self) -> list[str]:
+        """All addresses that it answers to, its own first."""
         scheme, port, usual = ("http", self.http_port, 80) if self.tls == "off" else ("https", self.https_port, 443)
-        return f"{scheme}://{self.hostname}" + ("" if port == usual else f":{port}")
+        end = "" if port == usual else f":{port}"
+        return [f"{scheme}://{in_url(host)}{end}" for host in dict.fromkeys([self.hostname, *self.more_hosts])]
 
     def ports(self, address: str) -> list[Port]:
         """The ports of the Docker host that it opens on an address."""
@@ -110,6 +118,7 @@ def _configuration(args: GatewayArgs) -> str:
         http_port=door.http_port,
         upstream=args.upstream,
         acme_email=door.acme_email,
+        more_hosts=door.more_hosts,
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import pulumi
 
@@ -13,7 +13,7 @@ from .database import Database
 from .engine import SingleHost
 from .schema import Keys
 from .sign_in import SignIn
-from .workload import Limits, Mount, Port, Probe, Workload
+from .workload import Limits, Mount, Port, Probe, Workload, in_url
 
 ROLE = "mlflow"
 PORT = 5000
@@ -22,7 +22,11 @@ PORT = 5000
 USER = 65534
 ARTIFACTS = "/mlartifacts"
 _METRICS = "/run/metrics"
-_PRIVATE = ["10.*", "192.168.*", *(f"172.{number}.*" for number in range(16, 32)), "[fc00:*", "[fd00:*"]
+# What MLflow 3.17 answers to by itself: this machine and private networks, on any port. In its own list a bracket that
+# opens a set of characters is written "[[]"; its patterns of IPv6 lack the bracket that a browser sends.
+_LOOPBACK = ["localhost", "127.0.0.1", "[::1]", "0.0.0.0", "localhost:*", "127.0.0.1:*", "[[]::1]:*", "0.0.0.0:*"]
+_PRIVATE = ["10.*", "192.168.*", *(f"172.{number}.*" for number in range(16, 32)), "fc00:*", "fd00:*"]
+_PRIVATE_IN_BRACKETS = ["[[]fc00:*", "[[]fd00:*"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +46,10 @@ class MlflowArgs:
     """Where the server is reached from the Docker host; nowhere unless given."""
     metrics: Port | None = None
     """Where its figures are read from the Docker host; it has none unless given."""
-    origin: str | None = None
-    """The address, such as https://mlflow.example.com, that a gateway in front of the server answers to."""
+    origins: Sequence[str] = ()
+    """The addresses, such as https://mlflow.example.com, that a gateway in front of the server answers to."""
+    more_hosts: Sequence[str] = ()
+    """Names and addresses that the server answers to as well where there is no gateway."""
     sign_in: SignIn | None = None
     keep_data: bool = True
     protect_data: bool = False
@@ -81,8 +87,8 @@ class Mlflow(pulumi.ComponentResource):
                     *("mlflow", "server", "--host", "0.0.0.0", "--port", str(PORT)),
                     *("--workers", str(args.workers)),
                     *("--serve-artifacts", "--artifacts-destination", ARTIFACTS),
-                    *("--allowed-hosts", ",".join(_allowed_hosts(args))),
-                    *(["--cors-allowed-origins", ",".join(_origins(args.origin))] if args.origin else []),
+                    *("--allowed-hosts", ",".join(_allowed_hosts(args, engine.object_name(ROLE)))),
+                    *(["--cors-allowed-origins", ",".join(origins)] if (origins := _origins(args)) else []),
                     *(sign_in.server_options if sign_in else []),
                 ],
                 environment={
@@ -114,24 +120,34 @@ class Mlflow(pulumi.ComponentResource):
         self.register_outputs({"volume_name": self.volume_name})
 
 
-def _allowed_hosts(args: MlflowArgs) -> list[str]:
+def _allowed_hosts(args: MlflowArgs, container: str) -> list[str]:
     """The Host headers that the server answers to; any other gets 403, which stops DNS rebinding from a web page."""
-    inside = [ROLE, f"{ROLE}:{PORT}", f"127.0.0.1:{PORT}"]
-    if args.origin:
-        where = urlsplit(args.origin)
-        inside = [*dict.fromkeys([where.netloc, str(where.hostname)]), *inside]
-    return [*_hosts_of(args.port), *inside] if args.port else inside
+    inside = [ROLE, f"{ROLE}:{PORT}", container, f"{container}:{PORT}"]
+    if args.origins:
+        outside = [origin.partition("://")[2] for origin in args.origins]
+        named = dict.fromkeys(each for host in outside for each in (host, _without_port(host)))
+        return [*named, *inside, f"127.0.0.1:{PORT}"]
+    own = [each for host in _own_hosts(args) for each in (host, f"{host.replace('[', '[[]')}:*")]
+    return [*_LOOPBACK, *_PRIVATE, *_PRIVATE_IN_BRACKETS, *own, *inside]
 
 
-def _origins(origin: str) -> list[str]:
-    """Whose pages may ask: our own. Before a gateway without TLS stands a proxy that has it, on the usual port."""
-    where = urlsplit(origin)
-    return [origin] if where.scheme == "https" else [origin, f"https://{where.hostname}"]
+def _origins(args: MlflowArgs) -> list[str]:
+    """Whose pages may ask, beside those of this machine: our own.
+
+    They are on the port that is opened, or on the usual ones where somebody else's proxy stands before it.
+    """
+    if args.origins:
+        proxied = [f"https://{_without_port(each[7:])}" for each in args.origins if each.startswith("http://")]
+        return [*args.origins, *proxied]
+    direct = [f"http://{host}:{args.port.host}" for host in _own_hosts(args)] if args.port else []
+    return [*direct, *(f"{scheme}://{host}" for host in map(in_url, args.more_hosts) for scheme in ("http", "https"))]
 
 
-def _hosts_of(port: Port) -> list[str]:
-    address = f"[{port.address}]" if ":" in port.address else port.address
-    outside = [f"{name}:{port.host}" for name in dict.fromkeys(["localhost", "127.0.0.1", "[::1]", address])]
-    # Whoever opens the port on every address reaches it by one that is not known here: MLflow's own private ranges.
-    private = _PRIVATE if port.address in ("0.0.0.0", "::") else []
-    return [*outside, *private]
+def _own_hosts(args: MlflowArgs) -> list[str]:
+    """What the server is reached by, beside what MLflow knows by itself."""
+    bound = [args.port.address] if args.port and args.port.address not in (*_LOOPBACK, "::", "::1") else []
+    return [in_url(each) for each in [*bound, *args.more_hosts]]
+
+
+def _without_port(host: str) -> str:
+    return re.sub(r":[0-9]+$", "", host)

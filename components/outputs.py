@@ -9,6 +9,7 @@ import pulumi
 from . import mlflow, postgres
 from .postgres import Postgres
 from .sign_in import ADMINISTRATOR, SignIn
+from .workload import in_url
 
 if TYPE_CHECKING:
     from .platform import PlatformArgs
@@ -36,7 +37,7 @@ def outputs(args: PlatformArgs, network: pulumi.Output[str], database: Postgres,
                 "postgresql+psycopg://{user}:{password}@{host}:{port}/{database}",
                 user=database.server.user,
                 password=database.server.password,
-                host=_in_url(host),
+                host=in_url(host),
                 port=str(port),
                 database=args.database,
             )
@@ -45,7 +46,7 @@ def outputs(args: PlatformArgs, network: pulumi.Output[str], database: Postgres,
     }
     if args.adminer_port:
         server = f"pgsql={postgres.ROLE}&username={args.user}&db={args.database}"
-        found["adminer_url"] = f"http://{_in_url(_reached_at(args.side_address))}:{args.adminer_port}/?{server}"
+        found["adminer_url"] = f"http://{in_url(_reached_at(args.side_address))}:{args.adminer_port}/?{server}"
     if args.metrics:
         found["mlflow_metrics_url"] = args.metrics.mlflow_url
         found["postgres_metrics_url"] = args.metrics.postgres_url
@@ -58,13 +59,9 @@ def outputs(args: PlatformArgs, network: pulumi.Output[str], database: Postgres,
 def _tracking_url(args: PlatformArgs) -> str:
     if args.front_door:
         return args.front_door.origin
-    return f"http://{_in_url(_reached_at(args.bind_address))}:{args.mlflow_port}"
+    return f"http://{in_url(_reached_at(args.bind_address))}:{args.mlflow_port}"
 
 
 def _reached_at(address: str) -> str:
     """How a client on the Docker host reaches what listens on `address`; "every address" is none to connect to."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

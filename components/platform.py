@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,6 +44,8 @@ class PlatformArgs:
     bind_address: str = "127.0.0.1"
     side_address: str = "127.0.0.1"
     """Address of the ports of PostgreSQL and Adminer, which have no TLS."""
+    more_hosts: Sequence[str] = ()
+    """Names and addresses that MLflow answers to beside its own; a front door has a list of its own."""
     mlflow_port: int = 5000
     """Host port of MLflow; without meaning where there is a front door."""
     postgres_port: int | None = None
@@ -209,7 +211,8 @@ class Platform(pulumi.ComponentResource):
                 if args.front_door
                 else Port(container=mlflow.PORT, host=args.mlflow_port, address=args.bind_address),
                 metrics=args.metrics.of_mlflow if args.metrics else None,
-                origin=args.front_door.origin if args.front_door else None,
+                origins=args.front_door.origins if args.front_door else (),
+                more_hosts=args.more_hosts,
                 sign_in=sign_in,
                 keep_data=args.keep_data,
                 protect_data=args.protect_data,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from pulumi.runtime import config as runtime_config
 
 from . import rules
 from .rules import bad_setting
+from .without_effect import without_effect
 
 _STACK = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
@@ -21,7 +22,7 @@ _STACK = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 class Settings:
     """What a stack can choose; the fields are the keys of `Pulumi.yaml`, where their meaning and defaults live.
 
-    Raises `pulumi.RunError` on a value that cannot work.
+    Raises `pulumi.RunError` on values that cannot work.
     """
 
     mlflow_version: str
@@ -44,6 +45,7 @@ class Settings:
     postgres_metrics_port: int
     bind_address: str
     hostname: str
+    allowed_hosts: Sequence[str]
     tls: str
     https_port: int
     http_port: int
@@ -64,9 +66,23 @@ class Settings:
     def load(cls, locks: Path) -> Settings:
         """Read the stack's configuration; `locks` is the folder with one lock file for each version of MLflow."""
         config = pulumi.Config()
-        _refuse_unusable_stack_name(pulumi.get_stack())
-        _refuse_unknown_keys(config.name)
-        settings = cls(
+        told = [
+            *_against_stack_name(pulumi.get_stack()),
+            *_against_unknown_keys(config.name),
+            *_against_lock(config.require("mlflowVersion"), locks),
+        ]
+        try:
+            settings = cls._read(config)
+        except pulumi.RunError as error:
+            told.append(error)
+        rules.refuse(told)
+        for line in without_effect(settings):
+            pulumi.log.warn(line)
+        return settings
+
+    @classmethod
+    def _read(cls, config: pulumi.Config) -> Settings:
+        return cls(
             mlflow_version=config.require("mlflowVersion"),
             mlflow_port=config.require_int("mlflowPort"),
             mlflow_workers=config.require_int("mlflowWorkers"),
@@ -88,6 +104,7 @@ class Settings:
             bind_address=config.require("bindAddress"),
             # An empty default may reach the program as no value at all.
             hostname=config.get("hostname", ""),
+            allowed_hosts=config.get_object("allowedHosts", []),
             tls=config.require("tls"),
             https_port=config.require_int("httpsPort"),
             http_port=config.require_int("httpPort"),
@@ -104,8 +121,6 @@ class Settings:
             python_image=config.require("pythonImage"),
             debian_image=config.require("debianImage"),
         )
-        settings._check_lock(locks)
-        return settings
 
     def __post_init__(self) -> None:
         rules.check(self)
@@ -144,37 +159,39 @@ class Settings:
             ports["postgresMetricsPort"] = self.postgres_metrics_port
         return ports
 
-    def _check_lock(self, locks: Path) -> None:
-        known = sorted((path.stem for path in locks.glob("*.txt")), key=_numbers)
-        if self.mlflow_version not in known:
-            rule = (
-                f"no lock file for it in {locks} (there: {', '.join(known) or 'none'}); "
-                f"`make lock MLFLOW={self.mlflow_version}` makes one"
-            )
-            raise bad_setting("mlflowVersion", self.mlflow_version, rule, known[-1] if known else "3.17.2")
+
+def _against_lock(version: str, locks: Path) -> rules.Errors:
+    known = sorted((path.stem for path in locks.glob("*.txt")), key=_numbers)
+    # What is no version at all, the rules refuse.
+    if version not in known and rules.MLFLOW_VERSION.fullmatch(version):
+        rule = (
+            f"no lock file for it in {locks} (there: {', '.join(known) or 'none'}); "
+            f"`make lock MLFLOW={version}` makes one"
+        )
+        yield bad_setting("mlflowVersion", version, rule, known[-1] if known else "3.17.2")
 
 
 def _numbers(version: str) -> list[int]:
     return [int(part) for part in version.split(".")]
 
 
-def _refuse_unknown_keys(namespace: str) -> None:
+def _against_unknown_keys(namespace: str) -> rules.Errors:
     """A misspelt key would otherwise leave its default in force without a word."""
     known = [_camel(each.name) for each in fields(Settings)]
     for full_key in sorted(runtime_config.get_config_env() | runtime_config.CONFIG.get()):
         prefix, _, key = full_key.partition(":")
         if prefix == namespace and key not in known:
             nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
-            raise pulumi.RunError(
+            yield pulumi.RunError(
                 f"{key} is not a setting of this project; the nearest one is {nearest}. "
                 f"Mend it with: bin/pulumi config rm {key}"
             )
 
 
-def _refuse_unusable_stack_name(name: str) -> None:
+def _against_stack_name(name: str) -> rules.Errors:
     """The stack's name is part of every container's, volume's and image's, and Docker is stricter than Pulumi."""
     if not _STACK.fullmatch(name):
-        raise pulumi.RunError(
+        yield pulumi.RunError(
             f"the stack's name is {name!r}: Docker wants a lower-case letter, then letters, digits and single dashes. "
             "Mend it with: bin/pulumi stack rename dev"
         )

@@ -42,6 +42,11 @@ class Port:
     address: str
 
 
+def in_url(host: str) -> str:
+    """A name or an address as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host
+
+
 @dataclass(frozen=True, kw_only=True)
 class Probe:
     """A command that succeeds when the service can be used. All times are in seconds."""

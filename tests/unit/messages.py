@@ -42,9 +42,15 @@ def raised(path: Path) -> Iterator[str]:
     for function in functions.values():
         for node in ast.walk(function):
             match node:
-                case ast.Raise(exc=ast.Call(func=error, args=[message, *_])) if name_of(error) in RAISED:
+                case (
+                    ast.Raise(exc=ast.Call(func=error, args=[message, *_]))
+                    | ast.Yield(value=ast.Call(func=error, args=[message, *_]))
+                ) if name_of(error) in RAISED:
                     yield from texts(message, function, functions)
-                case ast.Raise(exc=ast.Call(func=ast.Name(id="bad_setting"), args=[_, _, rule, _])):
+                case (
+                    ast.Raise(exc=ast.Call(func=ast.Name(id="bad_setting"), args=[_, _, rule, _]))
+                    | ast.Yield(value=ast.Call(func=ast.Name(id="bad_setting"), args=[_, _, rule, _]))
+                ):
                     yield from texts(rule, function, functions)
                 case ast.Call(func=ast.Name(id="print"), args=[message], keywords=[ast.keyword(arg="file"), *_]):
                     yield from texts(message, function, functions)

@@ -22,7 +22,7 @@ PROJECT_FILE: dict[str, Any] = yaml.safe_load((CHECKOUT / "Pulumi.yaml").read_te
 
 def as_text(value: object) -> str:
     """A value as Pulumi hands it to the program."""
-    if isinstance(value, dict):
+    if isinstance(value, dict | list):
         return json.dumps(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -48,6 +48,11 @@ def mended(changes: dict[str, str], message: str) -> dict[str, str]:
             return changes | {key: str(CERTIFICATE_FILE.with_name(Path(path).name))}
         case ["bin/pulumi", "config", "set", key, value]:
             return changes | {key: value}
+        case ["bin/pulumi", "config", "set", "--path", path, value]:
+            key, number = path.removesuffix("]").split("[")
+            return changes | {
+                key: json.dumps([*(given := json.loads(changes[key]))[: int(number)], value, *given[int(number) + 1 :]])
+            }
         case ["bin/pulumi", "config", "rm", key]:
             return {other: value for other, value in changes.items() if other != key}
         case ["bin/pulumi", "config", "rm", "--path", path]:

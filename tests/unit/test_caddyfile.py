@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pytest
 
@@ -18,6 +19,7 @@ def written(
     https_port: int = 443,
     http_port: int = 80,
     acme_email: str = "",
+    more_hosts: Sequence[str] = (),
 ) -> str:
     return caddyfile(
         hostname=hostname,
@@ -26,6 +28,7 @@ def written(
         http_port=http_port,
         upstream="mlflow:5000",
         acme_email=acme_email,
+        more_hosts=more_hosts,
     )
 
 
@@ -103,8 +106,31 @@ def test_let_s_encrypt_is_asked_only_in_ways_that_can_arrive() -> None:
 
 
 def test_an_address_is_served_to_a_client_that_names_none() -> None:
-    assert "default_sni 192.0.2.7" in written(hostname="192.0.2.7")
-    assert "default_sni" not in written()
+    """Who comes by an address is answered, and told by what name to come; cut off, nobody knows what is wrong."""
+    assert "default_sni mlflow.example.org" in written()
+    assert "default_sni mlflow.example.org" in written("files")
+    assert "default_sni" not in written("off")
+    assert "tls /run/secrets/certificate.pem" in block(written("files"), "https://:8443")
+    known = "This server is https://mlflow.example.org:9443, and not known by the name that you came by."
+    assert known in block(written(https_port=9443), "(stranger)")
+    assert "This server is http://mlflow.example.org, and" in block(written("off"), "(stranger)")
+
+
+@pytest.mark.parametrize("tls", TLS_MODES)
+def test_more_names_are_served_as_the_first_is(tls: str) -> None:
+    text = written(tls, more_hosts=["mlflow.lan", "192.0.2.7", "2001:db8::7", "mlflow.example.org"])
+    scheme, port = ("http", 8080) if tls == "off" else ("https", 8443)
+    first = block(text, f"{scheme}://mlflow.example.org:{port}")
+    for host in ("mlflow.lan", "192.0.2.7", "[2001:db8::7]"):
+        assert block(text, f"{scheme}://{host}:{port}") == first
+        if tls != "off":
+            assert f"redir https://{host}{{uri}} 308" in block(text, f"http://{host}:8080")
+
+
+@pytest.mark.parametrize("host", ["", "a b", "a{", "https://a", "a:443", "a\n}", "*", "*.lan", "[::1]"])
+def test_another_name_that_could_say_more_is_refused(host: str) -> None:
+    with pytest.raises(ValueError, match=r"hostname is .*: it must be a host name"):
+        written(more_hosts=[host])
 
 
 @pytest.mark.parametrize(

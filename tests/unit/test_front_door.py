@@ -43,7 +43,11 @@ def test_the_address_is_the_one_that_a_browser_shows(door: dict[str, Any], origi
 def test_mlflow_answers_to_the_name_of_the_front_door(door: dict[str, Any], hosts: set[str]) -> None:
     engine = deploy(front_door=front_door(**door))
     assert option(engine, "--allowed-hosts") == ",".join(
-        [*sorted(hosts, reverse=True), "mlflow", "mlflow:5000", "127.0.0.1:5000"]
+        [
+            *sorted(hosts, reverse=True),
+            *("mlflow", "mlflow:5000", "mlflow-postgres-dev-mlflow", "mlflow-postgres-dev-mlflow:5000"),
+            "127.0.0.1:5000",
+        ]
     ), "to any other name it answers 403; the gateway asks by the first, its probe and neighbours by the rest"
 
 
@@ -52,6 +56,24 @@ def test_a_page_of_the_front_door_may_call_mlflow_and_no_other_may() -> None:
         "https://mlflow.example.com:8443"
     )
     assert "--cors-allowed-origins" not in deploy().container("mlflow").inputs["command"]
+
+
+def test_more_names_are_answered_to_by_the_gateway_and_by_mlflow() -> None:
+    engine = deploy(front_door=front_door(https_port=8443, more_hosts=("mlflow.lan", "192.0.2.7")))
+    names = ("mlflow.example.com", "mlflow.lan", "192.0.2.7")
+    assert option(engine, "--cors-allowed-origins") == ",".join(f"https://{name}:8443" for name in names)
+    allowed = option(engine, "--allowed-hosts").split(",")
+    assert allowed[:6] == [each for name in names for each in (f"{name}:8443", name)]
+    told = files(engine)["/run/secrets/Caddyfile"]
+    assert all(f"https://{name}:8443 {{" in told for name in names)
+
+
+def test_behind_a_proxy_of_ones_own_its_pages_may_call_mlflow_under_every_name() -> None:
+    engine = deploy(front_door=front_door(tls="off", http_port=8000, more_hosts=("mlflow.lan",)))
+    assert option(engine, "--cors-allowed-origins").split(",") == [
+        *("http://mlflow.example.com:8000", "http://mlflow.lan:8000"),
+        *("https://mlflow.example.com", "https://mlflow.lan"),
+    ]
 
 
 def test_the_gateway_is_told_its_name_and_where_mlflow_is() -> None:

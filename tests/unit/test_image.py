@@ -87,8 +87,8 @@ def test_the_digest_is_the_same_wherever_the_checkout_is(folder: Path, tmp_path:
 
 def test_the_digest_is_the_same_whoever_made_the_checkout(folder: Path) -> None:
     before = digest(folder)
-    for path, mode in (("", 0o700), ("bin", 0o2700), ("Dockerfile", 0o600), ("bin/serve", 0o755)):
-        (folder / path).chmod(mode)
+    for name, mode in (("", 0o700), ("bin", 0o2700), ("Dockerfile", 0o600), ("bin/serve", 0o755)):
+        (folder / name).chmod(mode)
     assert digest(folder) == before, "who may read or run a file is for the Dockerfile to say"
     for path in (folder / "Dockerfile", folder / "bin" / "serve"):
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))

@@ -24,7 +24,7 @@ from .test_outputs import ALWAYS
 # Pulumi's project file knows no numbers with a fraction.
 TYPES = {
     **{"str": "string", "int": "integer", "bool": "boolean", "float": "string"},
-    "Mapping[str, str | int | float | bool]": "object",
+    **{"Mapping[str, str | int | float | bool]": "object", "Sequence[str]": "array"},
 }
 
 
@@ -48,6 +48,7 @@ EVERY_SETTING = {
     "postgresMetricsPort": "6007",
     "bindAddress": "192.0.2.7",
     "hostname": "runs.example.com",
+    "allowedHosts": '["runs.lan", "192.0.2.7"]',
     "tls": "files",
     "httpsPort": "6004",
     "httpPort": "6005",
@@ -123,6 +124,7 @@ def test_every_setting_reaches_the_platform(engine: FakeEngine, checked: Checked
         user="tracker",
         bind_address="192.0.2.7",
         side_address="192.0.2.7",
+        more_hosts=["runs.lan", "192.0.2.7"],
         mlflow_port=6001,
         postgres_port=6002,
         adminer_port=6003,
@@ -144,6 +146,7 @@ def test_every_setting_reaches_the_platform(engine: FakeEngine, checked: Checked
         https_port=6004,
         http_port=6005,
         acme_email="me@example.com",
+        more_hosts=["runs.lan", "192.0.2.7"],
         certificate=CERTIFICATE,
     )
     assert ports == {
@@ -189,12 +192,12 @@ def test_the_project_file_declares_exactly_the_settings() -> None:
 
 def test_every_setting_has_a_description_and_a_default() -> None:
     for key, each in PROJECT_FILE["config"].items():
-        assert set(each) == {"type", "description", "default"}, key
+        assert set(each) - {"items"} == {"type", "description", "default"}, key
         assert each["description"].endswith("."), f"{key}: the README shows it as a sentence"
 
 
 def test_every_default_has_the_type_that_is_declared_for_it() -> None:
-    kinds = {"string": str, "integer": int, "boolean": bool, "object": dict}
+    kinds = {"string": str, "integer": int, "boolean": bool, "object": dict, "array": list}
     wrong = {key for key, each in PROJECT_FILE["config"].items() if type(each["default"]) is not kinds[each["type"]]}
     assert wrong == set(), "a version such as 17 without its quotes is a number"
 
