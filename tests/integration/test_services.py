@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import ssl
+import subprocess
+import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
+from . import readme_example
 from .harness import Deployment
 
 USERS = {"postgres": "999", "mlflow": "65534", "adminer": "33", "gateway": "65534", "gc": "65534"}
@@ -17,8 +25,63 @@ TASK = "schema"
 def complete(own_stack: Deployment) -> Deployment:
     """A stack with everything switched on."""
     own_stack.configure(adminer=True, hostname="localhost", tls="internal", signIn=True, gcAfterDays=30)
+    own_stack.configure(allowedHosts=["mlflow.test"])
     own_stack.up()
     return own_stack
+
+
+@pytest.fixture(scope="module")
+def authority(complete: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The certificate of the gateway's own authority, as a client is given it."""
+    path = tmp_path_factory.mktemp("authority") / "root.crt"
+    path.write_text(complete.execute("gateway", "cat", "/data/caddy/pki/authorities/local/root.crt"))
+    return path
+
+
+def test_the_first_run_of_the_readme_is_logged_by_somebody_who_was_just_let_in(
+    complete: Deployment, authority: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new user may not write into the experiment Default, only into what they make."""
+    outputs = complete.outputs()
+    url = outputs["tracking_url"]
+    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(authority))
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", outputs["admin_username"])
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", outputs["admin_password"])
+    anna = {"username": "anna", "password": "correct-horse-battery"}
+    token = base64.b64encode(f"{outputs['admin_username']}:{outputs['admin_password']}".encode()).decode()
+    request = urllib.request.Request(
+        f"{url}/api/2.0/mlflow/users/create",
+        json.dumps(anna).encode(),
+        {"Authorization": f"Basic {token}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60, context=ssl.create_default_context(cafile=str(authority))):
+        readme_example.follow(url, **{f"MLFLOW_TRACKING_{key.upper()}": value for key, value in anna.items()})
+    experiment = MlflowClient(url).get_experiment_by_name("first")
+    assert experiment
+    (run,) = MlflowClient(url).search_runs([experiment.experiment_id])
+    assert run.data.metrics == {"loss": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "said"),
+    [
+        ("localhost", 401, "You are not authenticated"),
+        ("mlflow.test", 401, "You are not authenticated"),
+        ("127.0.0.1", 403, "This server is https://localhost:{port}, and not known by the name that you came by."),
+    ],
+)
+def test_who_comes_by_an_address_or_another_name_is_told_what_is_wrong(
+    complete: Deployment, authority: Path, name: str, status: int, said: str
+) -> None:
+    """Whose certificate is theirs is checked where there is one for that name."""
+    port = complete.settings["httpsPort"]
+    trust = ["--insecure"] if name == "127.0.0.1" else ["--cacert", str(authority)]
+    command = ["curl", "--silent", "--show-error", "--noproxy", "*", *trust, "--write-out", "\n%{http_code}"]
+    where = ["--resolve", f"mlflow.test:{port}:127.0.0.1", f"https://{name}:{port}/api/2.0/mlflow/experiments/get"]
+    answer, _, code = subprocess.run([*command, *where], capture_output=True, text=True, check=True).stdout.rpartition(
+        "\n"
+    )
+    assert (int(code), said.format(port=port) in answer) == (status, True), answer
 
 
 @pytest.mark.parametrize("role", USERS)

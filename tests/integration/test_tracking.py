@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +15,9 @@ import mlflow
 import psycopg
 import pytest
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag
 
+from . import readme_example
 from .harness import Deployment, workers
 
 PARAMETERS = {"rate": "0.1", "depth": "7", "名前": "ünïcode"}
@@ -54,6 +57,37 @@ def logged(stack: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Logge
 def database(stack: Deployment) -> Iterator[psycopg.Connection]:
     with stack.database() as connection:
         yield connection
+
+
+def test_the_first_run_of_the_readme_is_logged(stack: Deployment) -> None:
+    url = stack.outputs()["tracking_url"]
+    readme_example.follow(url)
+    (run,) = runs_of(MlflowClient(url), "first")
+    assert run.data.metrics == {"loss": 0.5}
+
+
+def runs_of(client: MlflowClient, experiment: str) -> list[Run]:
+    found = client.get_experiment_by_name(experiment)
+    assert found
+    return list(client.search_runs([found.experiment_id]))
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        *(("localhost:9999", 200), ("127.0.0.1:1", 200), ("[::1]:9999", 200), ("192.168.7.7:80", 200)),
+        *(("{prefix}-mlflow:5000", 200), ("evil.test", 403), ("evil.test:5000", 403)),
+    ],
+)
+def test_the_server_answers_to_the_names_that_mlflow_s_own_default_answers_to(
+    stack: Deployment, host: str, status: int
+) -> None:
+    """A tunnel comes by a port of its own, and a neighbour on the network by the container's name."""
+    connection = http.client.HTTPConnection("127.0.0.1", stack.settings["mlflowPort"], timeout=60)
+    with closing(connection):
+        path = "/api/2.0/mlflow/experiments/search?max_results=1"
+        connection.request("GET", path, headers={"Host": host.format(prefix=stack.prefix)})
+        assert connection.getresponse().status == status
 
 
 def test_a_run_is_read_back_as_it_was_logged(logged: Logged) -> None:
