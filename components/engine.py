@@ -5,6 +5,7 @@ Only this file creates `docker.Container`.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -212,7 +213,7 @@ class SingleHost:
         The engine writes into no container with a read-only root, and with a user it gives every file to that name as
         the host knows it. So the container that files are handed to has neither; nor may its image name a user.
         """
-        volume = self.volume(f"{name}-secrets", f"{role}-secrets", keep=False, labels={}, opts=opts)
+        volume = self.volume(f"{name}-secrets", _secrets_role(role, task), keep=False, labels={}, opts=opts)
         courier = docker.Container(
             f"{name}-courier",
             name=self.object_name(f"{role}-courier"),
@@ -235,6 +236,13 @@ class SingleHost:
 
     def _labels(self, role: str) -> dict[str, pulumi.Input[str]]:
         return {f"{LABEL}.stack": self.prefix, f"{LABEL}.role": role, f"{LABEL}.deployment": self._deployment}
+
+
+def _secrets_role(role: str, task: Task) -> str:
+    """A volume holds one set of files: of another set, such as one without a key that was switched off, it is made anew
+    and the former one is removed, with what nobody reads any more."""
+    names = ",".join(sorted(secret.name for secret in task.secret_files))
+    return f"{role}-secrets-{hashlib.sha256(names.encode()).hexdigest()[:8]}"
 
 
 def _upload(secret: SecretFile, owner: int) -> docker.ContainerUploadArgs:

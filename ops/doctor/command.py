@@ -26,6 +26,7 @@ from . import (
     report,
     schema,
     services,
+    uploads,
     versions,
 )
 from .check import Check, Finding, State, Verdict, broken, carry_out, from_error, ok
@@ -38,6 +39,7 @@ CHECKS = (
     Check("indexes", schema.indexes, needs=("database",)),
     Check("collation", collation.look, needs=("database",)),
     Check("disk", disk.look),
+    Check("uploads", uploads.look),
     Check("connections", connections.look, needs=("database",)),
     Check("replication", replication.look, needs=("database",)),
     Check("dumps", dumps.look),

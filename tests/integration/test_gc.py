@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -191,6 +193,60 @@ def test_what_cannot_be_removed_stays_whole_and_is_said_until_it_can(stack: Depl
         stack.execute("mlflow", "chmod", "700", folder)
     assert "round done: 2 removed" in collect(stack)
     wait_until_well(stack)
+
+
+def test_a_thousand_that_cannot_be_removed_do_not_stand_in_the_way_of_the_next(
+    stack: Deployment, ids: dict[str, str]
+) -> None:
+    """What they hold on to comes first, in the order of ids."""
+    stuck = "SELECT lpad(n::text, 32, '0') FROM generate_series(1, 1000) AS n"
+    free = "f" * 32
+    columns = "run_uuid, experiment_id, lifecycle_stage, status, deleted_time"
+    of = f"{ids['live']}, 'deleted', 'FINISHED', 1"
+    owner = "SET ROLE mlflow_owner; CREATE TABLE"
+    sql(stack, f"{owner} first (id text PRIMARY KEY, run varchar(32) REFERENCES runs)")
+    sql(stack, f"{owner} second (id text REFERENCES first)")
+    sql(stack, f"INSERT INTO runs ({columns}) SELECT id, {of} FROM ({stuck}) AS made (id) UNION SELECT '{free}', {of}")
+    sql(stack, f"INSERT INTO first SELECT id, id FROM ({stuck}) AS made (id); INSERT INTO second SELECT id FROM first")
+    try:
+        collect(stack, ends=f"run {free}: removed")
+    finally:
+        sql(stack, f"DROP TABLE second, first; DELETE FROM runs WHERE run_uuid IN ({stuck})")
+    assert "round done: 0 removed" in collect(stack)
+    wait_until_well(stack)
+
+
+def test_what_a_killed_server_left_of_an_upload_goes_a_day_later(stack: Deployment, ids: dict[str, str]) -> None:
+    """Of two, a day passes for one. Without gc, it is the doctor's remedy that removes it."""
+    for _ in range(2):
+        cut_short(stack, f"{ids['live']}/{ids['active']}/artifacts/large.bin")
+    old, fresh = uploading(stack)
+    assert checks(stack)["uploads"]["state"] == "ok", "it may still be going on"
+    stack.execute("mlflow", "touch", "-d", "25 hours ago", old)
+    assert unwell(stack) == {"uploads": "warning"}
+    assert "1 files of 0 MiB are left of uploads that were cut short" in checks(stack)["uploads"]["seen"]
+    assert "removed 1 files of " in collect(stack)
+    assert uploading(stack) == [fresh]
+    stack.execute("mlflow", "touch", "-d", "25 hours ago", fresh)
+    subprocess.run(checks(stack)["uploads"]["mend"], shell=True, check=True)
+    assert uploading(stack) == []
+    wait_until_well(stack)
+
+
+def cut_short(stack: Deployment, artifact: str) -> None:
+    """Kill the server in the middle of an upload."""
+    before = len(uploading(stack))
+    head = f"PUT /api/2.0/mlflow-artifacts/artifacts/{artifact} HTTP/1.1\r\nHost: localhost\r\n"
+    with socket.create_connection(("127.0.0.1", int(stack.settings["mlflowPort"]))) as client:
+        client.sendall(f"{head}Content-Length: 9000000\r\n\r\n".encode() + bytes(100_000))
+        wait_for(lambda: len(uploading(stack)) > before, "the upload has begun")
+        stack.container("mlflow").kill()
+    stack.container("mlflow").start()
+    wait_for(stack.answers, "the server is there again")
+
+
+def uploading(stack: Deployment) -> list[str]:
+    return sorted(stack.execute("gc", "find", "/mlartifacts", "-name", ".artifact.uploading.*").split())
 
 
 def test_a_round_and_a_schema_job_are_never_at_work_together(stack: Deployment) -> None:

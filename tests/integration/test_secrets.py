@@ -189,6 +189,35 @@ def test_the_passphrase_file_is_for_its_owner_alone(case: Case) -> None:
     assert (case.stack.state / "passphrase").stat().st_mode & 0o777 == 0o600
 
 
+def test_secrets_of_what_is_switched_off_are_on_the_engine_no_more(case: Case) -> None:
+    """Each volume that the stack has then is looked into."""
+    stack = case.stack
+    gone = {"key.pem", "certificate.pem", "admin-password", "basic-auth.ini", "secret-key", "monitor-password"}
+    assert _secret_files(stack) >= gone
+    stack.configure(hostname=None, tls=None, tlsCertificateFile=None, tlsKeyFile=None, signIn=None, metrics=None)
+    stack.configure(mlflowJobs=None)
+    stack.up()
+    stack.preview_unchanged()
+    kept = {"owner-password", "server-password", "readonly-password", "pgpass"}
+    assert _secret_files(stack) == kept
+    assert stack.ask(), "who goes on has what it reads"
+
+
+def _secret_files(stack: Deployment) -> set[str]:
+    """Names of the files in all volumes of secrets."""
+    volumes = [name for name in stack.objects()["volumes"] if "-secrets" in name]
+    assert volumes
+    listing = stack.engine.containers.run(
+        stack.image("postgres"),
+        entrypoint=["find", "/look", "-type", "f", "-printf", "%f\n"],
+        volumes={name: {"bind": f"/look/{name}", "mode": "ro"} for name in volumes},
+        user="0",
+        network_mode="none",
+        remove=True,
+    )
+    return set(listing.decode().split())
+
+
 def _all_text(stack: Deployment) -> str:
     files: Iterator[Path] = (
         path

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from .deploy import everything
@@ -62,7 +64,8 @@ def test_a_secret_file_is_readable_by_its_reader_alone(role: str) -> None:
 
 @pytest.mark.parametrize("role", READERS)
 def test_the_reader_finds_what_the_courier_brought_and_cannot_change_it(role: str) -> None:
-    volume = f"mlflow-postgres-dev-{role}-secrets"
+    volume = courier(role).mounted["/run/secrets"]
+    assert re.fullmatch(rf"mlflow-postgres-dev-{role}-secrets-[0-9a-f]{{8}}", volume)
     assert courier(role).mounted == {"/run/secrets": volume}
     assert not courier(role).inputs["mounts"][0].get("readOnly")
     (mount,) = (each for each in everything().container(role).inputs["mounts"] if each["target"] == "/run/secrets")
@@ -84,10 +87,10 @@ def test_a_courier_needs_no_image_of_its_own(role: str) -> None:
 
 def test_nobody_mounts_the_secrets_of_another() -> None:
     mounting = {
-        (each.role, volume)
+        (each.role, volume.rpartition("-")[0])
         for each in everything().of(CONTAINER).values()
         for volume in each.mounted.values()
-        if volume.endswith("-secrets")
+        if "-secrets-" in volume
     }
     own = {(f"{role}{kind}", f"mlflow-postgres-dev-{role}-secrets") for role in READERS for kind in ("", "-courier")}
     assert mounting == own

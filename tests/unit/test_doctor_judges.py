@@ -19,6 +19,7 @@ from ops.doctor import (
     replication,
     schema,
     services,
+    uploads,
     versions,
 )
 from ops.doctor.certificate import DAY
@@ -226,3 +227,15 @@ def test_a_database_that_does_not_answer_is_broken() -> None:
 def test_a_library_that_is_not_loaded_makes_requests_slow() -> None:
     server = service("mlflow", prints={"httptools": "uvloop\n"})
     assert libraries.look(subject(server)).seen == "httptools not in use: requests are slower"
+
+
+def test_what_uploads_have_left_is_counted_and_the_remedy_removes_just_that() -> None:
+    server = service("mlflow", prints={"%s": "1048576\n3145728\n"})
+    verdict = uploads.look(subject(server))
+    assert verdict.state is State.WARNING
+    assert verdict.seen == "2 files of 4 MiB are left of uploads that were cut short"
+    assert verdict.mend == (
+        "docker exec mlflow-postgres-dev-mlflow "
+        "find /mlartifacts -name '.artifact.uploading.*' -type f -mmin +1440 -delete"
+    )
+    assert uploads.look(subject(service("mlflow", prints={"%s": ""}))).state is State.OK

@@ -5,7 +5,9 @@ The rows are PostgreSQL's: tests/integration/test_gc.py.
 
 from __future__ import annotations
 
+import os
 import subprocess
+import time
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -15,7 +17,10 @@ import pytest
 from components import probing
 from components.workload import Probe
 from images.mlflow.schema.housekeeping import __main__ as collecting
+from images.mlflow.schema.housekeeping.due import MOST, Kind, Thing
 from images.mlflow.schema.housekeeping.files import Removed, folder_of, remove, remove_empty
+from images.mlflow.schema.housekeeping.removal import Removal
+from images.mlflow.schema.housekeeping.unfinished import PREFIX, remove_unfinished
 
 from .deploy import deploy, everything
 
@@ -140,7 +145,7 @@ def test_a_removal_may_take_longer_than_the_servers_role_may_wait(
     monkeypatch.setattr(collecting, "connect", lambda *_: connection)
     monkeypatch.setattr(collecting, "value", lambda *_: False)
     with pytest.raises(collecting.PutOff):
-        collecting.work(URI, 1, tmp_path, tmp_path)
+        collecting.work(URI, 1, collecting.Pass(), tmp_path, tmp_path)
     assert connection.execute.call_args.args == ("SET idle_in_transaction_session_timeout = 0",), (
         "cut off in the middle, files are gone and their run can be restored"
     )
@@ -188,4 +193,59 @@ def after(monkeypatch: pytest.MonkeyPatch, state: Path, ended: collecting.Round 
         return ended
 
     monkeypatch.setattr(collecting, "work", work)
-    return collecting.once(URI, 30, state, state)
+    return collecting.once(URI, 30, collecting.Pass(), state, state)
+
+
+def test_rounds_go_on_past_any_number_that_cannot_be_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A thousand of them stood before all others, and with them retention was at its end for ever."""
+    stuck = [Thing(f"{number:04}", None, None) for number in range(2 * MOST)]
+    free = Thing("9999", None, None)
+    removed: list[str] = []
+
+    def due_of(_: object, kind: Kind, __: int, after: str) -> list[Thing]:
+        left = [thing for thing in [*stuck, free] if thing.id > after and thing.id not in removed]
+        return left[:MOST] if kind.name == "run" else []
+
+    def remove_one(_: object, __: object, ___: int, thing: Thing, ____: Path) -> str:
+        if thing is not free:
+            raise PermissionError(thing.id)
+        removed.append(thing.id)
+        return "removed"
+
+    connection = MagicMock()
+    connection.__enter__.return_value = connection
+    connection.closed = False
+    for name, stand_in in (
+        ("connect", lambda *_: connection),
+        ("value", lambda *_: True),
+        ("removal", lambda _, kind: Removal(kind, ())),
+        ("used", lambda *_: []),
+        ("due", due_of),
+        ("remove", remove_one),
+    ):
+        monkeypatch.setattr(collecting, name, stand_in)
+    so_far = collecting.Pass()
+    pauses = [collecting.once(URI, 30, so_far, tmp_path, tmp_path) for _ in range(3)]
+    assert removed == [free.id]
+    assert pauses == [5, 5, 600], "what is left is tried again later, from the first on"
+    assert (tmp_path / collecting.FAILED).read_text() == f"{2 * MOST} could not be removed: the log says why"
+    assert so_far == collecting.Pass()
+
+
+def test_what_cut_short_uploads_left_goes_and_one_that_goes_on_stays(tmp_path: Path) -> None:
+    now = time.time()
+    for name, age in (
+        (".artifact.uploading.abcdefgh", 100),
+        (".artifact.uploading.ijklmnop", 10),
+        ("artifact.uploading.mine", 100),
+        ("model.bin", 100),
+    ):
+        for folder in (tmp_path, tmp_path / "1" / RUN / "artifacts"):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text("four")
+            os.utime(folder / name, (now - age, now - age))
+    (tmp_path / f"{PREFIX}folder").mkdir()
+    (tmp_path / f"{PREFIX}link").symlink_to(tmp_path / "model.bin")
+    assert remove_unfinished(tmp_path, now - 50) == Removed(2, 8)
+    left = sorted({path.name for path in tmp_path.rglob("*") if path.is_file() and not path.is_symlink()})
+    assert left == [".artifact.uploading.ijklmnop", "artifact.uploading.mine", "model.bin"]

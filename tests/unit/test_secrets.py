@@ -18,7 +18,7 @@ from components.postgres import Login
 from components.sign_in import SignIn
 from components.workload import Limits, Probe, SecretFile, Workload
 
-from .deploy import IMAGES, TLS_KEY, deploy, everything, run_platform
+from .deploy import IMAGES, TLS_KEY, deploy, everything, front_door, run_platform
 from .fake_engine import CONTAINER, RANDOM_PASSWORD, VOLUME, FakeEngine, generated, plain, texts
 
 ME = "mlflow-postgres"
@@ -203,6 +203,31 @@ def test_the_volumes_of_secrets_go_with_the_stack_and_can_be_made_anew() -> None
     for name, each in secrets.items():
         assert not each.request.retainOnDelete, f"{name}: what no stack needs any more would stay on the host"
         assert not each.request.protect, f"{name}: every change of a secret would be refused"
+
+
+READER_AND_FILES = [
+    ("gateway", {"front_door": front_door(tls="internal")}, {"certificate.pem", "key.pem"}),
+    ("mlflow", {"sign_in": False}, {"admin-password", "basic-auth.ini", "secret-key"}),
+    ("schema", {"sign_in": False}, {"admin-password"}),
+    ("postgres", {"metrics": None}, {"monitor-password"}),
+]
+
+
+@pytest.mark.parametrize(("role", "without", "files"), READER_AND_FILES)
+def test_the_secret_of_what_is_switched_off_goes_with_the_volume_that_it_is_in(
+    role: str, without: dict[str, Any], files: set[str]
+) -> None:
+    """It stayed there, for a courier only brings and never takes away."""
+    before, after = everything(front_door=front_door(tls="files")), everything(**without)
+    gone = {path.rpartition("/")[2] for path in set(delivered(before, role)) - set(delivered(after, role))}
+    assert gone == files
+    assert before.container(role).mounted["/run/secrets"] != after.container(role).mounted["/run/secrets"]
+
+
+def test_new_secrets_of_the_same_names_come_to_whoever_reads_the_old_ones() -> None:
+    before, after = everything(credentials_version=1), everything(credentials_version=2)
+    for role in ("postgres", "mlflow", "gc", "exporter"):
+        assert before.container(role).mounted["/run/secrets"] == after.container(role).mounted["/run/secrets"]
 
 
 def delivered(engine: FakeEngine, role: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -13,8 +13,9 @@ import psycopg
 from ..database import LOCK, connect, value
 from ..job import Failed
 from ..programs import without_rows
-from .due import KINDS, MOST, Connection, due
+from .due import KINDS, MOST, Connection, due, used
 from .removal import Removal, removal, remove
+from .unfinished import remove_unfinished
 
 STORE = Path("/mlartifacts")
 # The service's probe looks for these: the first is there from the first look at the database on, the second as long as
@@ -44,7 +45,16 @@ class Round:
     """More is due than one round may take."""
 
 
-def work(uri: str, days: float, store: Path = STORE, state: Path = STATE) -> Round:
+@dataclass
+class Pass:
+    """How far the rounds have come. One that was cut short is gone on with by the next, from where it ended."""
+
+    after: dict[str, str] = field(default_factory=dict)
+    """The last id that was tried, by the name of its kind."""
+    failed: int = 0
+
+
+def work(uri: str, days: float, so_far: Pass, store: Path = STORE, state: Path = STATE) -> Round:
     """One round. Raises `PutOff`, `Failed` or `psycopg.Error` when it could not be carried through."""
     before = int((time.time() - days * _DAY) * 1000)
     done = Round()
@@ -58,20 +68,24 @@ def work(uri: str, days: float, store: Path = STORE, state: Path = STATE) -> Rou
             raise PutOff
         plans = [removal(connection, kind) for kind in KINDS]
         for plan in plans:
-            _all_of(connection, plan, before, store, done)
+            _all_of(connection, plan, before, so_far, store, done)
+    unfinished = remove_unfinished(store, time.time() - _DAY)
+    if unfinished.files:
+        say(f"removed {unfinished.files} files of {unfinished.size} bytes that uploads left when they were cut short")
     say(f"round done: {done.removed} removed, {done.kept} kept, {done.failed} failed")
     return done
 
 
-def _all_of(connection: Connection, plan: Removal, before: int, store: Path, done: Round) -> None:
-    things = due(connection, plan.kind, before)
-    done.cut_short |= len(things) == MOST and not things[-1].used_by
+def _all_of(connection: Connection, plan: Removal, before: int, so_far: Pass, store: Path, done: Round) -> None:
+    kind = plan.kind
+    for thing in used(connection, kind, before):
+        done.kept += 1
+        say(f"{kind.name} {thing.id}: kept, for {thing.used_by} of the registered models is made of its files")
+    things = due(connection, kind, before, so_far.after.get(kind.name, ""))
+    done.cut_short |= len(things) == MOST
     for thing in things:
-        name = f"{plan.kind.name} {thing.id}"
-        if thing.used_by:
-            done.kept += 1
-            say(f"{name}: kept, for {thing.used_by} of the registered models is made of its files")
-            continue
+        name = f"{kind.name} {thing.id}"
+        so_far.after[kind.name] = thing.id
         try:
             if said := remove(connection, plan, before, thing, store):
                 done.removed += 1
@@ -92,11 +106,11 @@ def _reason(error: Exception) -> str:
     return " ".join(without_rows(str(error)).split())
 
 
-def once(uri: str, days: float, store: Path = STORE, state: Path = STATE) -> int:
+def once(uri: str, days: float, so_far: Pass, store: Path = STORE, state: Path = STATE) -> int:
     """One round, and in how many seconds the next one is due."""
     failed = state / FAILED
     try:
-        done = work(uri, days, store, state)
+        done = work(uri, days, so_far, store, state)
     except PutOff:
         say("put off: a schema job, an import or another round works on the database")
         return _AGAIN
@@ -104,11 +118,17 @@ def once(uri: str, days: float, store: Path = STORE, state: Path = STATE) -> int
         say(f"round failed: {_reason(error)}")
         failed.write_text(_reason(error))
         return _AGAIN
-    if done.failed:
-        failed.write_text(f"{done.failed} could not be removed: the log says why")
+    so_far.failed += done.failed
+    if so_far.failed:
+        failed.write_text(f"{so_far.failed} could not be removed: the log says why")
+    if done.cut_short:
+        return _SOON
+    all_removed = not so_far.failed
+    so_far.after, so_far.failed = {}, 0
+    if not all_removed:
         return _LATER
     failed.unlink(missing_ok=True)
-    return _SOON if done.cut_short else _DAY
+    return _DAY
 
 
 def main() -> None:
@@ -116,8 +136,9 @@ def main() -> None:
     parser.add_argument("days", type=int, help="how long ago it must have been deleted")
     days = parser.parse_args().days
     uri = os.environ["MLFLOW_BACKEND_STORE_URI"].replace("postgresql+psycopg://", "postgresql://", 1)
+    so_far = Pass()
     while True:
-        pause = once(uri, days)
+        pause = once(uri, days, so_far)
         say(f"the next round is in {pause} s")
         time.sleep(pause)
 

@@ -106,9 +106,18 @@ KINDS = (
 )
 
 
-def due(connection: Connection, kind: Kind, before: int) -> list[Thing]:
-    """Those that were deleted before a moment, in milliseconds of Unix time; first those that nobody uses."""
-    query = f"SELECT * FROM ({kind.due}) AS found ORDER BY used_by NULLS FIRST, id LIMIT {MOST}"
+def due(connection: Connection, kind: Kind, before: int, after: str) -> list[Thing]:
+    """Those that were deleted before a moment, in milliseconds of Unix time, and that nobody uses, in the order of ids.
+
+    They begin after an id: what could not be removed does not stand before all others for ever.
+    """
+    query = f"SELECT * FROM ({kind.due}) AS found WHERE used_by IS NULL AND id > %(after)s ORDER BY id LIMIT {MOST}"
+    return [Thing(*row) for row in connection.execute(query.encode(), {"before": before, "after": after})]
+
+
+def used(connection: Connection, kind: Kind, before: int) -> list[Thing]:
+    """Those that were deleted before a moment, and of whose files registered models are made."""
+    query = f"SELECT * FROM ({kind.due}) AS found WHERE used_by IS NOT NULL ORDER BY id LIMIT {MOST}"
     return [Thing(*row) for row in connection.execute(query.encode(), {"before": before})]
 
 
