@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 import docker
 import pulumi
@@ -14,10 +15,9 @@ from requests import RequestException
 
 from components import metrics
 from components.engine import LABEL
-from components.image import Image
 from components.platform import PlatformArgs
 from components.postgres import ROLE as POSTGRES
-from components.rules import bad_setting, free_number
+from components.rules import Errors, bad_setting, free_number, refuse
 from components.schema import ROLE as SCHEMA
 
 from .engine import EngineError, engine_host, open_engine
@@ -31,20 +31,29 @@ _ROLE = {
     "httpsPort": "gateway",
     "httpPort": "gateway",
 }
+# How long a service has to end by itself that does not say how long.
+_STOP_SECONDS = 30
 _EVERY_ADDRESS = ("", "0.0.0.0", "::")
 
 
 def check_host(args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> None:
     """Look at the engine for what would make the stack `prefix` fail; `ports` go by the setting that chose each.
 
-    Raises `pulumi.RunError` with the value seen, the rule and the command that mends it.
+    Raises `pulumi.RunError` with all that is wrong, a line for each: the value seen, the rule and the command that
+    mends it. When all is well, and this is no preview, a service is stopped whose port goes to another service of the
+    stack: Pulumi would start the other one first.
     """
     try:
         engine = open_engine()
     except EngineError as error:
         raise pulumi.RunError(str(error)) from None
     try:
-        _check(engine, args, prefix, ports)
+        containers = list(_containers(engine))
+        refuse([*_against(engine, containers, args, prefix, ports)])
+        # By itself: a registry may take a minute to say nothing.
+        refuse([*_against_images(engine, args, prefix)])
+        if not pulumi.runtime.is_dry_run():
+            _let_go_of_ports(containers, args, ports)
     except (DockerException, RequestException) as error:
         raise pulumi.RunError(
             f"the Docker engine at {engine_host()} failed while it was looked at: {_reason(error)}. "
@@ -54,16 +63,18 @@ def check_host(args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> Non
         engine.close()
 
 
-def _check(engine: docker.DockerClient, args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> None:
-    containers = list(_containers(engine))
-    for key in ports:
-        _check_port(containers, prefix, key, _address(args, key), ports)
-    _check_processors(engine, args)
-    _check_credentials(engine, prefix, args.credentials_version)
-    _check_major(engine, prefix, args.postgres_major)
-    _check_volume_is_free(containers, prefix)
-    for role, image in args.image_builds.items():
-        _check_image(engine, prefix, role, image)
+def _against(
+    engine: docker.DockerClient,
+    containers: list[Container],
+    args: PlatformArgs,
+    prefix: str,
+    ports: Mapping[str, int],
+) -> Errors:
+    yield from _against_ports(containers, args, prefix, ports)
+    yield from _against_processors(engine, args)
+    yield from _against_credentials(engine, prefix, args.credentials_version)
+    yield from _against_major(engine, prefix, args.postgres_major)
+    yield from _against_volume(containers, prefix)
 
 
 def _address(args: PlatformArgs, key: str) -> str:
@@ -73,22 +84,22 @@ def _address(args: PlatformArgs, key: str) -> str:
     return args.side_address if key in ("postgresPort", "adminerPort") else args.bind_address
 
 
-def _check_processors(engine: docker.DockerClient, args: PlatformArgs) -> None:
+def _against_processors(engine: docker.DockerClient, args: PlatformArgs) -> Errors:
     """The engine refuses to start a container with more than it has."""
     there = int(engine.info()["NCPU"])
     for key, limits in (("mlflowCpus", args.mlflow_limits), ("postgresCpus", args.postgres_limits)):
         if limits.cpus > there:
-            raise bad_setting(key, limits.cpus, f"the Docker engine has {there} processors", there)
+            yield bad_setting(key, limits.cpus, f"the Docker engine has {there} processors", there)
 
 
-def _check_credentials(engine: docker.DockerClient, prefix: str, wanted: int) -> None:
+def _against_credentials(engine: docker.DockerClient, prefix: str, wanted: int) -> Errors:
     """Secrets of a version that was left are gone; what they sealed is sealed by newer ones."""
     # The job that makes them has ended.
     for container in engine.containers.list(all=True, ignore_removed=True):
         if _is_ours(container, prefix) and container.labels.get(f"{LABEL}.role") == SCHEMA:
             there = int(container.labels.get(f"{LABEL}.secrets", wanted))
             if there > wanted:
-                raise bad_setting("credentialsVersion", wanted, f"it only rises, and was {there} already", there)
+                yield bad_setting("credentialsVersion", wanted, f"it only rises, and was {there} already", there)
 
 
 def _containers(engine: docker.DockerClient) -> Iterator[Container]:
@@ -100,17 +111,36 @@ def _is_ours(container: Container, prefix: str) -> bool:
     return bool(container.labels.get(f"{LABEL}.stack") == prefix)
 
 
-def _check_port(containers: list[Container], prefix: str, key: str, address: str, ports: Mapping[str, int]) -> None:
-    port = ports[key]
-    for container in containers:
-        if not _holds(container, port, address):
-            continue
-        if _is_ours(container, prefix) and container.labels.get(f"{LABEL}.role") == _ROLE[key]:
-            return
-        rule = f"the container {container.name} has that port already; stop it or choose another"
-        raise bad_setting(key, port, rule, free_number(port, ports))
-    if engine_host().startswith("unix://"):
-        _check_bind(key, address, ports)
+def _against_ports(containers: list[Container], args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> Errors:
+    # Of two that are taken, each is to get a number of its own.
+    numbers = dict(ports)
+    for key, port in ports.items():
+        address = _address(args, key)
+        holders = _holders(containers, port, address)
+        others = [each for each in holders if not _is_ours(each, prefix)]
+        if others:
+            numbers[f"{key} instead"] = free_number(port, numbers)
+            rule = f"the container {others[0].name} has that port already; stop it or choose another"
+            yield bad_setting(key, port, rule, numbers[f"{key} instead"])
+        elif not holders and engine_host().startswith("unix://"):
+            yield from _against_bind(key, address, port, numbers)
+
+
+def _let_go_of_ports(containers: list[Container], args: PlatformArgs, ports: Mapping[str, int]) -> None:
+    """Stop services of the stack that hold a port of another one: they are made anew, or are not needed any more.
+
+    A service that keeps its ports is never stopped: no two settings have one number.
+    """
+    for key, port in ports.items():
+        for holder in _holders(containers, port, _address(args, key)):
+            if holder.labels.get(f"{LABEL}.role") != _ROLE[key]:
+                pulumi.log.info(f"stopping {holder.name}: its port {port} is {key} now")
+                with suppress(NotFound):
+                    holder.stop(timeout=holder.attrs["Config"].get("StopTimeout") or _STOP_SECONDS)
+
+
+def _holders(containers: list[Container], port: int, address: str) -> list[Container]:
+    return [container for container in containers if _holds(container, port, address)]
 
 
 def _holds(container: Container, port: int, address: str) -> bool:
@@ -123,8 +153,7 @@ def _holds(container: Container, port: int, address: str) -> bool:
     )
 
 
-def _check_bind(key: str, address: str, ports: Mapping[str, int]) -> None:
-    port = ports[key]
+def _against_bind(key: str, address: str, port: int, numbers: dict[str, int]) -> Errors:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -134,17 +163,19 @@ def _check_bind(key: str, address: str, ports: Mapping[str, int]) -> None:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             rule = f"another program listens there (ss -ltnp 'sport = :{port}' names it); stop it or choose another"
-            raise bad_setting(key, port, rule, free_number(port, ports)) from None
-        if error.errno == errno.EACCES:
+            numbers[f"{key} instead"] = free_number(port, numbers)
+            yield bad_setting(key, port, rule, numbers[f"{key} instead"])
+        elif error.errno == errno.EACCES:
             # A port below 1024 that this user may not open: the engine may.
             return
-        if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+        elif error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
             rule = "no interface of this machine has that address (ip address lists them)"
-            raise bad_setting("bindAddress", address, rule, "127.0.0.1") from None
-        raise
+            yield bad_setting("bindAddress", address, rule, "127.0.0.1")
+        else:
+            raise
 
 
-def _check_major(engine: docker.DockerClient, prefix: str, wanted: int) -> None:
+def _against_major(engine: docker.DockerClient, prefix: str, wanted: int) -> Errors:
     name = f"{prefix}-{POSTGRES}-data"
     try:
         labels = engine.volumes.get(name).attrs["Labels"] or {}
@@ -157,41 +188,44 @@ def _check_major(engine: docker.DockerClient, prefix: str, wanted: int) -> None:
             f"(dump and restore into a new stack instead, or, if nothing in it is needed, docker volume rm {name}); "
             "nothing was touched"
         )
-        raise bad_setting("postgresVersion", wanted, rule, held)
+        yield bad_setting("postgresVersion", wanted, rule, held)
 
 
-def _check_volume_is_free(containers: list[Container], prefix: str) -> None:
+def _against_volume(containers: list[Container], prefix: str) -> Errors:
     """Two servers on one volume would ruin it."""
     name = f"{prefix}-{POSTGRES}-data"
     for container in containers:
         if _is_ours(container, prefix):
             continue
         if any(mount.get("Name") == name for mount in container.attrs["Mounts"]):
-            raise pulumi.RunError(
+            yield pulumi.RunError(
                 f"the volume {name} is in use by the container {container.name}, which is not of this stack: two "
                 f"servers on one volume would ruin it. Mend it with: docker stop {container.name}"
             )
 
 
-def _check_image(engine: docker.DockerClient, prefix: str, role: str, image: Image) -> None:
-    """The base is needed only while what is built from it is not there."""
-    if _is_local(engine, f"{prefix.lower()}/{role}:{image.digest}"):
-        return
-    for base in image.bases:
+def _against_images(engine: docker.DockerClient, args: PlatformArgs, prefix: str) -> Errors:
+    """A base is needed only while what is built from it is not there."""
+    needed: dict[str, str] = {}
+    for role, image in args.image_builds.items():
+        if not _is_local(engine, f"{prefix.lower()}/{role}:{image.digest}"):
+            for base in image.bases:
+                # MLflow's image has PostgreSQL's tools from the image that PostgreSQL's own is built from.
+                needed.setdefault(base, role if base == image.base else POSTGRES)
+    for base, role in needed.items():
         if not _is_local(engine, base):
-            # MLflow's image has PostgreSQL's tools from the image that PostgreSQL's own is built from.
-            _check_registry(engine, role if base == image.base else POSTGRES, base)
+            yield from _against_registry(engine, role, base)
 
 
-def _check_registry(engine: docker.DockerClient, role: str, base: str) -> None:
+def _against_registry(engine: docker.DockerClient, role: str, base: str) -> Errors:
     try:
         engine.images.get_registry_data(base)
     except (APIError, OSError) as error:
-        raise pulumi.RunError(
+        yield pulumi.RunError(
             f"the image {base} cannot be found, neither on the Docker engine nor in a registry: {role} is built "
             f"from it ({_reason(error)}). Load it (docker pull, docker load) or choose another. "
             f"Mend it with: {_another_image(role, base)}"
-        ) from None
+        )
 
 
 def _another_image(role: str, base: str) -> str:

@@ -187,3 +187,21 @@ def test_the_logs_are_those_of_every_service_and_task(complete: Deployment) -> N
 
 def test_of_services_that_are_well_there_is_nothing_to_explain(complete: Deployment) -> None:
     assert complete.ops("explain") == ""
+
+
+def test_ports_move_between_services_and_from_one_that_is_switched_off(complete: Deployment) -> None:
+    """Of a chain of three: whoever has a port lets go of it before another one opens it. A preview stops nobody."""
+    ports = {role: complete.settings[f"{role}Port"] for role in ("adminer", "postgres")}
+    running = {role: complete.container(role).id for role in USERS}
+    complete.configure(adminer=False, postgresPort=ports["adminer"], httpPort=ports["postgres"])
+    complete.preview()
+    assert {
+        role: complete.container(role).id for role in USERS if complete.container(role).status == "running"
+    } == running
+    complete.up()
+    opened = {role: complete.container(role).ports for role in ("postgres", "gateway")}
+    assert [each["HostPort"] for each in opened["postgres"]["5432/tcp"]] == [str(ports["adminer"])]
+    assert [each["HostPort"] for each in opened["gateway"]["8080/tcp"]] == [str(ports["postgres"])]
+    with complete.database() as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    complete.preview_unchanged()

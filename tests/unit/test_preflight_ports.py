@@ -84,6 +84,57 @@ def test_a_port_of_our_own_container_is_well(monkeypatch: pytest.MonkeyPatch, ta
     look(monkeypatch, FakeDocker(containers=[ours], local=BASES), {"mlflowPort": taken})
 
 
+MOVES = {
+    "another setting's": ({"mlflowPort": 5001, "postgresPort": 5000}, {"mlflow": 5000, "postgres": 5001}),
+    "of what is switched off": ({"mlflowPort": 5000}, {"mlflow": 5001, "adminer": 5000}),
+    "to the gateway": ({"httpsPort": 5000, "httpPort": 5001}, {"mlflow": 5000}),
+}
+
+
+@pytest.mark.parametrize(("ports", "held"), MOVES.values(), ids=MOVES)
+def test_a_port_may_move_between_services_of_the_stack_and_who_holds_it_lets_go_before_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch, ports: dict[str, int], held: dict[str, int]
+) -> None:
+    """Pulumi starts the one that gets it before it removes the one that has it, and the engine refuses."""
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2376")
+    ours = {
+        role: FakeContainer(role, labels=labels(role), ports=bound(port), stop_timeout=120)
+        for role, port in held.items()
+    }
+    look(monkeypatch, FakeDocker(containers=list(ours.values()), local=BASES), ports)
+    stopped = {role for role, container in ours.items() if container.done == ["stop within 120"]}
+    assert stopped == {role for role, port in held.items() if port in ports.values()}
+
+
+def test_a_preview_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2376")
+    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
+    ours = FakeContainer("ours", labels=labels("postgres"), ports=bound(5000))
+    look(monkeypatch, FakeDocker(containers=[ours], local=BASES), {"mlflowPort": 5000})
+    assert ours.done == []
+
+
+def test_nobody_is_stopped_while_something_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2376")
+    ours = FakeContainer("ours", labels=labels("postgres"), ports=bound(5000))
+    engine = FakeDocker(containers=[ours, FakeContainer("someone", ports=bound(5001))], local=BASES)
+    refusal(monkeypatch, engine, {"mlflowPort": 5000, "adminerPort": 5001})
+    assert ours.done == []
+
+
+def test_all_ports_that_are_taken_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2376")
+    others = [FakeContainer(f"other-{port}", ports=bound(port)) for port in (5000, 5001)]
+    ports = {"mlflowPort": 5000, "postgresPort": 5001}
+    changes = {key: str(port) for key, port in ports.items()}
+    lines = refusal(monkeypatch, FakeDocker(containers=others, local=BASES), ports).splitlines()
+    assert [line.partition(" is ")[0] for line in lines] == list(ports)
+    for line in lines:
+        changes = mended(changes, line)
+    load(changes)
+    assert len({*changes.values(), "5000", "5001"}) == 4
+
+
 def test_a_port_of_another_program_is_refused_with_the_way_to_find_it(
     monkeypatch: pytest.MonkeyPatch, taken: int
 ) -> None:
