@@ -19,6 +19,11 @@ from .workload import Limits, Mount, Port, Probe, SecretFile, Task, Workload
 ROLE = "postgres"
 PORT = 5432
 
+# MLflow's tables that the reading role does not read. users: password hashes. secrets: the gateway's keys, wrapped.
+# webhooks: encrypted signing keys. jobs: token hashes, and parameters that may hold anything. Both the server's start and
+# the schema job take them back after they have given all tables.
+PRIVATE_TABLES = {"MLFLOW_POSTGRES_PRIVATE_TABLES": "users,secrets,webhooks,jobs"}
+
 # The user id of `postgres` in the official image.
 _USER = 999
 
@@ -120,6 +125,7 @@ class Postgres(pulumi.ComponentResource):
                     "MLFLOW_POSTGRES_VOLUME": engine.object_name(f"{ROLE}-data"),
                     "MLFLOW_POSTGRES_DATABASE": args.database,
                     "MLFLOW_POSTGRES_USER": args.user,
+                    **PRIVATE_TABLES,
                     "MLFLOW_POSTGRES_INTERNAL_NETWORK": args.internal_network,
                     "MLFLOW_POSTGRES_PUBLISHED_TO": args.published_to if args.port else "nobody",
                     "MLFLOW_POSTGRES_SERVER_CONNECTIONS": str(args.connections.server),

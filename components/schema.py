@@ -9,6 +9,7 @@ import pulumi
 
 from .database import Database
 from .engine import SingleHost
+from .postgres import PRIVATE_TABLES
 from .sign_in import SignIn
 from .workload import Limits, Mount, Task
 
@@ -83,6 +84,7 @@ class Schema(pulumi.ComponentResource):
                 environment={
                     **args.database.environment,
                     "MLFLOW_POSTGRES_USER": args.server_user,
+                    **PRIVATE_TABLES,
                     "CREDENTIALS_VERSION": str(args.credentials_version),
                     "SIGN_IN": "true" if sign_in else "false",
                     **(sign_in.job_environment if sign_in else {}),

@@ -9,6 +9,8 @@ import uuid
 from docker import DockerClient
 from docker.models.containers import Container
 
+from components.postgres import PRIVATE_TABLES
+
 DATA = "/var/lib/postgresql/data"
 PASSWORD = "a-password-of-a-test"
 USER = "999:999"
@@ -40,6 +42,7 @@ class Servers:
                 "MLFLOW_POSTGRES_VOLUME": self.volume,
                 "MLFLOW_POSTGRES_DATABASE": database,
                 "MLFLOW_POSTGRES_USER": user,
+                **PRIVATE_TABLES,
                 "MLFLOW_POSTGRES_INTERNAL_NETWORK": "172.20.0.0/16",
                 "MLFLOW_POSTGRES_PUBLISHED_TO": "nobody",
                 "MLFLOW_POSTGRES_SERVER_CONNECTIONS": "20",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .deploy import deploy, everything
+from .deploy import IMAGES, deploy, everything
 from .fake_engine import IMAGE, FakeEngine
 
 PATHS = {
@@ -135,6 +135,20 @@ def test_behind_a_front_door_mlflow_answers_to_no_address_of_the_host() -> None:
 def allowed_hosts(engine: FakeEngine) -> set[str]:
     command = engine.container("mlflow").inputs["command"]
     return set(command[command.index("--allowed-hosts") + 1].split(","))
+
+
+def test_who_takes_private_tables_back_has_one_list_of_them() -> None:
+    """The server at its start and the schema job each had one of their own."""
+    told = [
+        everything().container(role).environment["MLFLOW_POSTGRES_PRIVATE_TABLES"] for role in ("postgres", "schema")
+    ]
+    assert told == ["users,secrets,webhooks,jobs"] * 2
+    listing = [
+        path
+        for path in [*IMAGES.rglob("*.py"), *IMAGES.rglob("*.sql"), *IMAGES.glob("postgres/bin/*")]
+        if "importing" not in path.parts and "'webhooks'" in path.read_text().replace('"', "'")
+    ]
+    assert listing == [IMAGES / "mlflow" / "schema" / "keys.py"], "its file of the key of that name"
 
 
 def test_adminer_is_told_which_server_it_is_for_and_which_roles_to_offer() -> None:

@@ -36,7 +36,7 @@ def migrate(job: Job) -> None:
             sign_in.password_of(job.administrator)
         upgrade.change(connection, job, wanted, remembered)
         try:
-            grant(connection, job.server_role, job.readonly_role)
+            grant(connection, job)
             tuning.tune(connection)
             renewed = bool(job.administrator and sign_in.ensure(job.administrator, job.store_uri))
             keys.carry_out(connection, todo)

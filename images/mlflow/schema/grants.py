@@ -6,19 +6,17 @@ from typing import Any
 
 import psycopg
 
-# users: password hashes. secrets: the gateway's keys, wrapped. webhooks: encrypted signing keys. jobs: token hashes,
-# and parameters that may hold anything.
-PRIVATE = ("users", "secrets", "webhooks", "jobs")
+from .job import Job
 
 
 def quoted(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-def statements(server_role: str, readonly_role: str) -> list[str]:
+def statements(job: Job) -> list[str]:
     """SQL, to be run in one transaction, that gives both roles what they need and takes the rest."""
-    server, readonly = quoted(server_role), quoted(readonly_role)
-    private = ", ".join(f"'{name}'" for name in PRIVATE)
+    server, readonly = quoted(job.server_role), quoted(job.readonly_role)
+    private = ", ".join(_literal(name) for name in job.private_tables)
     return [
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {server}",
         f"GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {server}",
@@ -28,14 +26,14 @@ def statements(server_role: str, readonly_role: str) -> list[str]:
         f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO {readonly}",
         "DO $$ DECLARE name text; BEGIN"
         f" FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename IN ({private}) LOOP"
-        f" EXECUTE format('REVOKE ALL ON public.%I FROM %I', name, {_literal(readonly_role)}); END LOOP; END $$",
+        f" EXECUTE format('REVOKE ALL ON public.%I FROM %I', name, {_literal(job.readonly_role)}); END LOOP; END $$",
     ]
 
 
-def grant(connection: psycopg.Connection[Any], server_role: str, readonly_role: str) -> None:
+def grant(connection: psycopg.Connection[Any], job: Job) -> None:
     """Give both roles their rights, all at once: no reader sees a private table in between."""
     with connection.transaction():
-        for statement in statements(server_role, readonly_role):
+        for statement in statements(job):
             connection.execute(statement.encode())
 
 

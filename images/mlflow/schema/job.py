@@ -37,6 +37,9 @@ class Job:
     """For SQLAlchemy, as the role that owns the tables; without a password, which libpq finds in its pass file."""
 
     server_role: str
+    private_tables: tuple[str, ...]
+    """Those that the reading role does not read."""
+
     credentials_version: int
     administrator: Administrator | None
     """None without sign-in."""
@@ -84,6 +87,7 @@ def job_of(environment: Mapping[str, str], mlflow_version: str) -> Job:
     return Job(
         store_uri=store_uri,
         server_role=_given(environment, "MLFLOW_POSTGRES_USER"),
+        private_tables=tuple(_given(environment, "MLFLOW_POSTGRES_PRIVATE_TABLES").split(",")),
         credentials_version=int(credentials),
         administrator=Administrator(
             name=_given(environment, "MLFLOW_AUTH_ADMIN_USERNAME"),

@@ -94,7 +94,7 @@ def put_back(connection: psycopg.Connection[Any], job: Job, name: str) -> None:
             )
             if reader.returncode == 0:
                 # Not psql's --single-transaction, which commits whatever a killed pg_restore had sent until then.
-                psql.stdin.write("\n" + ";\n".join(statements(job.server_role, job.readonly_role)) + ";\nCOMMIT;\n")
+                psql.stdin.write("\n" + ";\n".join(statements(job)) + ";\nCOMMIT;\n")
             psql.stdin.close()
         except BrokenPipeError:
             # It has ended at an error, which is read below.

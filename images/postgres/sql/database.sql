@@ -45,6 +45,6 @@ ALTER DEFAULT PRIVILEGES FOR ROLE :"owner" IN SCHEMA public
 SELECT format('REVOKE ALL ON TABLE public.%I FROM %I', relname, :'readonly')
   FROM pg_class
  WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
-   AND relname IN ('users', 'secrets', 'webhooks', 'jobs') \gexec
+   AND relname = ANY (string_to_array(:'private', ',')) \gexec
 
 COMMIT;
