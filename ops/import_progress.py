@@ -14,8 +14,8 @@ from rich.text import Text
 
 Event = dict[str, Any]
 
-_DOING = {"read": "reading", "write": "writing", "check": "checking"}
-_DONE = {"read": "read", "write": "wrote", "check": "checked"}
+_DOING = {"read": "reading", "examine": "examining", "write": "writing", "check": "checking"}
+_DONE = {"read": "read", "examine": "examined", "write": "wrote", "check": "checked"}
 
 
 class _Rate(TextColumn):

@@ -27,6 +27,7 @@ ROLE = "import"
 _SOURCE = "/source"
 _PLACES = "/places"
 _USERS = "/users"
+_LOCATIONS = "/locations.json"
 _ARTIFACTS = "/mlartifacts"
 
 # Root there may read the files of whoever started this, and do nothing else; the work is done as the server's user.
@@ -89,7 +90,7 @@ def run(options: argparse.Namespace) -> None:
                 same = options.users == options.source
                 people = source if same else databases.rows_of(options.users, Path(scratch, "users"), progress.show)
             allowed, found = _places(source, options)
-            container = _made(engine, its_job, options, source, people, found, allowed, volume)
+            container = _made(engine, its_job, options, source, people, found, allowed, volume, Path(scratch))
             try:
                 _follow(container, progress.show)
             except (DockerException, RequestException) as error:
@@ -190,22 +191,25 @@ def _made(
     found: Places,
     allowed: Sequence[Path],
     volume: str,
+    scratch: Path,
 ) -> Container:
     seen = {source.mounted: _SOURCE}
     if people:
         seen.setdefault(people.mounted, _USERS)
     for number, folder in enumerate(allowed):
         seen.setdefault(folder, f"{_PLACES}/{number}")
-    command = ["import-runs", "--shown", source.called, "--clash", options.clash]
+    command = ["import-runs", "--shown", source.called, "--clash", options.clash, "--locations", _LOCATIONS]
     command += ["--file", source.file] if source.file else []
     command += ["--rows-only"] if source.rows_only else []
     command += ["--users", _seen_as(people.path, seen)] if people else []
     command += ["--users-rows-only"] if people and people.rows_only else []
     command += ["--dry-run"] if options.dry_run else []
-    for location in found.empty:
-        command += ["--empty", location]
-    for location, folder in found.taken.items():
-        command += ["--place", location, _seen_as(folder, seen)]
+    command += ["--leave-artifacts"] if options.artifacts == "leave" else []
+    # Not in the command: those of some thousand experiments are longer than one may be.
+    located = scratch / "locations.json"
+    places = {location: _seen_as(folder, seen) for location, folder in found.taken.items()}
+    located.write_text(json.dumps({"places": places, "empty": found.empty}))
+    seen[located] = _LOCATIONS
     return job.make(
         engine,
         its_job,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sqlite3
 from contextlib import closing
@@ -10,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from ops import __main__ as ops
-from ops import databases, importing
-from ops.import_progress import Progress, lines
+from ops import databases, importing, job
 from ops.sources import Source
 from ops.stack import StackError
 
@@ -47,6 +44,16 @@ class Importing:
             connection.execute("INSERT INTO experiments VALUES (?)", (f"{folder}/mlruns/1",))
             connection.commit()
         monkeypatch.setattr(importing, "open_engine", lambda: self.engine)
+        self.located: dict[str, Any] = {}
+        make = job.make
+
+        def made(*arguments: Any, **changed: Any) -> Any:
+            # It is gone when the command has ended.
+            (file,) = (each["Source"] for each in changed["Mounts"] if each["Target"] == "/locations.json")
+            self.located = json.loads(Path(file).read_text())
+            return make(*arguments, **changed)
+
+        monkeypatch.setattr(job, "make", made)
 
     def run(self, *options: str) -> int:
         self.engine = FakeDocker(containers=self.containers, answers={"import-runs": self.answer})
@@ -67,12 +74,15 @@ def test_the_store_is_mounted_read_only_and_the_rest_is_as_the_job_has_it(comman
     (made,) = command.engine.api.configurations
     assert made["Image"] == command.job.attrs["Image"]
     assert made["Cmd"] == [
-        *("import-runs", "--shown", str(command.store), "--clash", "rename", "--file", "mlflow.db"),
-        *("--place", f"{folder}/mlruns/1", "/source/mlruns/1"),
+        *("import-runs", "--shown", str(command.store), "--clash", "rename", "--locations", "/locations.json"),
+        *("--file", "mlflow.db"),
     ]
+    assert command.located == {"places": {f"{folder}/mlruns/1": "/source/mlruns/1"}, "empty": []}
     host = made["HostConfig"]
     assert host["NetworkMode"] == "mlflow-postgres-dev-database"
-    assert host["Mounts"] == [
+    *mounts, locations = host["Mounts"]
+    assert (locations["Target"], locations["ReadOnly"]) == ("/locations.json", True)
+    assert mounts == [
         {"Type": "volume", "Source": "the-artifacts", "Target": "/mlartifacts"},
         {"Type": "bind", "Source": str(folder), "Target": "/source", "ReadOnly": True},
     ]
@@ -101,7 +111,8 @@ def test_rows_of_a_database_are_seen_as_a_file_of_their_own(
     assert command.run("postgresql://u:secret@h/d") == 0
     (made,) = command.engine.api.configurations
     assert made["Cmd"] == [
-        *("import-runs", "--shown", "postgresql://u@h/d", "--clash", "refuse", "--file", "rows.db", "--rows-only"),
+        *("import-runs", "--shown", "postgresql://u@h/d", "--clash", "refuse", "--locations", "/locations.json"),
+        *("--file", "rows.db", "--rows-only"),
     ]
     assert "secret" not in json.dumps(made)
     assert command.run("postgresql://u:secret@h/d", "--users", "postgresql://u:secret@h/d") == 0
@@ -147,8 +158,8 @@ def test_only_the_folders_that_are_named_are_mounted_beside_the_store(
     command.store = database(tmp_path / "store" / "mlflow.db", f"{data}/runs/1", f"{data}/runs/2", str(gone))
     assert command.run(str(command.store)) == 0
     (made,) = command.engine.api.configurations
-    assert "--place" not in made["Cmd"]
-    assert [each["Source"] for each in made["HostConfig"]["Mounts"]] == ["the-artifacts", str(tmp_path / "store")]
+    assert command.located["places"] == {}
+    assert [each["Source"] for each in made["HostConfig"]["Mounts"][:-1]] == ["the-artifacts", str(tmp_path / "store")]
     outside, missing, *_ = capsys.readouterr().out.splitlines()
     assert outside.startswith("2 artifact location(s) outside of the store's folder stay where they are, such as ")
     assert outside.endswith('make import IMPORT="--artifacts-from PATH"')
@@ -158,8 +169,7 @@ def test_only_the_folders_that_are_named_are_mounted_beside_the_store(
     allowed = ("--artifacts-from", f"{data}/runs/2", "--artifacts-from", str(data / "runs"))
     assert command.run(*allowed, str(command.store)) == 0
     (made,) = command.engine.api.configurations
-    places = {at: to for _, at, to in zip(*[iter(made["Cmd"][7:])] * 3, strict=True)}
-    assert places == {f"{data}/runs/1": "/places/1/1", f"{data}/runs/2": "/places/0"}
+    assert command.located["places"] == {f"{data}/runs/1": "/places/1/1", f"{data}/runs/2": "/places/0"}
     mounted = {each["Target"]: each["Source"] for each in made["HostConfig"]["Mounts"]}
     assert (mounted["/places/0"], mounted["/places/1"]) == (f"{data}/runs/2", f"{data}/runs")
 
@@ -173,8 +183,19 @@ def test_artifacts_stay_when_that_is_asked_for_and_a_dry_run_is_passed_on(comman
     (command.store.parent / "mlruns" / "1").mkdir(parents=True)
     assert command.run(f"sqlite:///{command.store}", "--artifacts", "leave", "--dry-run") == 0
     (made,) = command.engine.api.configurations
-    assert made["Cmd"][-1] == "--dry-run"
-    assert "--place" not in made["Cmd"]
+    assert made["Cmd"][-2:] == ["--dry-run", "--leave-artifacts"]
+    assert command.located == {"places": {}, "empty": []}
+
+
+def test_more_experiments_than_a_command_has_room_for_come_along(command: Importing, tmp_path: Path) -> None:
+    locations = [f"{tmp_path}/data/{number:0200}" for number in range(20_000)]
+    command.store.unlink()
+    (tmp_path / "data").mkdir()
+    database(command.store, *locations)
+    assert command.run(str(command.store)) == 0
+    (made,) = command.engine.api.configurations
+    assert sum(map(len, made["Cmd"])) < 1_000
+    assert sorted(command.located["empty"]) == locations
 
 
 def test_artifacts_that_are_to_be_copied_and_are_not_here_are_refused(
@@ -247,11 +268,6 @@ def test_what_failed_over_its_commit_says_itself_what_is_known(
     assert capsys.readouterr().err == "ops import: the disk is full; nothing was changed\n"
 
 
-def test_the_commit_is_told() -> None:
-    assert list(lines({"committed": True})) == ["committed: it is in the database from now on"]
-    assert list(lines({"committing": True})) == []
-
-
 def test_events_are_lines_where_there_is_no_terminal(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.run("--artifacts", "leave", str(command.store)) == 0
     assert capsys.readouterr().out.splitlines() == [
@@ -264,30 +280,3 @@ def test_events_are_lines_where_there_is_no_terminal(command: Importing, capsys:
 
 def test_a_line_that_came_in_pieces_is_whole() -> None:
     assert list(importing._lines(iter([b"a\nb", b"c\n\xc3", b"\xa4"]))) == ["a", "bc", "ä"]
-
-
-def test_a_difference_is_shown_with_both_sides() -> None:
-    table = {"table": "runs", "rows": 2, "rows_found": 1, "checksum": "a", "checksum_found": "b", "same": False}
-    assert list(lines({"compared": table})) == [
-        "DIFFERENT: runs, 2 rows with checksum a were to come, 1 with b are there"
-    ]
-    assert list(lines({"compared": {**table, "same": True}})) == ["same on both sides: runs, 2 rows, checksum a"]
-
-
-def test_names_that_are_taken_are_part_of_what_would_come() -> None:
-    event = {"plan": {"runs": 1}, "clashes": ["experiment 'a'"], "clash": "refuse"}
-    assert list(lines(event))[-1] == "names that are taken: experiment 'a'"
-
-
-def test_steps_on_the_way_are_for_the_bar_alone() -> None:
-    assert list(lines({"phase": "write", "table": "runs", "rows": 1, "of": 2})) == []
-
-
-def test_a_terminal_shows_what_is_being_done() -> None:
-    written = io.StringIO()
-    with Progress(Console(file=written, force_terminal=True, width=120)) as progress:
-        progress.show({"plan": {"runs": 4}, "clashes": [], "clash": "refuse"})
-        progress.show({"phase": "write", "table": "artifacts", "rows": 1, "of": 1})
-        progress.show({"phase": "write", "table": "runs", "rows": 4, "of": 4})
-    assert "writing runs" in written.getvalue()
-    assert "50 %" in written.getvalue()

@@ -95,14 +95,18 @@ def test_the_comparison_has_its_name_after_the_commit_and_the_tables_are_looked_
     file, fake = tmp_path / "import-1.json", FakeConnection()
     commit.unfinished(file).write_text("{}")
     assert not list(tmp_path.glob("import-*"))
-    assert commit.finish(connected(fake), {"runs": 2, "tags": 0}, file) == file
+    copied = tmp_path / "copied-1.json"
+    copied.touch()
+    assert commit.finish(connected(fake), {"runs": 2, "tags": 0}, file, copied) == file
+    assert not copied.exists()
     assert file.read_text() == "{}"
     assert fake.done == ['VACUUM (ANALYZE) "public"."runs"']
 
 
 def test_what_goes_wrong_after_the_commit_is_a_note(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "import-1.json"
-    found = commit.finish(connected(FakeConnection(refuses="ANALYZE")), {"runs": 2}, file)
+    copied = tmp_path / "copied-1.json"
+    found = commit.finish(connected(FakeConnection(refuses="ANALYZE")), {"runs": 2}, file, copied)
     assert found == commit.unfinished(file)
     assert told(capsys) == [
         {"note": "the comparison is still called .partial-import-1.json: No such file or directory"},

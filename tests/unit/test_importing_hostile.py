@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from images.mlflow.schema.importing import load, sources, target, users, work
+from images.mlflow.schema.importing import sources, target, users, work
 from images.mlflow.schema.importing.plans import Plan
 from images.mlflow.schema.importing.tables import Column, Kind, Table
+from images.mlflow.schema.importing.values import batch_size
 from ops import databases, importing, places
 from ops.stack import StackError
 
@@ -71,7 +72,7 @@ def test_users_are_those_that_were_given_and_nothing_of_the_stores_own(
 
 def test_few_rows_are_in_memory_when_each_may_be_long() -> None:
     def batch(column: Column) -> int:
-        return load._batch(Table(name="t", columns=(column,), key=()))
+        return batch_size(Table(name="t", columns=(column,), key=()))
 
     assert batch(_text("content")) < batch(_text("value", 8000)) == 10_000
 

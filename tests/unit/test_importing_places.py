@@ -35,7 +35,7 @@ def test_a_file_stores_artifacts_are_found_where_its_experiments_say(store: Path
     }
     elsewhere = ["s3://bucket/5", "mlflow-artifacts://host:5000/3", "mlflow-artifacts:/4"]
     found = places(Source(path=database(store / "mlflow.db", *taken, *elsewhere)))
-    assert found == Places(taken=taken)
+    assert found == Places(taken=taken, empty=["mlflow-artifacts:/4"])
 
 
 def test_nothing_was_ever_put_where_a_folder_would_be_if_there_were_one(store: Path) -> None:
@@ -67,6 +67,81 @@ def test_artifacts_of_a_database_are_only_in_folders_that_are_named(tmp_path: Pa
     assert (found.empty, found.missing) == (["/gone/mlruns/5"], [])
     shutil.copytree(data / "2", rows / "mlartifacts" / "2")
     assert places(source).taken == {}, "what is beside the rows is not the store's"
+
+
+@pytest.mark.parametrize("named", ["files", ".", "files/1"])
+@pytest.mark.parametrize("kind", ["file", "folder", "rows"])
+def test_a_servers_artifacts_are_found_in_the_folder_that_it_was_given_for_them(
+    tmp_path: Path, kind: str, named: str
+) -> None:
+    files, location = tmp_path / "data" / "files", "mlflow-artifacts:/1"
+    (files / "1").mkdir(parents=True)
+    if named == ".":
+        files.rename(tmp_path / "data" / "mlartifacts")
+        files = tmp_path / "data" / "mlartifacts"
+    source = Source(path=tmp_path / "old" / "mlruns")
+    if kind == "folder":
+        experiment(source.path / "1", location)
+    else:
+        source = Source(path=database(tmp_path / "old" / "mlflow.db", location), rows_only=kind == "rows")
+    assert places(source) == Places()
+    found = places(source, [(tmp_path / "data" / named).resolve()])
+    assert found == Places(taken={location: files / "1"})
+
+
+def test_what_a_server_has_under_a_longer_path_is_not_taken_from_a_shorter_one(tmp_path: Path) -> None:
+    (tmp_path / "files" / "5").mkdir(parents=True)
+    location = "mlflow-artifacts:/workspaces/team/5"
+    source = Source(path=database(tmp_path / "db" / "mlflow.db", location))
+    assert places(source, [tmp_path / "files"]) == Places()
+    (tmp_path / "files" / "workspaces" / "team" / "5").mkdir(parents=True)
+    assert list(places(source, [tmp_path / "files"]).taken) == [location]
+
+
+def test_a_server_that_is_named_is_left_alone_unless_its_folder_is_named_and_is_no_other_ones(tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    for number in (1, 2, 3):
+        (files / str(number)).mkdir(parents=True)
+    named = "mlflow-artifacts://host:5000/1"
+    interface = "http://host:5000/api/2.0/mlflow-artifacts/artifacts/2"
+    doubtful = ["mlflow-artifacts:/3", "mlflow-artifacts://host/3"]
+    source = Source(path=database(tmp_path / "db" / "mlflow.db", named, interface, *doubtful))
+    assert places(source).taken == {}
+    assert places(source, [files]).taken == {named: files / "1", interface: files / "2", doubtful[0]: files / "3"}
+
+
+def test_of_two_experiments_of_one_name_each_has_its_own_folder(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for name in ("a/x", "b/x"):
+        (data / name).mkdir(parents=True)
+    locations = ["/gone/a/x", "file:///gone/b/x"]
+    source = Source(path=database(tmp_path / "db" / "mlflow.db", *locations))
+    assert places(source, [data]).taken == dict(zip(locations, [data / "a" / "x", data / "b" / "x"], strict=True))
+
+
+def test_a_servers_experiment_is_empty_only_where_its_others_are(tmp_path: Path) -> None:
+    (tmp_path / "files" / "1").mkdir(parents=True)
+    source = Source(path=database(tmp_path / "db" / "mlflow.db", "mlflow-artifacts:/1", "mlflow-artifacts:/2"))
+    assert places(source).empty == []
+    assert places(source, [tmp_path / "files"]).empty == ["mlflow-artifacts:/2"]
+    (tmp_path / "db" / "mlartifacts").mkdir()
+    assert sorted(places(source).empty) == ["mlflow-artifacts:/1", "mlflow-artifacts:/2"]
+
+
+def test_a_deleted_experiments_artifacts_are_where_the_others_are(store: Path) -> None:
+    (store.parent / "mlartifacts" / "5").mkdir(parents=True)
+    experiment(store / ".trash" / "5", "mlflow-artifacts:/5")
+    assert list(places(Source(path=store)).outside) == ["mlflow-artifacts:/5"]
+
+
+@pytest.mark.parametrize("location", ["http://[half/9", "a\0b", "/" + "x" * 300, b"\xff/9"])
+def test_a_location_that_nothing_can_be_at_is_in_nobodys_way(tmp_path: Path, location: object) -> None:
+    (tmp_path / "mlruns" / "1").mkdir(parents=True)
+    path = database(tmp_path / "mlflow.db", "mlruns/1")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO experiments VALUES (CAST(? AS TEXT))", (location,))
+        connection.commit()
+    assert list(places(Source(path=path), [tmp_path]).taken) == ["mlruns/1"]
 
 
 def test_what_is_outside_of_the_stores_folder_is_only_taken_when_it_is_allowed(store: Path) -> None:
@@ -148,7 +223,9 @@ def test_a_folder_below_one_that_is_closed_is_not_there(store: Path, monkeypatch
     assert places(Source(path=database(store / "mlflow.db", "/closed/1"))) == Places(missing=["/closed/1"])
 
 
-@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe\xff", b"a: !!python/object:x {}"])
+@pytest.mark.parametrize(
+    "content", [b"a: [", b"\xff\xfe\xff", b"a: !!python/object:x {}", b"a: 2026-13-45", b"[" * 5000]
+)
 def test_what_is_no_yaml_is_one_line_with_the_file(store: Path, content: bytes) -> None:
     (experiment(store / "1", "x") / "meta.yaml").write_bytes(content)
     with pytest.raises(StackError, match=rf"{store}/1/meta.yaml is not YAML") as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -11,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from images.mlflow.schema.importing import artifacts, folder_times, sources, target, walking, work
-from images.mlflow.schema.importing.artifacts import copy_all
-from images.mlflow.schema.importing.plans import Clash, Plan
+from images.mlflow.schema.importing import artifacts, folder_times, moving, sources, walking
+from images.mlflow.schema.importing.order import Order
+from images.mlflow.schema.importing.plans import Clash
 from images.mlflow.schema.importing.sources import fetched
-from images.mlflow.schema.job import Refused
+from images.mlflow.schema.job import Failed, Refused
 from images.mlflow.schema.programs import Outcome
 
 SECRET = "hunter2"
@@ -35,6 +36,14 @@ def secret(tmp_path: Path) -> Path:
     return tmp_path / "secrets"
 
 
+def copied(folder: Path, number: int, volume: Path) -> int:
+    """How many artifacts of an experiment are copied."""
+    volume.mkdir()
+    found = artifacts.found([(folder, number)], volume)
+    artifacts.copy(found)
+    return len(found.files)
+
+
 def files(folder: Path) -> dict[str, str]:
     return {str(each.relative_to(folder)): each.read_text() for each in folder.rglob("*") if each.is_file()}
 
@@ -43,8 +52,30 @@ def test_regular_artifacts_are_copied_and_nothing_else(tmp_path: Path) -> None:
     names = ["run/artifacts/a", "run/artifacts/deep/b", "models/m/artifacts/c", "traces/t/artifacts/d"]
     for name in (*names, "run/meta.yaml", "run/metrics/loss", "models/m/meta.yaml"):
         written(tmp_path / "1" / name)
-    assert copy_all([(tmp_path / "1", 7)], tmp_path / "volume") == 4
+    assert copied(tmp_path / "1", 7, tmp_path / "volume") == 4
     assert files(tmp_path / "volume") == {f"7/{name}": "fine" for name in names}
+
+
+@pytest.mark.parametrize("name", ["ü" * 127, "漢" * 84 + "abc", "x" * 255])
+def test_a_name_that_is_as_long_as_one_may_be_is_copied(tmp_path: Path, name: str) -> None:
+    assert 247 <= len(name.encode()) <= 255
+    written(tmp_path / "1" / "run" / "artifacts" / name)
+    assert copied(tmp_path / "1", 7, tmp_path / "volume") == 1
+    assert files(tmp_path / "volume") == {f"7/run/artifacts/{name}": "fine"}
+
+
+@pytest.mark.parametrize(("number", "said"), [(errno.ENOSPC, "making room"), (errno.ENAMETOOLONG, "a shorter name")])
+def test_what_is_not_copied_is_named_with_what_mends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    written(tmp_path / "1" / "run" / "artifacts" / "a")
+
+    def opened(_: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(walking, "opened", opened)
+    with pytest.raises(Failed, match=f"the artifact 'a' was not copied: .*; nothing was changed. Mend it by .*{said}"):
+        copied(tmp_path / "1", 7, tmp_path / "volume")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +95,7 @@ def test_a_link_is_left_behind_and_said(
     written(tmp_path / "1" / "other" / "artifacts" / "a")
     (tmp_path / "1" / link).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / "1" / link).symlink_to(secret / to)
-    copy_all([(tmp_path / "1", 7)], tmp_path / "volume")
+    copied(tmp_path / "1", 7, tmp_path / "volume")
     assert files(tmp_path / "volume") == {"7/other/artifacts/a": "fine"}
     assert f"'{link}' is a link, which is not followed: left behind" in capsys.readouterr().out
 
@@ -73,7 +104,7 @@ def test_what_is_no_file_is_left_behind_and_not_waited_for(tmp_path: Path, capsy
     pipe = tmp_path / "1" / "run" / "artifacts" / "pipe"
     pipe.parent.mkdir(parents=True)
     os.mkfifo(pipe)
-    assert copy_all([(tmp_path / "1", 7)], tmp_path / "volume") == 0
+    assert copied(tmp_path / "1", 7, tmp_path / "volume") == 0
     assert "'run/artifacts/pipe' is no regular file: left behind" in capsys.readouterr().out
     with pytest.raises(OSError, match="no regular file"):
         walking.opened(pipe)
@@ -170,7 +201,7 @@ def test_artifacts_are_known_by_where_they_are_in_a_store() -> None:
 
 
 def test_only_folders_that_are_there_get_another_address(
-    tmp_path: Path, secret: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, secret: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written(tmp_path / "1" / "run" / "artifacts" / "a")
     (tmp_path / "2").symlink_to(secret)
@@ -179,24 +210,20 @@ def test_only_folders_that_are_there_get_another_address(
     copy: Any = sqlite3.connect(":memory:")
     copy.execute("CREATE TABLE experiments (experiment_id, artifact_location, workspace, name)")
     copy.executemany("INSERT INTO experiments VALUES (?, ?, '', '')", locations.items())
-    monkeypatch.setattr(target, "new_ids", lambda *_, **__: {old: old + 10 for old in locations})
-    monkeypatch.setattr(target, "new_numbers", lambda *_: {})
-    monkeypatch.setattr(copy_all, "__defaults__", (tmp_path / "volume",))
-    order = work.Order(
+    order = Order(
         store=tmp_path,
         shown="",
         clash=Clash.RENAME,
         dry_run=False,
         places={f"/old/{number}": tmp_path / str(number) for number in (1, 2, 3)},
     )
-    nothing: Any = None
-    plan = Plan(keep_ids=False, takes_over_default=False, empty_default=False, experiments=(), models=())
     with closing(copy):
-        addresses = work._changes(nothing, copy, [], plan, order).addresses
+        moves = moving.moves(copy, {old: old + 10 for old in locations}, order)
+    addresses = moves.addresses
     assert [addresses.moved(each) for each in locations.values()] == [
         *("mlflow-artifacts:/11", "/old/2", "/old/3", server, "mlflow-artifacts:/15")
     ]
-    assert files(tmp_path / "volume") == {"11/run/artifacts/a": "fine"}
+    assert moves.folders == [(tmp_path / "1", 11)]
     said = capsys.readouterr().out
     assert "'/old/2' is not a folder any more, or is a link" in said
     assert "'/old/3' is not a folder any more, or is a link" in said

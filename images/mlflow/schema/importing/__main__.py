@@ -7,9 +7,12 @@ changed then, but for artifacts that nothing refers to, unless that line or the 
 from __future__ import annotations
 
 import argparse
+import errno
+import json
 import os
 import sqlite3
 import sys
+import traceback
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,15 +20,18 @@ import psycopg
 
 from ..job import Failed, Refused, job_of
 from ..programs import without_rows
+from .order import Order
 from .plans import Clash
-from .reader import become_nobody
-from .work import Order, bring
+from .reader import become_nobody, reading
+from .work import bring
 
 SOURCE = Path("/source")
 
 
 def order_of(arguments: argparse.Namespace) -> Order:
     """What is asked for."""
+    with reading():
+        located = json.loads(arguments.locations.read_text())
     return Order(
         store=SOURCE / arguments.file,
         shown=arguments.shown,
@@ -34,9 +40,26 @@ def order_of(arguments: argparse.Namespace) -> Order:
         users=arguments.users,
         rows_only=arguments.rows_only,
         users_rows_only=arguments.users_rows_only,
-        empty=frozenset(arguments.empty),
-        places={location: Path(folder) for location, folder in arguments.place},
+        leave_artifacts=arguments.leave_artifacts,
+        empty=frozenset(located["empty"]),
+        places={location: Path(folder) for location, folder in located["places"].items()},
     )
+
+
+def _mend(error: Exception) -> str:
+    match error:
+        case sqlite3.OperationalError() if "full" in str(error):
+            return "by making room where the engine keeps its volumes, then run it again"
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return "by making room where the engine keeps its volumes, then run it again"
+        case sqlite3.Error():
+            return (
+                "with: sqlite3 OLD .recover | sqlite3 recovered.db, then: make import SOURCE=recovered.db. The store "
+                "is damaged, or its tables are not as MLflow makes them"
+            )
+        case psycopg.Error():
+            return "by running it again; make doctor says whether the database is well"
+    return "by running it again, and tell us if it happens again"
 
 
 def main() -> int:
@@ -48,14 +71,13 @@ def main() -> int:
     parser.add_argument("--users", type=Path, help="the sign-in database whose users are to come along")
     parser.add_argument("--users-rows-only", action="store_true", help="the same of that one as --rows-only")
     parser.add_argument("--rows-only", action="store_true", help="the store's tables hold rows, and are not MLflow's")
-    parser.add_argument("--empty", action="append", default=[], help="an artifact location in which there is nothing")
+    parser.add_argument("--leave-artifacts", action="store_true", help="come without what an old server has of them")
     parser.add_argument(
-        "--place",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("LOCATION", "FOLDER"),
-        help="an artifact location of the store, and the folder that its files are to be copied from",
+        "--locations",
+        type=Path,
+        required=True,
+        help="a JSON file: `places`, artifact locations with the folders that their files are to be copied from, and "
+        "`empty`, those in which there is nothing",
     )
     arguments = parser.parse_args()
     os.umask(0o077)
@@ -72,10 +94,12 @@ def main() -> int:
             file=sys.stderr,
         )
         return 64
-    except (psycopg.Error, sqlite3.Error, OSError) as error:
+    except Exception as error:
         # The first line alone: what follows may show rows.
         reason = without_rows(str(error)).partition("\n")[0]
-        print(f"import: {type(error).__name__}: {reason}; nothing was changed", file=sys.stderr)
+        if not isinstance(error, psycopg.Error | sqlite3.Error | OSError):
+            traceback.print_exc()
+        print(f"import: {type(error).__name__}: {reason}; nothing was changed. Mend it {_mend(error)}", file=sys.stderr)
         return 1
     return 0
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 SCHEME = "mlflow-artifacts"
+_DIGITS = 19
 
 
 def here(experiment: int) -> str:
@@ -16,7 +17,11 @@ def here(experiment: int) -> str:
 
 def of_a_server(location: str) -> bool:
     """Whether it is an address at the server that made it, whichever that is: one that names a host leads there."""
-    where = urlsplit(location)
+    try:
+        where = urlsplit(location)
+    except ValueError:
+        # Such as one with half of the brackets of an address.
+        return False
     return where.scheme == SCHEME and not where.netloc
 
 
@@ -55,9 +60,14 @@ def experiments_in_span(content: str, ids: Mapping[int, int]) -> str:
     """A span's JSON with the ids of experiments that it names made the new ones."""
     if "mlflow.experimentId" not in content:
         return content
-    return _IN_A_SPAN.sub(lambda found: f"{found[1]}{ids.get(int(found[2]), int(found[2]))}{found[3]}", content)
+    return _IN_A_SPAN.sub(lambda found: f"{found[1]}{_renumbered(found[2], ids)}{found[3]}", content)
 
 
 def experiments_in_list(text: str, ids: Mapping[int, int]) -> str:
     """The ids in a list such as ",1,2,", made the new ones."""
-    return re.sub(r"\d+", lambda found: str(ids.get(int(found[0]), int(found[0]))), text)
+    return re.sub(r"\d+", lambda found: _renumbered(found[0], ids), text)
+
+
+def _renumbered(digits: str, ids: Mapping[int, int]) -> str:
+    # Nobody's id has more; Python refuses to read thousands of them.
+    return digits if len(digits) > _DIGITS else str(ids.get(int(digits), digits))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..job import Failed
@@ -15,27 +17,54 @@ from .walking import Parts
 VOLUME = Path("/mlartifacts")
 _FOLDERS = (("*", "artifacts"), ("models", "*", "artifacts"), ("traces", "*", "artifacts"))
 """Where MLflow keeps artifacts in the folder of an experiment."""
+PARTIAL = ".importing"
+"""What a file is called in the volume until all of it is there. Imports take turns: there is never another one."""
+
+_ROOM = "making room for the volume, then run it again"
+_MEND = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.ENAMETOOLONG: "giving it, or a folder that it is in, a shorter name",
+}
 
 
-def copy_all(moves: Iterable[tuple[Path, int]], volume: Path = VOLUME) -> int:
-    """Copy the artifacts in folders of experiments to where this server looks for them; how many files."""
-    files = [
-        (folder.joinpath(*parts), volume.joinpath(str(number), *parts))
-        for folder, number in moves
-        for parts in _files(folder)
-    ]
-    counter = Counter("write", "artifacts", len(files))
-    for source, target in files:
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Artifacts that are to be copied."""
+
+    volume: Path
+    files: Sequence[tuple[Path, Path]] = ()
+    """Each with where it is copied to."""
+    folders: Sequence[Path] = ()
+    """What they are copied into: folders of a run, a model or a trace each."""
+
+
+def found(moves: Iterable[tuple[Path, int]], volume: Path = VOLUME) -> Found:
+    """The artifacts in folders of experiments, and where this server looks for them."""
+    files = []
+    folders: dict[Path, None] = {}
+    for folder, number in moves:
+        there = volume / str(number)
+        for parts in _files(folder):
+            files.append((folder.joinpath(*parts), there.joinpath(*parts)))
+            folders[there.joinpath(*_owned(parts))] = None
+    return Found(volume=volume, files=files, folders=list(folders))
+
+
+def copy(found: Found) -> None:
+    """Copy them. Raises `Failed`."""
+    counter = Counter("write", "artifacts", len(found.files))
+    for source, target in found.files:
         try:
-            _copy(source, target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _copy(source, target, found.volume / PARTIAL)
         except OSError as error:
             raise Failed(
-                f"the artifact {source.name!r} was not copied: {error.strerror}; nothing was changed but for files "
-                "that nothing refers to. Mend it by making room for the volume, then run it again"
+                f"the artifact {source.name!r} was not copied: {error.strerror}; nothing was changed. "
+                f"Mend it by {_MEND.get(error.errno or 0, 'running it again')}"
             ) from error
         counter.add(1)
     os.sync()
-    return len(files)
 
 
 def _files(folder: Path) -> Iterator[Parts]:
@@ -58,9 +87,12 @@ def _fits(parts: Parts, pattern: Parts) -> bool:
     return all(wanted in ("*", part) for part, wanted in zip(parts, pattern, strict=False))
 
 
-def _copy(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".partial-{target.name}"[:255])
+def _owned(parts: Parts) -> Parts:
+    """The folder of a run, a model or a trace that a file is in."""
+    return next(parts[: len(pattern)] for pattern in _FOLDERS if _fits(parts, pattern))
+
+
+def _copy(source: Path, target: Path, partial: Path) -> None:
     with walking.opened(source) as opened, partial.open("wb") as written:
         shutil.copyfileobj(opened, written, 1 << 20)
         if written.tell() != os.fstat(opened.fileno()).st_size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -41,8 +41,14 @@ def unfinished(file: Path) -> Path:
     return file.with_name(PARTIAL + file.name)
 
 
-def finish(connection: Connection, rows: Mapping[str, int], file: Path) -> Path:
-    """What is done after the commit; where the comparison is then. What goes wrong is told, and changes nothing."""
+def finish(connection: Connection, rows: Mapping[str, int], file: Path, copied: Path) -> Path:
+    """What is done after the commit; where the comparison is then. What goes wrong is told, and changes nothing.
+
+    `copied` is where it was written down what was copied, for the case that it had not come to this.
+    """
+    with suppress(OSError):
+        # If it stays, the next import finds the rows.
+        copied.unlink()
     partial = unfinished(file)
     try:
         partial.rename(file)

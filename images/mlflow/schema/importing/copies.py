@@ -133,6 +133,14 @@ def in_use(copy: sqlite3.Connection, tables: Sequence[Table], experiment: int) -
     return links.names_experiment(copy, tables, experiment)
 
 
+def may_have_artifacts(copy: sqlite3.Connection, experiment: int) -> bool:
+    """Whether an experiment has something that files may belong to."""
+    return any(
+        copy.execute(f"SELECT 1 FROM {table} WHERE experiment_id = ? LIMIT 1", (experiment,)).fetchone()
+        for table in ("runs", "trace_info", "logged_models")
+    )
+
+
 def counts(copy: sqlite3.Connection, tables: Sequence[Table]) -> dict[str, int]:
     """Rows of every table of the copy."""
     return {table.name: copy.execute(f"SELECT count(*) FROM {quoted(table.name)}").fetchone()[0] for table in tables}

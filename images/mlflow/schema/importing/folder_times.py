@@ -5,18 +5,23 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ..job import Refused
+
 _FILES = ("*/traces/*/assessments/*.yaml", ".trash/*/traces/*/assessments/*.yaml")
 
 
 def mend(folder: Path, copy: Path) -> None:
-    """Put the times of the folder's assessments into the copy, where the conversion has lost them."""
+    """Put the times of the folder's assessments into the copy, where the conversion has lost them.
+
+    Raises `Refused` at a file that is damaged.
+    """
     with closing(sqlite3.connect(copy)) as connection:
         connection.executemany(
             "UPDATE assessments SET created_timestamp = ?, last_updated_timestamp = ?"
@@ -29,9 +34,25 @@ def mend(folder: Path, copy: Path) -> None:
 def _times(folder: Path) -> Iterator[tuple[int, int, str]]:
     for pattern in _FILES:
         for path in sorted(folder.glob(pattern)):
-            meta = yaml.safe_load(path.read_text()) or {}
+            meta = _read(path, folder)
+            name = meta.get("assessment_id")
             if made := milliseconds(meta.get("create_time")):
-                yield made, milliseconds(meta.get("last_update_time")) or made, meta.get("assessment_id") or path.stem
+                changed = milliseconds(meta.get("last_update_time")) or made
+                yield made, changed, name if isinstance(name, str) else path.stem
+
+
+def _read(path: Path, folder: Path) -> dict[Any, Any]:
+    try:
+        meta = yaml.safe_load(path.read_text()) or {}
+    except (yaml.YAMLError, ValueError, RecursionError):
+        # The last two: a text that is not UTF-8 or a day that there is not, and lists in lists without an end.
+        meta = None
+    if not isinstance(meta, dict):
+        raise Refused(
+            f"{str(path.relative_to(folder))!r} in the store is not YAML of an assessment; nothing was changed. "
+            "Mend that file, or move it away"
+        )
+    return meta
 
 
 def milliseconds(moment: Any) -> int | None:
@@ -43,4 +64,7 @@ def milliseconds(moment: Any) -> int | None:
             return None
     if not isinstance(moment, datetime):
         return None
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    # Of the first and the last day that there is, another zone may have none.
+    with suppress(OverflowError):
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    return None

@@ -132,7 +132,7 @@ def renamed_prompts(text: str, workspace: str, names: Names) -> str:
     """The value of a tag that lists prompts, with their new names; as it is, when it is no such list."""
     try:
         prompts = json.loads(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return text
     if not isinstance(prompts, list):
         return text
@@ -147,7 +147,7 @@ def renamed_in_span(content: str, workspace: str, names: Names) -> str:
         listed = span["attributes"][PROMPTS_TAG]
         # An attribute is JSON in a text: a list, or a text that is JSON once more.
         value = json.loads(listed)
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError, RecursionError):
         return content
     in_a_text = isinstance(value, str)
     old = value if in_a_text else listed
@@ -155,7 +155,11 @@ def renamed_in_span(content: str, workspace: str, names: Names) -> str:
     if new == old:
         return content
     span["attributes"][PROMPTS_TAG] = json.dumps(new) if in_a_text else new
-    return json.dumps(span, ensure_ascii=False)
+    try:
+        return json.dumps(span, ensure_ascii=False).encode().decode()
+    except UnicodeEncodeError:
+        # Half of a character can only be kept as it was written.
+        return json.dumps(span)
 
 
 def _renamed(prompt: object, workspace: str, names: Names) -> object:

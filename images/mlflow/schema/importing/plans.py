@@ -14,6 +14,7 @@ DEFAULT = 0
 # PostgreSQL numbers experiments in 32 bits: a folder's numbers of 18 digits do not fit, and one near the end would
 # leave no room for those to come.
 LARGEST_KEPT = 1_000_000_000
+LARGEST = 2**31 - 1
 _NAME_LENGTH = 256
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -54,7 +55,7 @@ def _copy_file(file: Path, copy: Path, scratch: Path) -> None:
         raise Refused(f"{links[0]} is a link, which is not followed. Mend it by putting the file itself in its place")
     try:
         try:
-            _back_up(f"file:{quote(str(file))}?mode=ro", copy)
+            _back_up(f"file:{quote(str(file))}?mode=ro", copy, allowed=file)
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 raise Refused(
@@ -74,15 +75,35 @@ def _copy_file(file: Path, copy: Path, scratch: Path) -> None:
         )
 
 
-def _back_up(address: str, copy: Path) -> None:
+def _back_up(address: str, copy: Path, allowed: Path | None = None) -> None:
+    """Copy a file by SQLite's own way.
+
+    SQLite opens it by its path, and root may open whatever has been put there since it was looked at. So what is open
+    must be what is `allowed`, if that is said, before any of it is copied.
+    """
+    before = _open_files()
     with closing(sqlite3.connect(address, uri=address.startswith("file:"), timeout=60)) as source:
         # All of it at one moment, whatever is logged meanwhile.
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if allowed and not {each for _, each in _open_files() - before} <= walking.identities(
+            allowed.parent, [allowed.name, *(allowed.name + ending for ending in ("-wal", "-shm", "-journal"))]
+        ):
+            raise Refused(f"{allowed.name} was replaced while it was opened. Mend it by running it again")
         with closing(sqlite3.connect(copy)) as target:
             source.backup(target)
             # In one file, and without a thought for a loss of power: a copy is made again.
             target.execute("PRAGMA journal_mode = DELETE")
+
+
+def _open_files() -> set[tuple[int, tuple[int, int]]]:
+    """What this process has open: numbers, with what the system tells files apart by."""
+    found = set()
+    for number in map(int, os.listdir("/proc/self/fd")):
+        # That of the listing itself is closed by now.
+        with suppress(OSError):
+            found.add((number, walking.identity(os.fstat(number))))
+    return found
 
 
 def _beside(file: Path, folder: Path) -> Path:
@@ -119,13 +140,13 @@ def _convert(folder: Path, copy: Path) -> None:
     ended = python(command, 0)
     if not ended.succeeded:
         raise Failed(f"MLflow could not read the folder: {ended.reason}; nothing was changed")
-    folder_times.mend(folder, copy)
     for line in ended.shown:
         if "Failed to read" in line:
             raise Failed(
                 f"MLflow could not read all of the folder: {line.strip()}; nothing was changed. Mend that file, or "
                 "move its folder away"
             )
+    folder_times.mend(folder, copy)
 
 
 def bring_up_to_date(copy: Path, mlflow_version: str) -> None:

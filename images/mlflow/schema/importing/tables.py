@@ -64,6 +64,7 @@ class Column:
     """Where its values come from in the end: what it refers to, or itself."""
     bits: int = 0
     length: int | None = None
+    nullable: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +135,14 @@ def _column(table: str, column: Any, found: Stored) -> Column:
             "nothing was touched"
         )
     kind, bits = KINDS[found.type]
-    return Column(name=column.name, kind=kind, root=_root(table, column), bits=bits, length=found.length)
+    return Column(
+        name=column.name,
+        kind=kind,
+        root=_root(table, column),
+        bits=bits,
+        length=found.length,
+        nullable=found.nullable,
+    )
 
 
 def _root(table: str, column: Any) -> Cell:

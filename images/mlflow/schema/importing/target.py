@@ -32,6 +32,16 @@ def stored(connection: Connection) -> dict[Cell, Stored]:
     }
 
 
+def indexed(connection: Connection) -> set[Cell]:
+    """The columns that an index begins with which has all rows of its table."""
+    rows = connection.execute(
+        "SELECT relname, attname FROM pg_index JOIN pg_class ON pg_class.oid = indrelid"
+        " JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]"
+        " WHERE relnamespace = 'public'::regnamespace AND indisvalid AND indpred IS NULL"
+    )
+    return {(table, column) for table, column in rows}
+
+
 def revision(connection: Connection) -> str:
     """The schema that the tables have."""
     return str(value(connection, "SELECT version_num FROM public.alembic_version"))

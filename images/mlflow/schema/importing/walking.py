@@ -7,8 +7,8 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -79,6 +79,24 @@ def opened(path: Path) -> BinaryIO:
         os.close(number)
         raise OSError(errno.EINVAL, f"{path.name} is no regular file")
     return os.fdopen(number, "rb")
+
+
+def identity(found: os.stat_result) -> tuple[int, int]:
+    """What the system tells files apart by."""
+    return found.st_dev, found.st_ino
+
+
+def identities(folder: Path, names: Iterable[str]) -> set[tuple[int, int]]:
+    """The regular files of these names in a folder that no link leads to. None is opened: to close it again would take
+    away the locks that SQLite has on it."""
+    found = set()
+    with reading(), _folder(folder) as number:
+        for name in names:
+            with suppress(FileNotFoundError):
+                seen = os.stat(name, dir_fd=number, follow_symlinks=False)
+                if stat.S_ISREG(seen.st_mode):
+                    found.add(identity(seen))
+    return found
 
 
 @contextmanager

@@ -7,44 +7,40 @@ import importlib
 import json
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence, Set
-from contextlib import closing
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from ..database import alone, connect
 from ..job import BACKUPS, Failed, Job, Refused
-from . import artifacts, commit, copies, filling, links, load, permissions, plans, sources, target, users, walking
-from .addresses import Addresses, here, of_a_server, renumbered
+from . import (
+    artifacts,
+    commit,
+    copies,
+    examining,
+    filling,
+    leftovers,
+    links,
+    load,
+    moving,
+    permissions,
+    plans,
+    sources,
+    target,
+    users,
+)
 from .changes import Changes
 from .checks import Compared, compared
+from .order import Order
 from .plans import DEFAULT, Clash, Experiment, Plan
 from .tables import Table, described
 from .target import Connection
 from .telling import tell
-
-
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """What is asked for."""
-
-    store: Path
-    shown: str
-    """What the user calls it."""
-    clash: Clash
-    dry_run: bool
-    empty: Set[str] = frozenset()
-    """Artifact locations in which there is nothing."""
-    users: Path | None = None
-    """The sign-in database."""
-    rows_only: bool = False
-    """Whether the store's tables hold rows, and are not MLflow's own."""
-    users_rows_only: bool = False
-    """The same of the sign-in database."""
-    places: Mapping[str, Path]
-    """Artifact locations whose files are to be copied, with the folders that these are in."""
 
 
 def bring(order: Order, job: Job) -> None:
@@ -75,16 +71,36 @@ def bring(order: Order, job: Job) -> None:
         connect(job.database_uri) as connection,
         closing(sources.opened(copy_file)) as copy,
     ):
+        if not order.dry_run:
+            leftovers.remove(connection, artifacts.VOLUME)
         tables = _tables(connection, copy, job, with_users=order.users is not None)
+        replaced = _examined(copy, tables, order)
         plan, expected = _prepared(connection, copy, tables, order, job)
+        ids = _ids(connection, copy, plan, dry_run=order.dry_run)
+        moves = moving.moves(copy, ids, order)
+        changes = Changes(
+            experiments=ids,
+            numbers={} if order.dry_run else target.new_numbers(connection, copy, tables),
+            addresses=moves.addresses,
+            default=target.kept(connection, DEFAULT) if plan.takes_over_default else None,
+        )
+        examining.judge(examining.measure(copy, tables, changes), order)
         if order.dry_run:
             return
         if not any(expected.values()):
             tell(note="there is nothing to bring along")
             return
-        changes = _changes(connection, copy, tables, plan, order)
-        file = _in_one_transaction(connection, copy, tables, changes, expected, order, job)
-        file = commit.finish(connection, expected, file)
+        found = artifacts.found(moves.folders)
+        copied = leftovers.write_down(artifacts.VOLUME, found.folders, ids.values())
+        try:
+            artifacts.copy(found)
+            file = _in_one_transaction(connection, copy, tables, changes, expected, replaced, order, job)
+        except Exception:
+            # Without a connection nobody knows whether it was committed: the next import looks.
+            with suppress(psycopg.Error, OSError):
+                leftovers.remove(connection, artifacts.VOLUME)
+            raise
+        file = commit.finish(connection, expected, file, copied)
         tell(done=sum(expected.values()), file=f"{file.name} in the volume {job.backups_volume}")
 
 
@@ -112,11 +128,20 @@ def _tables(connection: Connection, copy: sqlite3.Connection, job: Job, *, with_
     return described(models, stored, sources.columns(copy))
 
 
+def _examined(copy: sqlite3.Connection, tables: Sequence[Table], order: Order) -> int:
+    """Let the copy have nothing that PostgreSQL cannot hold; how many values were replaced."""
+    for note in (*copies.leave_out(copy, tables), *copies.take_out_orphans(copy, tables)):
+        tell(note=note)
+    found = examining.examine(copy, tables, copies.counts(copy, tables))
+    examining.judge(found, order)
+    return found.replaced.total()
+
+
 def _prepared(
     connection: Connection, copy: sqlite3.Connection, tables: Sequence[Table], order: Order, job: Job
 ) -> tuple[Plan, dict[str, int]]:
     """Leave in the copy what is to come along, under the names that it will have; what is left, by table."""
-    said = copies.leave_out(copy, tables)
+    said: list[str] = []
     if order.users and job.administrator:
         said += users.without_administrator(copy, job.administrator.name)
     else:
@@ -147,7 +172,7 @@ def _prepared(
             tell(note=note)
     elif order.clash is Clash.REFUSE and not order.dry_run:
         plans.refuse_clashes(plan)
-    _say_what_stays(copy, order)
+    moving.say_what_stays(copy, order)
     expected = copies.counts(copy, tables)
     tell(plan={name: rows for name, rows in expected.items() if rows}, clashes=plan.clashes, clash=order.clash.value)
     return plan, expected
@@ -160,15 +185,6 @@ def _say_what_is_kept(copy: sqlite3.Connection, ours: Mapping[str, Any]) -> None
         tell(note=f"experiment {name!r} becomes {ours['name']!r}: it is the first one here")
     if (ours["lifecycle_stage"], stage) == ("active", "deleted"):
         tell(note=f"experiment {name!r} is deleted there, and stays active here with what comes into it")
-
-
-def _say_what_stays(copy: sqlite3.Connection, order: Order) -> None:
-    locations = [location for (location,) in copy.execute("SELECT artifact_location FROM experiments") if location]
-    known = {*order.places, *order.empty}
-    if staying := [each for each in locations if each not in known and not of_a_server(each)]:
-        tell(note=f"{len(staying):,} experiment(s) keep their artifacts where they are, such as {staying[0]}")
-    if lost := [each for each in locations if each not in known and of_a_server(each)]:
-        tell(note=f"{len(lost):,} experiment(s) have their artifacts with another server: the files do not come along")
 
 
 def _plan(connection: Connection, copy: sqlite3.Connection, tables: Sequence[Table]) -> Plan:
@@ -223,37 +239,12 @@ def _rename(connection: Connection, copy: sqlite3.Connection, tables: Sequence[T
         tell(note=f"model {old_name!r} becomes {new_name!r}")
 
 
-def _changes(
-    connection: Connection, copy: sqlite3.Connection, tables: Sequence[Table], plan: Plan, order: Order
-) -> Changes:
-    """Which ids and addresses everything gets; the artifacts are copied to where they will be looked for."""
-    ids = target.new_ids(
-        connection, [each.id for each in _experiments(copy)], keep=plan.keep_ids, default=plan.takes_over_default
-    )
-    numbers = target.new_numbers(connection, copy, tables)
-    moved: dict[str, str] = {}
-    folders: list[tuple[Path, int]] = []
-    for number, location in copy.execute("SELECT experiment_id, artifact_location FROM experiments ORDER BY 1"):
-        if not location or location in moved:
-            continue
-        folder = order.places.get(location)
-        if folder and not walking.is_folder(folder):
-            # A live store may lose it after it was looked for.
-            tell(note=f"{location!r} is not a folder any more, or is a link: its address stays as it is")
-        elif folder:
-            folders.append((folder, ids[number]))
-            moved[location] = here(ids[number])
-        elif location in order.empty:
-            moved[location] = here(ids[number])
-        elif of_a_server(location):
-            moved[location] = renumbered(location, number, ids[number])
-    artifacts.copy_all(folders)
-    return Changes(
-        experiments=ids,
-        numbers=numbers,
-        addresses=Addresses(moved),
-        default=target.kept(connection, DEFAULT) if plan.takes_over_default else None,
-    )
+def _ids(connection: Connection, copy: sqlite3.Connection, plan: Plan, *, dry_run: bool) -> dict[int, int]:
+    """The id that every experiment gets; in a dry run one that is as long as it may be."""
+    old = [each.id for each in _experiments(copy)]
+    if dry_run:
+        return dict.fromkeys(old, plans.LARGEST)
+    return target.new_ids(connection, old, keep=plan.keep_ids, default=plan.takes_over_default)
 
 
 def _in_one_transaction(
@@ -262,13 +253,15 @@ def _in_one_transaction(
     tables: Sequence[Table],
     changes: Changes,
     expected: Mapping[str, int],
+    replaced: int,
     order: Order,
     job: Job,
 ) -> Path:
     """Write, read back, compare, and keep the comparison; the file that it is to be in."""
     with commit.committed(connection):
+        leftovers.hold(connection)
         written = load.write(connection, copy, tables, changes, expected)
-        found = load.read_back(connection, tables, written)
+        found = load.read_back(connection, copy, tables, changes, written)
         comparison = [each for each in compared(expected, written, found) if each.expected]
         for each in comparison:
             tell(compared=each.shown())
@@ -277,10 +270,10 @@ def _in_one_transaction(
                 f"what was read back of {', '.join(different)} is not what was written; nothing was changed. "
                 "Mend it by running it again, and tell us if it happens again"
             )
-        return _keep(comparison, changes, order, job)
+        return _keep(comparison, changes, replaced, order, job)
 
 
-def _keep(comparison: Sequence[Compared], changes: Changes, order: Order, job: Job) -> Path:
+def _keep(comparison: Sequence[Compared], changes: Changes, replaced: int, order: Order, job: Job) -> Path:
     """Keep what was compared, not yet under its name. What cannot be kept ends the import: it would have no proof."""
     moment = datetime.now(UTC)
     file = BACKUPS / f"import-{moment:%Y%m%dT%H%M%SZ}.json"
@@ -288,6 +281,7 @@ def _keep(comparison: Sequence[Compared], changes: Changes, order: Order, job: J
         "created": moment.isoformat(timespec="seconds"),
         "source": order.shown,
         "mlflow_version": job.mlflow_version,
+        "values_changed": replaced,
         "experiments": {str(old): new for old, new in changes.experiments.items()},
         "tables": [each.shown() for each in comparison],
     }
