@@ -76,7 +76,7 @@ def test_a_file_that_a_server_writes_into_comes_as_it_was_at_one_moment(
 
         wait_for(lambda: written() >= 20, "runs in the old store")
         before = written()
-        printed = new.ops("import", "--clash", "rename", str(path))
+        printed = new.ops("import", "--clash", "rename", "--artifacts", "leave", str(path))
         after = written()
         wait_for(lambda: written() > after, "another run in the old store")
     assert "DIFFERENT" not in printed

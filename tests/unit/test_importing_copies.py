@@ -100,7 +100,7 @@ class Model(SimpleNamespace):
 def models() -> list[Any]:
     made: dict[str, Any] = {}
     for name, names in SCHEMA.items():
-        model = Model(name=name, foreign_key_constraints=[])
+        model = Model(name=name, foreign_key_constraints=[], constraints=[])
         columns = {each: Model(name=each, table=model, foreign_keys=[]) for each in names.split()}
         model.columns = list(columns.values())
         key = model.columns[: KEYS.get(name, 1)]

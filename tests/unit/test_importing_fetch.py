@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -100,6 +101,39 @@ def test_what_changes_while_it_is_copied_without_a_lock_is_refused(
         fetched(left, tmp_path / "scratch")
 
 
+@pytest.mark.parametrize("name", ["mlflow.db", "mlflow.db-wal"])
+def test_what_is_put_in_a_files_place_after_it_was_looked_at_is_not_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    path, secret = tmp_path / "store" / "mlflow.db", tmp_path / "secret" / "mlflow.db"
+    with closing(made(path, "WAL")), closing(made(secret, "WAL")) as others:
+        others.execute("UPDATE runs SET value = 'secret'")
+        others.commit()
+        opened = walking.opened
+
+        def replaced(file: Path) -> BinaryIO:
+            found = opened(file)
+            (path.parent / name).unlink()
+            (path.parent / name).symlink_to(secret.parent / name)
+            return found
+
+        monkeypatch.setattr(walking, "opened", replaced)
+        with pytest.raises(Refused, match=r"was replaced while it was opened|is a link, which is not followed"):
+            fetched(path, tmp_path / "scratch")
+        assert not (tmp_path / "scratch" / "copy.db").exists()
+
+
+def test_a_rule_of_the_tables_that_a_value_breaks_is_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / "store" / "mlflow.db"
+    made(path, "DELETE").close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = 1")
+        connection.execute("CREATE TABLE other (status CHECK (status = 'a'))")
+        connection.execute("INSERT INTO other VALUES ('b')")
+        connection.commit()
+    assert values(fetched(path, tmp_path / "scratch")) == {"x": ROWS}
+
+
 @pytest.mark.parametrize(("content", "said"), [(b"text", "is not a SQLite file"), (None, "is damaged")])
 def test_what_is_not_whole_is_refused(tmp_path: Path, content: bytes | None, said: str) -> None:
     path = tmp_path / "store" / "mlflow.db"
@@ -127,6 +161,22 @@ def test_assessments_of_a_folder_get_the_times_that_it_says(tmp_path: Path) -> N
             ("b", 1500, 2000),
             ("c", 7, 0),
         ]
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"\xff", b"[1, 2]", b"text", b"create_time: 2026-13-45", b"[" * 5_000])
+def test_an_assessment_that_is_damaged_is_named(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "5" / "traces" / "tr-1" / "assessments" / "a-1.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    with pytest.raises(Refused, match=r"'5/traces/tr-1/assessments/a-1.yaml' in the store is not YAML .* Mend that"):
+        list(folder_times._times(tmp_path))
+
+
+def test_an_assessment_without_a_name_of_its_own_has_that_of_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "5" / "traces" / "tr-1" / "assessments" / "a-1.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("assessment_id: {a: 1}\ncreate_time: 1970-01-01T00:00:02Z\n")
+    assert list(folder_times._times(tmp_path)) == [(2000, 2000, "a-1")]
 
 
 @pytest.mark.parametrize("moment", [None, "soon", 5])

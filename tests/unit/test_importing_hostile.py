@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 
-from images.mlflow.schema.importing import sources, target, users, work
+from images.mlflow.schema.importing import __main__ as program
+from images.mlflow.schema.importing import addresses, links, sources, target, users, work
 from images.mlflow.schema.importing.plans import Plan
 from images.mlflow.schema.importing.tables import Column, Kind, Table
 from images.mlflow.schema.importing.values import batch_size
@@ -93,3 +96,55 @@ def test_an_address_in_a_folder_that_is_no_text_is_none(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))]
     (tmp_path / "meta.yaml").write_text("\n".join([*lines, "artifact_location: *a11"]))
     assert places._artifact_location(tmp_path / "meta.yaml") == ""
+
+
+@pytest.mark.parametrize("digits", ["9" * 19, "9" * 5_000])
+def test_digits_that_are_nobodys_id_stay(digits: str) -> None:
+    assert addresses.experiments_in_list(f",{digits},1,", {1: 7}) == f",{digits},7,"
+    content = f'{{"mlflow.experimentId": "{digits}"}}'
+    assert addresses.experiments_in_span(content, {1: 7}) == content
+
+
+def test_an_address_that_is_none_is_at_nobodys_server() -> None:
+    assert not addresses.of_a_server("mlflow-artifacts://[half/1")
+
+
+def test_a_span_of_levels_without_an_end_is_as_it_was_and_half_of_a_character_is_kept() -> None:
+    names = {("default", "m"): "new"}
+    deep = '{"mlflow.linkedPrompts": ' + "[" * 100_000
+    assert links.renamed_in_span(deep, "default", names) == deep
+    listed = json.dumps(json.dumps([{"name": "m", "version": "1"}]))
+    half = f'{{"attributes": {{"mlflow.linkedPrompts": {listed}}}, "name": "\\ud800"}}'
+    new = links.renamed_in_span(half, "default", names)
+    assert "new" in new
+    assert new.encode()
+
+
+@pytest.mark.parametrize(
+    ("error", "mend"),
+    [
+        (sqlite3.OperationalError("database or disk is full"), "by making room"),
+        (sqlite3.OperationalError("no such column: workspace"), "with: sqlite3 OLD .recover"),
+        (OSError(28, "No space left on device"), "by making room"),
+        (psycopg.OperationalError("gone"), "by running it again; make doctor"),
+        (KeyError(5), "by running it again, and tell us"),
+    ],
+)
+def test_whatever_else_goes_wrong_is_one_line_with_what_mends_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, error: Exception, mend: str
+) -> None:
+    def bring(*_: object) -> None:
+        raise error
+
+    located = tmp_path / "locations.json"
+    located.write_text('{"places": {}, "empty": []}')
+    monkeypatch.setattr("sys.argv", ["import-runs", "--locations", str(located)])
+    monkeypatch.setattr(program, "bring", bring)
+    monkeypatch.setattr(program, "job_of", lambda *_: None)
+    monkeypatch.setattr(program, "version", lambda _: "3.17.2")
+    monkeypatch.setattr(program, "become_nobody", lambda: None)
+    monkeypatch.setattr("os.umask", lambda _: 0)
+    assert program.main() == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"import: {type(error).__name__}: ")
+    assert f"; nothing was changed. Mend it {mend}" in last

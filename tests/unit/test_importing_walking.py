@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -227,3 +228,28 @@ def test_only_folders_that_are_there_get_another_address(
     said = capsys.readouterr().out
     assert "'/old/2' is not a folder any more, or is a link" in said
     assert "'/old/3' is not a folder any more, or is a link" in said
+
+
+@pytest.mark.parametrize("filled", ["runs", "trace_info", "logged_models", None])
+def test_what_an_old_server_may_have_is_not_left_there_without_a_word(
+    capsys: pytest.CaptureFixture[str], filled: str | None
+) -> None:
+    with closing(sqlite3.connect(":memory:")) as copy:
+        copy.execute("CREATE TABLE experiments (experiment_id, name, artifact_location)")
+        copy.execute("INSERT INTO experiments VALUES (1, 'mine', 'mlflow-artifacts:/1')")
+        for table in ("runs", "trace_info", "logged_models"):
+            copy.execute(f"CREATE TABLE {table} (experiment_id)")
+        if filled:
+            copy.execute(f"INSERT INTO {filled} VALUES (1)")
+        order = Order(store=Path("/source"), shown="", clash=Clash.REFUSE, dry_run=False, places={})
+        known = [replace(order, empty={"mlflow-artifacts:/1"}), replace(order, places={"mlflow-artifacts:/1": Path()})]
+        for each in known if filled else [order, *known]:
+            moving.say_what_stays(copy, each)
+        assert capsys.readouterr().out == ""
+        if filled:
+            said = r"1 experiment\(s\) have their artifacts with the old server, such as 'mine' \(mlflow-artifacts:/1\)"
+            with pytest.raises(Refused, match=f"{said}.*nothing was changed. Mend it with: IMPORT=.--artifacts-from"):
+                moving.say_what_stays(copy, order)
+            for each in (replace(order, leave_artifacts=True), replace(order, dry_run=True)):
+                moving.say_what_stays(copy, each)
+                assert "have their artifacts with the old server" in capsys.readouterr().out

@@ -37,13 +37,20 @@ class Examined:
 
     def add(self, table: Table, row: Sequence[Any], place: int, error: BadValue) -> None:
         """List a value that cannot come along."""
+        column = table.columns[place].name
+        self._add(
+            f"{table.name}.{column} of the row of {key_of(table, row)} holds {shown(column, row[place])}, "
+            f"which {error.why}. Mend it: {error.mend}"
+        )
+
+    def add_row(self, table: Table, row: Sequence[Any], rule: str) -> None:
+        """List a row that breaks a rule of its table."""
+        self._add(f"{table.name} has a row of {key_of(table, row)} that is not {rule}. Mend it: let that be true")
+
+    def _add(self, what: str) -> None:
         self.count += 1
         if len(self.bad) < SHOWN:
-            column = table.columns[place].name
-            self.bad.append(
-                f"{table.name}.{column} of the row of {key_of(table, row)} holds {shown(column, row[place])}, "
-                f"which {error.why}. Mend it: {error.mend}"
-            )
+            self.bad.append(what)
 
     def notes(self) -> Iterator[str]:
         """What is to be said of it, a line each."""
@@ -101,6 +108,9 @@ def _examine_table(copy: sqlite3.Connection, table: Table, found: Examined, coun
         if numbers[-1] == 2**63 - 1:
             break
         first = numbers[-1] + 1
+    for rule in table.rules:
+        for row in copy.execute(f"SELECT {names} FROM {quoted(table.name)} WHERE NOT ({rule})"):
+            found.add_row(table, row, rule)
 
 
 def _note(

@@ -67,12 +67,12 @@ def say_what_stays(copy: sqlite3.Connection, order: Order) -> None:
         "folder that was looked into has them"
     )
     mend = (
-        'IMPORT="--artifacts-from PATH", and the folder that the old server was given as --artifacts-destination, or '
-        'its folder mlartifacts; or with IMPORT="--artifacts leave" when there are none, or when they are to stay there'
+        'IMPORT="--artifacts-from PATH", where PATH is what the old server was given as --artifacts-destination, or '
+        'its folder mlartifacts; or with IMPORT="--artifacts leave", when there are none or they are to stay there'
     )
     if order.leave_artifacts:
         tell(note=f"{said}: the files do not come along")
     elif order.dry_run:
-        tell(note=f"{said}: the import will be refused. Mend it with {mend}")
+        tell(note=f"{said}: the import would be refused. Mend it with: {mend}")
     else:
-        raise Refused(f"{said}; nothing was changed. Mend it with {mend}")
+        raise Refused(f"{said}; nothing was changed. Mend it with: {mend}")

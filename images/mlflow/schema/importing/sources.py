@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
@@ -17,6 +18,7 @@ from .reader import reading
 
 SCRATCH = Path("/tmp/import")
 MAGIC = b"SQLite format 3\0"
+_ABOUT_VALUES = re.compile(r"(CHECK constraint failed in|(NULL|NUMERIC|TEXT|non-\w+) value in) ")
 MAIN_TABLES = revisions.MAIN_TABLES - {"tags"}
 
 
@@ -65,12 +67,13 @@ def _copy_file(file: Path, copy: Path, scratch: Path) -> None:
             copy.unlink(missing_ok=True)
             _back_up(str(_beside(file, scratch / "raw")), copy)
         with closing(sqlite3.connect(copy)) as connection:
-            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            found = [said for (said,) in connection.execute("PRAGMA quick_check(1000)")]
     except sqlite3.DatabaseError as error:
-        found = str(error)
-    if found != "ok":
+        found = [str(error)]
+    # What is wrong with a value is said of each later, with its row.
+    if damage := [said for said in found if said != "ok" and not _ABOUT_VALUES.match(said)]:
         raise Refused(
-            f"{file.name} is damaged: {' '.join(found.split())}. Mend it with: sqlite3 {file.name} .recover | "
+            f"{file.name} is damaged: {' '.join(damage[0].split())}. Mend it with: sqlite3 {file.name} .recover | "
             "sqlite3 recovered.db, then: make import SOURCE=recovered.db"
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -88,6 +88,8 @@ class Table:
     references: tuple[Reference, ...] = ()
     counter: str | None = None
     """The column that the database numbers by itself."""
+    rules: tuple[str, ...] = ()
+    """What must be true of every row, as SQL that SQLite knows, too."""
 
     @property
     def names(self) -> list[str]:
@@ -125,7 +127,16 @@ def _table(model: Any, stored: Mapping[Cell, Stored], present: Sequence[str]) ->
         references=tuple(_references(model, stored)),
         # A part of a key, or a reference, is nobody's number.
         counter=counter.name if counter is not None and key == (counter.name,) and not counter.foreign_keys else None,
+        # MLflow has some twice.
+        rules=tuple(dict.fromkeys(_rules(model))),
     )
+
+
+def _rules(model: Any) -> Iterator[str]:
+    for constraint in model.constraints:
+        # A CHECK alone has one.
+        if (text := getattr(constraint, "sqltext", None)) is not None:
+            yield str(text.compile(compile_kwargs={"literal_binds": True}))
 
 
 def _column(table: str, column: Any, found: Stored) -> Column:
