@@ -23,8 +23,8 @@ class Database:
 
     @property
     def uri(self) -> str:
-        """As SQLAlchemy reads it, with the driver named."""
-        return f"postgresql+psycopg://{self.login.user}@{self.host}:{self.port}/{self.name}"
+        """As SQLAlchemy reads it in MLflow's image, where `store/dialect.py` is the driver of this name."""
+        return f"postgresql+mlflow://{self.login.user}@{self.host}:{self.port}/{self.name}"
 
     @property
     def environment(self) -> dict[str, str]:

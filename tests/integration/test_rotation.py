@@ -22,7 +22,7 @@ SEALED = "3.0/mlflow/gateway/secrets/create"
 OPEN = """
 import os, psycopg
 from mlflow.utils.crypto import KEKManager, _decrypt_secret
-with psycopg.connect(os.environ["MLFLOW_BACKEND_STORE_URI"].replace("+psycopg", "")) as connection:
+with psycopg.connect(os.environ["MLFLOW_BACKEND_STORE_URI"].replace("+mlflow", "")) as connection:
     version, *sealed, ident, name = connection.execute(
         "SELECT kek_version, encrypted_value, wrapped_dek, secret_id, secret_name FROM secrets").fetchone()
 print(version, _decrypt_secret(*sealed, KEKManager(), ident, name)["api_key"])

@@ -14,7 +14,7 @@ from images.mlflow.schema.programs import without_rows
 from images.mlflow.schema.revisions import MAIN_TABLES, Due
 
 ENVIRONMENT = {
-    "MLFLOW_BACKEND_STORE_URI": "postgresql+psycopg://mlflow_owner@postgres:5432/mlflow",
+    "MLFLOW_BACKEND_STORE_URI": "postgresql+mlflow://mlflow_owner@postgres:5432/mlflow",
     "MLFLOW_POSTGRES_USER": "mlflow",
     "MLFLOW_POSTGRES_PRIVATE_TABLES": "users,secrets",
     "CREDENTIALS_VERSION": "1",

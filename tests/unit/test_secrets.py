@@ -121,8 +121,8 @@ def test_mlflow_and_the_job_are_told_their_store_without_the_password() -> None:
     engine = deploy(database="runs", user="tracker")
     stores = {role: engine.container(role).environment["MLFLOW_BACKEND_STORE_URI"] for role in ("mlflow", "schema")}
     assert stores == {
-        "mlflow": "postgresql+psycopg://tracker@postgres:5432/runs",
-        "schema": "postgresql+psycopg://tracker_owner@postgres:5432/runs",
+        "mlflow": "postgresql+mlflow://tracker@postgres:5432/runs",
+        "schema": "postgresql+mlflow://tracker_owner@postgres:5432/runs",
     }, "the server neither creates nor drops; only the job does"
 
 

@@ -35,7 +35,7 @@ def serve(uri: str | None) -> subprocess.CompletedProcess[str]:
 
 
 def test_mlflow_starts_on_postgresql() -> None:
-    done = serve("postgresql+psycopg://mlflow@postgres:5432/mlflow")
+    done = serve("postgresql+mlflow://mlflow@postgres:5432/mlflow")
     assert (done.returncode, done.stdout) == (0, "started\n")
 
 
@@ -47,9 +47,9 @@ def test_mlflow_starts_on_postgresql() -> None:
         ("sqlite:///hunter2.db", "sqlite"),
         ("postgresql://mlflow:hunter2@postgres/mlflow", "postgresql"),
         ("postgresql+psycopg2://mlflow:hunter2@postgres/mlflow", "postgresql+psycopg2"),
-        ("postgresql+psycopg:mlflow:hunter2@postgres", "postgresql+psycopg"),
+        ("postgresql+mlflow:mlflow:hunter2@postgres", "postgresql+mlflow"),
         ("mysql://mlflow:hunter2@postgres/mlflow", "mysql"),
-        (" postgresql+psycopg://mlflow:hunter2@postgres", " postgresql+psycopg"),
+        (" postgresql+mlflow://mlflow:hunter2@postgres", " postgresql+mlflow"),
     ],
 )
 def test_mlflow_does_not_start_on_another_store_and_nothing_after_its_scheme_is_printed(
@@ -60,7 +60,7 @@ def test_mlflow_does_not_start_on_another_store_and_nothing_after_its_scheme_is_
         "MLflow would keep its runs in a file that goes with the container"
     )
     assert done.stderr == (
-        f"serve: MLFLOW_BACKEND_STORE_URI begins with '{shown}': it must begin with 'postgresql+psycopg://'.\n"
+        f"serve: MLFLOW_BACKEND_STORE_URI begins with '{shown}': it must begin with 'postgresql+mlflow://'.\n"
     ), "the logs are read by more people than the password is meant for"
 
 

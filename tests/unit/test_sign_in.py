@@ -33,7 +33,7 @@ def test_users_are_in_the_database_as_the_server_sees_it() -> None:
     text = delivered("mlflow")["/run/secrets/basic-auth.ini"]
     parser = ConfigParser(interpolation=None)
     parser.read_string(text)
-    assert parser["mlflow"]["database_uri"] == "postgresql+psycopg://mlflow@postgres:5432/mlflow", (
+    assert parser["mlflow"]["database_uri"] == "postgresql+mlflow://mlflow@postgres:5432/mlflow", (
         "elsewhere every user would be gone with the container"
     )
     assert parser["mlflow"]["default_permission"] == "READ"

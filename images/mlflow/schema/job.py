@@ -55,7 +55,7 @@ class Job:
     @property
     def database_uri(self) -> str:
         """The same database for libpq."""
-        return self.store_uri.replace("postgresql+psycopg://", "postgresql://", 1)
+        return self.store_uri.replace("postgresql+mlflow://", "postgresql://", 1)
 
     @property
     def readonly_role(self) -> str:
@@ -70,10 +70,10 @@ class Job:
 def job_of(environment: Mapping[str, str], mlflow_version: str) -> Job:
     """The job that the environment describes; Refused when it does not."""
     store_uri = _given(environment, "MLFLOW_BACKEND_STORE_URI")
-    if not store_uri.startswith("postgresql+psycopg://"):
+    if not store_uri.startswith("postgresql+mlflow://"):
         raise Refused(
             f"MLFLOW_BACKEND_STORE_URI begins with '{store_uri.partition(':')[0]}': "
-            "it must begin with 'postgresql+psycopg://'"
+            "it must begin with 'postgresql+mlflow://'"
         )
     credentials = _given(environment, "CREDENTIALS_VERSION")
     if not credentials.isdecimal() or int(credentials) < 1:

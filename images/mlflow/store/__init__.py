@@ -35,8 +35,22 @@ def install() -> None:
 
     if mlflow.__version__ not in COMPARED:
         return
-    from . import batches, details, filters, opened, pages, plans, replies, runs, sessions, statements, texts, traces
+    from . import (
+        batches,
+        details,
+        filters,
+        merges,
+        opened,
+        pages,
+        plans,
+        replies,
+        runs,
+        sessions,
+        statements,
+        texts,
+        traces,
+    )
 
     whole = (batches, opened, runs, sessions, texts, traces) if mlflow.__version__ in WRITTEN else ()
-    for each in (details, filters, pages, plans, replies, statements, *whole):
+    for each in (details, filters, merges, pages, plans, replies, statements, *whole):
         each.install()

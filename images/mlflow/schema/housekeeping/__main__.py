@@ -135,7 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="collect-deleted", description=__doc__)
     parser.add_argument("days", type=int, help="how long ago it must have been deleted")
     days = parser.parse_args().days
-    uri = os.environ["MLFLOW_BACKEND_STORE_URI"].replace("postgresql+psycopg://", "postgresql://", 1)
+    uri = os.environ["MLFLOW_BACKEND_STORE_URI"].replace("postgresql+mlflow://", "postgresql://", 1)
     so_far = Pass()
     while True:
         pause = once(uri, days, so_far)

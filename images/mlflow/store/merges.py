@@ -1,0 +1,65 @@
+"""A row that two clients write at once is there once, and both succeed.
+
+MLflow's `session.merge` looks for a row, and inserts it when there is none. Of two clients that set one new tag,
+neither sees the other's row, and PostgreSQL refuses the second. Here the row is inserted first, unless it is there; the
+second client waits for the first, finds the row, and updates it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import inspect
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, sessionmaker
+
+from . import names
+
+
+class MergingSession(Session):
+    """For SQLAlchemy's `sessionmaker(class_=…)`."""
+
+    def merge(self, instance: Any, **options: Any) -> Any:
+        # What the row refers to may only wait to be written.
+        self.flush()
+        for each in _with_children(instance):
+            self._insert_where_missing(each)
+        return super().merge(instance, **options)
+
+    def _insert_where_missing(self, instance: Any) -> None:
+        state = inspect(instance)
+        mapper = state.mapper
+        key = mapper.primary_key_from_instance(instance)
+        if None in key or mapper.identity_key_from_primary_key(key) in self.identity_map:
+            return
+        names.refuse_unstorable(mapper, None, instance)
+        values = {each.columns[0]: state.dict[each.key] for each in mapper.column_attrs if each.key in state.dict}
+        self.execute(insert(mapper.local_table).values(values).on_conflict_do_nothing())
+
+
+def _with_children(instance: Any) -> Iterator[Any]:
+    """What SQLAlchemy merges along with it, each after what it belongs to."""
+    yield instance
+    state = inspect(instance)
+    for relationship in state.mapper.relationships:
+        found = state.dict.get(relationship.key)
+        if found is not None and relationship.cascade.merge and relationship.direction.name == "ONETOMANY":
+            for child in found if relationship.uselist else [found]:
+                yield from _with_children(child)
+
+
+def install() -> None:
+    utils: Any = importlib.import_module("mlflow.store.db.utils")
+    registry: Any = importlib.import_module("mlflow.store.model_registry.sqlalchemy_store")
+    make = utils._get_managed_session_maker
+
+    def _get_managed_session_maker(session_maker: Any, db_type: str) -> Any:
+        if db_type == "postgresql":
+            session_maker = sessionmaker(class_=MergingSession, **session_maker.kw)
+        return make(session_maker, db_type)
+
+    utils._get_managed_session_maker = _get_managed_session_maker
+    # It has a name of its own for it.
+    registry._get_managed_session_maker = _get_managed_session_maker
