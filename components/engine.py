@@ -213,7 +213,9 @@ class SingleHost:
         The engine writes into no container with a read-only root, and with a user it gives every file to that name as
         the host knows it. So the container that files are handed to has neither; nor may its image name a user.
         """
-        volume = self.volume(f"{name}-secrets", _secrets_role(role, task), keep=False, labels={}, opts=opts)
+        # Removed before its successor is there, it would take its reader along: long before the reader's own turn.
+        last = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(delete_before_replace=False))
+        volume = self.volume(f"{name}-secrets", _secrets_role(role, task), keep=False, labels={}, opts=last)
         courier = docker.Container(
             f"{name}-courier",
             name=self.object_name(f"{role}-courier"),

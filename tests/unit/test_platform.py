@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 import pytest
@@ -122,7 +123,11 @@ def test_every_component_says_once_that_it_is_complete() -> None:
 
 def test_the_objects_on_the_host_are_named_after_project_stack_and_role() -> None:
     engine = everything()
-    named = {each.inputs["name"] for each in engine.of(CONTAINER, NETWORK, VOLUME).values()}
+    # A volume of secrets is also named after the set of its files.
+    named = {
+        re.sub("-secrets-[0-9a-f]{8}$", "-secrets", each.inputs["name"])
+        for each in engine.of(CONTAINER, NETWORK, VOLUME).values()
+    }
     roles = {
         *("postgres", "schema", "mlflow", "adminer", "exporter", "gateway", "gc"),
         *("tracking", "database", "published", "metrics"),

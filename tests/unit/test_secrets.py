@@ -203,6 +203,10 @@ def test_the_volumes_of_secrets_go_with_the_stack_and_can_be_made_anew() -> None
     for name, each in secrets.items():
         assert not each.request.retainOnDelete, f"{name}: what no stack needs any more would stay on the host"
         assert not each.request.protect, f"{name}: every change of a secret would be refused"
+        kept = each.request.deleteBeforeReplaceDefined and not each.request.deleteBeforeReplace
+        assert kept, (
+            f"{name}: one that goes before its successor is there takes its reader along, before an image is built"
+        )
 
 
 READER_AND_FILES = [
