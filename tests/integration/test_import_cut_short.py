@@ -97,6 +97,15 @@ def killed(stack: Deployment) -> None:
     container.kill()
 
 
+def found(stack: Deployment, role: str, name: str) -> set[str]:
+    """What has a name in a volume."""
+    with held_volume(stack, role) as holder:
+        code, printed = holder.exec_run(["find", HELD, "-name", name], user="0:0")
+    assert isinstance(printed, bytes)
+    assert code == 0, printed
+    return set(printed.decode().split())
+
+
 @pytest.mark.parametrize("moment", [is_copying, copies_artifacts, writes, checks], ids=lambda each: each.__name__)
 def test_what_is_killed_has_changed_nothing(new: Deployment, large: Old, moment: Callable[[Deployment], bool]) -> None:
     before = contents(new)
@@ -166,12 +175,24 @@ def test_a_full_disk_leaves_all_as_it_was(new: Deployment, large: Old, role: str
     assert said in last
     wait_for(new.answers, "an answer")
     assert contents(new) == before
+    if role == ARTIFACTS:
+        assert found(new, ARTIFACTS, "artifacts") == set(), "what failed and what was killed before has left something"
 
 
-def test_after_all_that_the_next_one_completes(new: Deployment, large: Old) -> None:
+def test_after_all_that_the_next_one_completes(new: Deployment, large: Old, tmp_path: Path) -> None:
+    ended(new, writes, lambda _: killed(new), str(large.path))
+    left = found(new, ARTIFACTS, "artifacts")
+    assert left
+    path = experiments_alone(large, tmp_path)
+    change(path, "UPDATE experiments SET creation_time = 'soon'")
+    with pytest.raises(AssertionError, match="cannot come along"):
+        new.ops("import", str(path))
+    assert found(new, ARTIFACTS, "artifacts") == set(), "whatever the next import does, it removes them"
     printed = new.ops("import", str(large.path))
     assert f"same on both sides: metrics, {MANY + 206:,} rows" in printed
     same(contents(new), large.contents)
+    assert found(new, ARTIFACTS, "artifacts") == left
+    assert found(new, "backups", "copied-*") == set()
 
 
 @contextmanager

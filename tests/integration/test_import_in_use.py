@@ -1,8 +1,11 @@
-"""A store that a running server writes into comes as it was at one moment, and the server goes on."""
+"""What a server has made: a store that it writes into comes as it was at one moment, and the server goes on; artifacts
+that it kept elsewhere come along, and whatever else is in a store is told before anything is written."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,6 +19,7 @@ from components.engine import LABEL
 
 from .harness import Deployment, deployment, wait_for
 from .old_databases import said
+from .old_stores import Old, change, contents, made, refused, same
 
 WRITE = """
 import sys
@@ -29,6 +33,13 @@ while True:
     number += 1
     client.log_batch(run, [Metric(key, number, 1, 0) for key in "abc"], [Param(key, str(number)) for key in "de"])
     print(number, flush=True)
+"""
+
+
+CREATE = """
+from mlflow import MlflowClient
+client = MlflowClient("http://127.0.0.1:5000")
+print(client.create_run(client.create_experiment("others")).info.run_id)
 """
 
 
@@ -91,3 +102,93 @@ def test_a_file_that_a_server_writes_into_comes_as_it_was_at_one_moment(
     # Of the last run the parameters may be there alone, or nothing yet: each kind is logged in a transaction.
     unfinished = [each for each in runs if each != (3, 2)]
     assert unfinished in ([], [(0, 0)], [(0, 2)])
+
+
+@pytest.fixture(scope="module")
+def elsewhere(new: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Old:
+    """The store of a server that kept artifacts in a folder of their own, `files`."""
+    store = made(new, tmp_path_factory.mktemp("elsewhere"), "sqlite", "elsewhere")
+    (store.path.parent / "mlruns").rename(store.path.parent.parent / "files")
+    columns = ["experiments.artifact_location", "runs.artifact_uri", "model_versions.source", "trace_tags.value"]
+    for table, column in (each.split(".") for each in columns):
+        change(
+            store.path,
+            f"UPDATE {table} SET {column} = 'mlflow-artifacts:/' || substr({column}, instr({column}, '/mlruns/') + 8)"
+            f" WHERE instr({column}, '/mlruns/')",
+        )
+    return store
+
+
+def test_all_that_postgresql_cannot_hold_is_named_at_once_and_nothing_is_written(
+    new: Deployment, elsewhere: Old, tmp_path: Path
+) -> None:
+    path = tmp_path / "bad.db"
+    path.write_bytes(elsewhere.path.read_bytes())
+    change(
+        path,
+        "UPDATE params SET value = CAST(x'ff' AS TEXT) WHERE key = 'lr'",
+        "UPDATE metrics SET value = 'high' WHERE key = 'loss'",
+        "UPDATE runs SET name = hex(zeroblob(200)) WHERE name = 'first'",
+        "UPDATE evaluation_dataset_records SET inputs = '{'",
+        "PRAGMA ignore_check_constraints = 1",
+        "UPDATE runs SET status = 'LOST' WHERE name = 'deleted'",
+    )
+    with pytest.raises(AssertionError) as error:
+        new.ops("import", "--dry-run", "--clash", "rename", str(path))
+    printed = str(error.value)
+    for line in (
+        "params.value of the row of key 'lr', run_uuid '.*' holds b'.xff', which is not UTF-8. Mend it: ",
+        "metrics.value of the row of key 'loss', .* holds 'high', which is no number. Mend it: ",
+        "runs.name of the row of run_uuid '.*' holds '0+'…, which is 400 characters long, and PostgreSQL's column ",
+        "evaluation_dataset_records.inputs of the row of dataset_record_id '.*' holds '{', which is not JSON. ",
+        r"runs has a row of run_uuid '.*' that is not .*status IN \('SCHEDULED'",
+        r"204 value\(s\) of the store cannot come along; nothing was changed. They are those above and 184 more",
+    ):
+        assert re.search(line, printed), line
+    assert "204 value(s) of the store cannot come along" in refused(new, "--clash", "rename", str(path))
+
+
+def test_what_only_an_old_server_has_is_not_left_there_without_a_word(new: Deployment, elsewhere: Old) -> None:
+    said = refused(new, "--clash", "rename", str(elsewhere.path))
+    assert "2 experiment(s) have their artifacts with the old server, such as 'Default' (mlflow-artifacts:/0)" in said
+    assert 'nothing was changed. Mend it with: IMPORT="--artifacts-from PATH"' in said
+
+
+def test_a_servers_artifacts_come_from_the_folder_that_is_named_and_one_character_is_in_nobodys_way(
+    new: Deployment, elsewhere: Old
+) -> None:
+    change(
+        elsewhere.path,
+        "UPDATE params SET value = '0.1' || char(0) WHERE key = 'lr'",
+        "UPDATE evaluation_dataset_records SET inputs = replace(inputs, '\"how?\"', 'NaN')",
+    )
+    # Somebody else's, to see who looks at them.
+    run = said(new.container("mlflow"), "python", "-c", CREATE).split()[-1]
+    with new.database() as session:
+        session.execute(
+            "INSERT INTO metrics (key, value, timestamp, step, is_nan, run_uuid)"
+            " SELECT 'many', 1, 1, step, false, %s FROM generate_series(1, 50000) step",
+            (run,),
+        )
+    before = looked_at(new)
+    folder = elsewhere.path.parent.parent / "files"
+    printed = new.ops("import", "--clash", "rename", "--artifacts-from", str(folder), str(elsewhere.path))
+    assert (
+        "2 value(s) changed, which PostgreSQL cannot hold: 1 of evaluation_dataset_records.inputs: null where"
+        in printed
+    )
+    assert "same on both sides: metrics, 206 rows" in printed
+    assert "DIFFERENT" not in printed
+    there = json.loads(json.dumps(elsewhere.contents).replace('"0.1"', '"0.1\\ufffd"').replace('"how?"', "null"))
+    for trace in elsewhere.contents["traces"]:
+        there["traces"][trace] = elsewhere.contents["traces"][trace]
+    same(contents(new), there)
+    assert looked_at(new) - before < 50_000, "what is not its own is not read"
+
+
+def looked_at(stack: Deployment) -> int:
+    """How many metrics PostgreSQL has looked at without an index, as far as it has heard of it."""
+    with stack.database() as session:
+        found = session.execute("SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'metrics'").fetchone()
+    assert found
+    return int(found[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,20 @@ def test_of_many_the_first_are_shown_and_the_rest_is_counted(copy: sqlite3.Conne
     assert (len(found.bad), found.count) == (SHOWN, 50)
     with pytest.raises(Refused, match=r"50 value\(s\) .*They are those above and 30 more"):
         judge(found, ORDER)
+
+
+@pytest.mark.parametrize(
+    ("order", "where"),
+    [
+        (ORDER, "in a copy of the store, with: sqlite3 COPY"),
+        (replace(ORDER, is_folder=True), "in its files"),
+        (replace(ORDER, rows_only=True), "in that database"),
+    ],
+)
+def test_it_is_mended_where_it_is(copy: sqlite3.Connection, order: Order, where: str) -> None:
+    fill(copy, ("'a'", "NULL", "1", "NULL"))
+    with pytest.raises(Refused, match=f"Mend them {where}"):
+        judge(looked_at(copy, PARAMS), order)
 
 
 def test_two_rows_that_would_be_the_same_are_for_somebody_to_decide(copy: sqlite3.Connection) -> None:

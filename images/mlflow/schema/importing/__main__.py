@@ -38,6 +38,7 @@ def order_of(arguments: argparse.Namespace) -> Order:
         clash=Clash(arguments.clash),
         dry_run=arguments.dry_run,
         users=arguments.users,
+        is_folder=not arguments.file,
         rows_only=arguments.rows_only,
         users_rows_only=arguments.users_rows_only,
         leave_artifacts=arguments.leave_artifacts,

@@ -164,7 +164,7 @@ def judge(found: Examined, order: Order) -> None:
     where = "in a copy of the store, with: sqlite3 COPY, then: make import SOURCE=COPY"
     if order.rows_only:
         where = "in that database, then run it again"
-    elif order.store.is_dir():
+    elif order.is_folder:
         where = "in its files, then run it again"
     raise Refused(
         f"{found.count:,} value(s) of the store cannot come along; nothing was changed. They are those above{more}. "

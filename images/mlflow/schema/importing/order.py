@@ -24,6 +24,8 @@ class Order:
     """Artifact locations in which there is nothing."""
     users: Path | None = None
     """The sign-in database."""
+    is_folder: bool = False
+    """Whether the store is one of files in folders."""
     rows_only: bool = False
     """Whether the store's tables hold rows, and are not MLflow's own."""
     users_rows_only: bool = False
