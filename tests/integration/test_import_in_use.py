@@ -127,7 +127,7 @@ def test_all_that_postgresql_cannot_hold_is_named_at_once_and_nothing_is_written
     change(
         path,
         "UPDATE params SET value = CAST(x'ff' AS TEXT) WHERE key = 'lr'",
-        "UPDATE metrics SET value = 'high' WHERE key = 'loss'",
+        "UPDATE metrics SET value = 'high' WHERE key = 'loss' AND step < 10",
         "UPDATE runs SET name = hex(zeroblob(200)) WHERE name = 'first'",
         "UPDATE evaluation_dataset_records SET inputs = '{'",
         "PRAGMA ignore_check_constraints = 1",
@@ -142,10 +142,10 @@ def test_all_that_postgresql_cannot_hold_is_named_at_once_and_nothing_is_written
         "runs.name of the row of run_uuid '.*' holds '0+'…, which is 400 characters long, and PostgreSQL's column ",
         "evaluation_dataset_records.inputs of the row of dataset_record_id '.*' holds '{', which is not JSON. ",
         r"runs has a row of run_uuid '.*' that is not .*status IN \('SCHEDULED'",
-        r"204 value\(s\) of the store cannot come along; nothing was changed. They are those above and 184 more",
+        r"14 value\(s\) of the store cannot come along; nothing was changed. They are those above\. ",
     ):
         assert re.search(line, printed), line
-    assert "204 value(s) of the store cannot come along" in refused(new, "--clash", "rename", str(path))
+    assert "14 value(s) of the store cannot come along" in refused(new, "--clash", "rename", str(path))
 
 
 def test_what_only_an_old_server_has_is_not_left_there_without_a_word(new: Deployment, elsewhere: Old) -> None:

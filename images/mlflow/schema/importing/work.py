@@ -141,12 +141,12 @@ def _prepared(
     connection: Connection, copy: sqlite3.Connection, tables: Sequence[Table], order: Order, job: Job
 ) -> tuple[Plan, dict[str, int]]:
     """Leave in the copy what is to come along, under the names that it will have; what is left, by table."""
-    said: list[str] = []
     if order.users and job.administrator:
-        said += users.without_administrator(copy, job.administrator.name)
+        said = users.without_administrator(copy, job.administrator.name)
+        said += copies.take_out_orphans(copy, tables)
     else:
-        said += users.left_behind(copy)
-    for note in (*said, *copies.take_out_orphans(copy, tables)):
+        said = users.left_behind(copy)
+    for note in said:
         tell(note=note)
     taken = users.taken(connection, copy) if order.users else users.Taken()
     plan = replace(_plan(connection, copy, tables), others=taken.clashes)
