@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from images.mlflow.schema.importing import copies, links
+from images.mlflow.schema.importing import copies, links, load
 from images.mlflow.schema.importing.tables import EXPERIMENT, MODEL, Stored, Table, described
 from images.mlflow.schema.job import Failed
 
@@ -282,3 +282,17 @@ def test_an_experiments_number_in_a_key_is_never_taken_for_one_that_is_here() ->
     keys = [("trace", "experiment", "run", "a"), ("evaluation_dataset", "e", "experiment", "1")]
     assert [links.with_experiment(named("entity_associations"), key) for key in keys] == [False, True]
     assert not links.with_experiment(named("runs"), ("experiment",))
+
+
+def test_rows_are_found_by_what_few_keys_are_listed_of() -> None:
+    written = tables()
+    indexed = {("tags", "run_uuid"), ("model_version_tags", "workspace")}
+
+    def found(name: str) -> tuple[list[str], str]:
+        columns, owner = load._found_by(named(name), written, indexed)
+        return list(columns), owner.name
+
+    assert found("runs") == (["run_uuid"], "runs")
+    assert found("tags") == (["run_uuid"], "runs")
+    assert found("model_version_tags") == (["workspace", "name", "version", "key"], "model_version_tags")
+    assert found("rollups") == (["id"], "rollups"), "an experiment may have more rows than those that came"
