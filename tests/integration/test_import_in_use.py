@@ -141,7 +141,7 @@ def test_all_that_postgresql_cannot_hold_is_named_at_once_and_nothing_is_written
         "metrics.value of the row of key 'loss', .* holds 'high', which is no number. Mend it: ",
         "runs.name of the row of run_uuid '.*' holds '0+'…, which is 400 characters long, and PostgreSQL's column ",
         "evaluation_dataset_records.inputs of the row of dataset_record_id '.*' holds '{', which is not JSON. ",
-        r"runs has a row of run_uuid '.*' that is not .*status IN \('SCHEDULED'",
+        r"runs has a row of run_uuid '.*' of which this is not true: .*status IN \('SCHEDULED'",
         r"14 value\(s\) of the store cannot come along; nothing was changed. They are those above\. ",
     ):
         assert re.search(line, printed), line

@@ -127,7 +127,7 @@ def test_everything_that_is_wrong_is_named_at_once(
         "params.inputs of the row of key 'half' holds '{', which is not JSON. Mend it: put JSON in its place",
         f"params.inputs of the row of key 'deep' holds '{'[' * 60}'…, which is JSON that is nested too deeply. Mend "
         "it: put JSON of fewer levels in its place",
-        "params has a row of key 'forbidden' that is not key <> 'forbidden'. Mend it: let that be true",
+        "params has a row of key 'forbidden' of which this is not true: key <> 'forbidden'. Mend it so that it is",
     ]
     with pytest.raises(Refused, match=r"8 value\(s\) of the store cannot come along; nothing was changed"):
         judge(found, ORDER)

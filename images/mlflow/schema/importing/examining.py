@@ -45,7 +45,9 @@ class Examined:
 
     def add_row(self, table: Table, row: Sequence[Any], rule: str) -> None:
         """List a row that breaks a rule of its table."""
-        self._add(f"{table.name} has a row of {key_of(table, row)} that is not {rule}. Mend it: let that be true")
+        self._add(
+            f"{table.name} has a row of {key_of(table, row)} of which this is not true: {rule}. Mend it so that it is"
+        )
 
     def _add(self, what: str) -> None:
         self.count += 1
