@@ -13,6 +13,7 @@ import mlflow
 import pytest
 
 from images.mlflow import admin_shortcut, idle_middleware
+from images.mlflow.store import merges
 
 
 class DatabaseError(Exception):
@@ -100,7 +101,8 @@ def test_it_is_shortened_when_the_application_is_made_and_in_a_known_version_alo
     sign_in: SignIn, monkeypatch: pytest.MonkeyPatch, version: str, is_shortened: bool
 ) -> None:
     server: Any = SimpleNamespace(create_fastapi_app=lambda *given: given)
-    monkeypatch.setattr(importlib, "import_module", {"mlflow.server.fastapi_app": server}.__getitem__)
+    modules = {"mlflow.server.fastapi_app": server, "store.merges": merges}
+    monkeypatch.setattr(importlib, "import_module", modules.__getitem__)
     monkeypatch.setattr(admin_shortcut, "READ", {version})
     admin_shortcut.install()
     assert "sender_is_admin" not in vars(sign_in)

@@ -86,7 +86,7 @@ def latest(rows: Sequence[tuple[str, float, int, int, bool]]) -> list[tuple[str,
 
 
 def _written(store: Any, module: Any, run_id: str, metrics: Any, params: Any, tags: Any) -> bool:
-    import sqlalchemy  # type: ignore[import-not-found]  # only the image has it
+    import sqlalchemy
 
     module._validate_run_id(run_id)
     metrics, params, tags = module._validate_batch_log_data(metrics, params, tags)

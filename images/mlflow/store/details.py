@@ -99,11 +99,11 @@ def _skip_links(store: Any) -> None:
 def _read(run: Any, known: _Runs) -> None:
     """Give every run of this one's session its details, or what stands for them."""
     from mlflow.store.tracking.dbmodels.models import SqlRun
-    from sqlalchemy.orm import object_session  # type: ignore[import-not-found]  # only the image has it
-    from sqlalchemy.orm.attributes import set_committed_value  # type: ignore[import-not-found]  # the same
+    from sqlalchemy.orm import object_session
+    from sqlalchemy.orm.attributes import set_committed_value
 
-    session = object_session(run)
-    runs = [each for each in session.identity_map.values() if isinstance(each, SqlRun)]
+    session: Any = object_session(run)
+    runs: list[Any] = [each for each in session.identity_map.values() if isinstance(each, SqlRun)]
     ids = [each.run_uuid for each in runs]
     # MLflow looks for a missing name among the tags.
     if texts.are_wanted() and all(each.name for each in runs):
@@ -119,8 +119,8 @@ def _read(run: Any, known: _Runs) -> None:
 def _rows(session: Any, run_ids: list[str]) -> dict[tuple[str, str], list[_Detail]]:
     """The details, by attribute and run, in three queries."""
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlParam, SqlTag
-    from sqlalchemy import any_, literal, select  # type: ignore[import-not-found]  # only the image has it
-    from sqlalchemy.dialects.postgresql import ARRAY, VARCHAR  # type: ignore[import-not-found]  # the same
+    from sqlalchemy import any_, literal, select
+    from sqlalchemy.dialects.postgresql import ARRAY, VARCHAR
 
     # One parameter: a list of a hundred is taken apart, planned and cached anew for every length.
     ids = literal(run_ids, ARRAY(VARCHAR))

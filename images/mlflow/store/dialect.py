@@ -34,13 +34,19 @@ class _BigInteger(BigInteger):
     render_bind_cast = False
 
 
-class _Compiler(PGCompiler_psycopg):
+# SQLAlchemy's dialects and compilers have no types.
+_PlainCompiler: Any = PGCompiler_psycopg
+_PlainContext: Any = PGExecutionContext_psycopg
+_PlainDialect: Any = PGDialect_psycopg
+
+
+class _Compiler(_PlainCompiler):  # type: ignore[misc]  # above
     """Names the type of a text that is a function's argument: some, such as json_build_object, take any type."""
 
-    def visit_function(self, func: Any, add_to_result_map: Any = None, **options: Any) -> str:
+    def visit_function(self, func: Any, add_to_result_map: Any = None, **options: Any) -> Any:
         return super().visit_function(func, add_to_result_map, **{**options, "is_argument": True})
 
-    def visit_bindparam(self, bindparam: Any, is_argument: bool = False, **options: Any) -> str:
+    def visit_bindparam(self, bindparam: Any, is_argument: bool = False, **options: Any) -> Any:
         text = super().visit_bindparam(bindparam, **options)
         is_one_value = not (bindparam.expanding or bindparam.literal_execute or options.get("literal_binds"))
         if is_argument and is_one_value and type(bindparam.type.dialect_impl(self.dialect)) is _Text:
@@ -48,7 +54,7 @@ class _Compiler(PGCompiler_psycopg):
         return text
 
 
-class _ExecutionContext(PGExecutionContext_psycopg):
+class _ExecutionContext(_PlainContext):  # type: ignore[misc]  # above
     """Rows that stay on the server until they are read, also where there is no transaction (`sessions.py`)."""
 
     def create_server_side_cursor(self) -> Any:
@@ -78,13 +84,13 @@ class TextDumper(StrDumperUnknown):
             return super().dump(characters.storable(obj))
 
 
-class Dialect(PGDialect_psycopg):
+class Dialect(_PlainDialect):  # type: ignore[misc]  # above
     driver = "mlflow"
     supports_statement_cache = True
     statement_compiler = _Compiler
     execution_ctx_cls = _ExecutionContext
-    colspecs: ClassVar = {
-        **PGDialect_psycopg.colspecs,
+    colspecs: ClassVar[Any] = {
+        **_PlainDialect.colspecs,
         String: _Text,
         Integer: _Integer,
         BigInteger: _BigInteger,

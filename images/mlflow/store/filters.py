@@ -20,7 +20,7 @@ _SHORT = {"tags", "trace_tags", "trace_request_metadata"}
 
 
 def install() -> None:
-    import sqlalchemy  # type: ignore[import-not-found]  # only the image has it
+    import sqlalchemy
     from mlflow.utils import search_utils
 
     utils: Any = search_utils.SearchUtils

@@ -3,19 +3,42 @@
 MLflow's `session.merge` looks for a row, and inserts it when there is none. Of two clients that set one new tag,
 neither sees the other's row, and PostgreSQL refuses the second. Here the row is inserted first, unless it is there; the
 second client waits for the first, finds the row, and updates it.
+
+Other methods look for a row and add it by themselves. Each is one transaction: refused because the row is there now, it
+is undone, and asked once more it finds the row.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from psycopg.errors import UniqueViolation
 from sqlalchemy import inspect
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from . import names
+
+OF_THE_STORE = (
+    "add_dataset_to_experiments",
+    "link_prompts_to_trace",
+    "link_traces_to_run",
+    "log_inputs",
+    "record_logged_model",
+    "register_scorer",
+    "set_dataset_tags",
+    "upsert_dataset_records",
+    "upsert_online_scoring_config",
+)
+"""Methods of the tracking store that look and then add. MLflow asks some others again by itself."""
+OF_USERS = ("grant_user_permission", "grant_user_resource_permission", "set_workspace_permission")
+"""The same of the store of users, which is there with sign-in."""
+_MOST = 10
+"""Times that one is asked; each time, another client was the first."""
 
 
 class MergingSession(Session):
@@ -63,3 +86,34 @@ def install() -> None:
     utils._get_managed_session_maker = _get_managed_session_maker
     # It has a name of its own for it.
     registry._get_managed_session_maker = _get_managed_session_maker
+    ask_again(importlib.import_module("mlflow.store.tracking.sqlalchemy_store").SqlAlchemyStore, OF_THE_STORE)
+
+
+def ask_again(store: Any, names: Iterable[str]) -> None:
+    """Have methods of a store's class called once more where another client was first."""
+    for name in names:
+        # Older versions do not have all of them.
+        if method := getattr(store, name, None):
+            setattr(store, name, asked_again(method))
+
+
+def asked_again(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, which is called once more when another client was first with a row of its."""
+    from mlflow.exceptions import MlflowException
+
+    @functools.wraps(method)
+    def ask(*arguments: Any, **named: Any) -> Any:
+        for _ in range(_MOST - 1):
+            try:
+                return method(*arguments, **named)
+            except MlflowException as error:
+                # What MLflow itself has put into words has another code.
+                if error.error_code != "BAD_REQUEST" or not _was_there(error.__cause__):
+                    raise
+        return method(*arguments, **named)
+
+    return ask
+
+
+def _was_there(error: BaseException | None) -> bool:
+    return isinstance(error, IntegrityError) and isinstance(error.orig, UniqueViolation)

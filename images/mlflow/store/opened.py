@@ -26,7 +26,7 @@ class _Pair(NamedTuple):
 
 
 def install() -> None:
-    from sqlalchemy.orm import lazyload  # type: ignore[import-not-found]  # only the image has it
+    from sqlalchemy.orm import lazyload
 
     module: Any = importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
     store, table = module.SqlAlchemyStore, module.SqlTraceInfo
@@ -54,10 +54,10 @@ def install() -> None:
 
 def _read(trace: Any) -> None:
     """Give a trace its tags and metadata; its assessments are MLflow's to read, if it has any."""
-    import sqlalchemy  # type: ignore[import-not-found]  # only the image has it
-    from sqlalchemy.orm.attributes import set_committed_value  # type: ignore[import-not-found]  # the same
+    import sqlalchemy
+    from sqlalchemy.orm.attributes import set_committed_value
 
-    session = sqlalchemy.orm.object_session(trace)
+    session: Any = sqlalchemy.orm.object_session(trace)
     found: dict[str, list[_Pair]] = {"tags": [], "request_metadata": [], "assessments": []}
     for kind, key, value in session.execute(sqlalchemy.text(_STATEMENT), {"trace_id": trace.request_id}):
         found[kind].append(_Pair(key, value))

@@ -143,7 +143,7 @@ def is_range(condition: dict[str, Any], key: str) -> bool:
 def _find(ordering: _Ordering, session: Any, comparison: Any) -> None:
     """Ask where the best values end."""
     from mlflow.store.tracking.dbmodels.models import SqlLatestMetric
-    from sqlalchemy import false, select  # type: ignore[import-not-found]  # only the image has it
+    from sqlalchemy import false, select
 
     table: Any = SqlLatestMetric
     value = table.value

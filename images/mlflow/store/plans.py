@@ -16,7 +16,7 @@ _ORDER, _PAGE = " ORDER BY ", "\n LIMIT "
 
 def install() -> None:
     import psycopg
-    import sqlalchemy  # type: ignore[import-not-found]  # only the image has it
+    import sqlalchemy
 
     def do_execute(cursor: Any, statement: str, parameters: Any, _: object) -> bool:
         # Others, such as one that leaves its rows on the server, take no such word.

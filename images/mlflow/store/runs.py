@@ -77,7 +77,7 @@ def name_of(run_name: str | None, tags: Sequence[Any]) -> str | None:
 
 
 def _made(store: Any, experiment_id: int, user_id: Any, start_time: Any, tags: Sequence[Any], name: str) -> Any:
-    import sqlalchemy  # type: ignore[import-not-found]  # only the image has it
+    import sqlalchemy
     from mlflow.entities import LifecycleStage, Run, RunData, RunInfo, RunInputs, RunTag
 
     uris: Any = importlib.import_module("mlflow.utils.uri")

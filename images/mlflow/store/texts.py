@@ -64,7 +64,7 @@ def are_wanted() -> bool:
 
 def read(session: Any, run_ids: list[str]) -> bool:
     """Find the texts of runs. Returns whether none of the runs has an input or an output."""
-    import sqlalchemy  # type: ignore[import-not-found]  # only the image has it
+    import sqlalchemy
 
     wanted = _wanted.get()
     assert wanted is not None

@@ -111,7 +111,7 @@ def _written(module: Any, session: Any, rows: Sequence[Any]) -> list[_Written]:
 
 def _parts(module: Any, session: Any, trace_ids: list[str]) -> dict[str, Any]:
     """By trace: its id, its tags and its metadata in JSON, and whether it has assessments."""
-    import sqlalchemy  # type: ignore[import-not-found]  # only the image has it
+    import sqlalchemy
     from mlflow.tracing import constant
 
     values = {

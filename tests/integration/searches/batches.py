@@ -12,7 +12,7 @@ from typing import Any
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from sqlalchemy import text  # type: ignore[import-not-found]  # only the image has it
+from sqlalchemy import text
 
 Batch = tuple[list[Metric], list[Param], list[RunTag]]
 

@@ -14,7 +14,7 @@ from typing import Any
 from mlflow.entities import Metric, RunStatus, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from sqlalchemy import text  # type: ignore[import-not-found]  # only the image has it
+from sqlalchemy import text
 
 NAMES = [None, "", "named", "ü𝄞", "n" * 250, "n" * 251, "a\0b"]
 TAGS: list[list[tuple[str, Any]]] = [

@@ -12,7 +12,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import sqlalchemy  # type: ignore[import-not-found]  # only the image has it
+import sqlalchemy
 from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]  # it brings no types
 from mlflow.exceptions import MlflowException
 from mlflow.protos.service_pb2 import SearchRuns

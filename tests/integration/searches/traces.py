@@ -8,7 +8,7 @@ import os
 import random
 from typing import Any
 
-import sqlalchemy  # type: ignore[import-not-found]  # only the image has it
+import sqlalchemy
 from mlflow.entities import Expectation, Feedback, Span, TraceInfo, TraceLocation, TraceState
 from mlflow.server import app, handlers
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore

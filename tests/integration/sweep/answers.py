@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,14 +22,21 @@ _DIGEST = re.compile("[0-9a-f]{8}")
 """Of an evaluation dataset: the time is in it."""
 _TIMES = re.compile(r"\b1[5-9]\d{11}\b|\b20\d\d-\d\d-\d\dT[0-9:.]+Z?")
 _DATABASE = re.compile(
-    r"(?:\(raised as a result of [^\n]*\n)?(?:\((?:psycopg2\.errors|sqlite3|builtins)\.\w+\)|The database did not do it \().*",
+    r"(?:\(raised as a result of [^\n]*\n)?"
+    r"(?:\((?:psycopg2\.errors|sqlite3|builtins)\.\w+\)|The database did not do it \().*",
     re.DOTALL,
 )
 """What MLflow hands on of a database's refusal, and what our server says instead."""
 _SETS = re.compile(r"[{\[]'[^{}\[\]]*'[}\]]")
 """MLflow writes a set into some refusals, in any order."""
-_NAMED = {"experiment_id", "artifact_location", "artifact_uri", "id", "role_id", "experiment_ids"}
+_GENERATED = re.compile(r"\b[a-z]+-[a-z]+-\d{1,4}\b")
+"""The name that a run or a model gets when it is given none."""
+_NAMED = {"experiment_id", "artifact_location", "artifact_uri", "id", "role_id", "experiment_ids", "resource_pattern"}
 """Fields whose numbers are the database's: they count differently where something was refused between."""
+
+
+Answer = tuple[int, Any, str]
+"""The status, the answer to compare, and the answer as it came."""
 
 
 @dataclass
@@ -39,11 +45,10 @@ class Server:
 
     url: str
     headers: dict[str, str] = field(default_factory=dict)
-    kept: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=lambda: {"pass": ""})
     session: requests.Session = field(default_factory=requests.Session)
 
-    def answer(self, call: Call) -> tuple[int, Any, str]:
-        """The status, the answer to compare, and the answer as it came."""
+    def answer(self, call: Call) -> Answer:
         fields = self._filled(call.fields)
         path = self.url + call.path.format(**self.kept) if "{" in call.path else self.url + call.path
         headers = {**self.headers, **self._filled(call.headers)}
@@ -59,7 +64,8 @@ class Server:
             found: Any = content
             for each in way.split("."):
                 found = found.get(each, "") if isinstance(found, dict) else ""
-            self.kept[name] = str(found)
+            if found:
+                self.kept[name] = str(found)
         return said.status_code, self._comparable(content), said.text
 
     def _filled(self, value: Any) -> Any:
@@ -104,19 +110,10 @@ class Server:
                 pass
         text = _DATABASE.sub("DATABASE", text)
         text = _SETS.sub(lambda found: str(sorted(found[0].strip("{}[]").split(", "))), text)
-        text = _TIMES.sub("TIME", _IDS.sub(lambda found: self._token(found[0]), text))
-        for name in ("experiment", "second"):
-            if self.kept.get(name):
-                text = re.sub(rf"\b{self.kept[name]}\b", f"<{name}>", text)
-        return text
+        text = _GENERATED.sub("<generated>", text)
+        return _TIMES.sub("TIME", _IDS.sub(lambda found: self._token(found[0]), text))
 
     def _token(self, text: str) -> str:
         """By what an id was kept as, and without a number: who refuses one call more, has made one thing less."""
-        named = next((name for name, kept in self.kept.items() if kept and kept == text), None)
-        return f"<{named}>" if named else text if text in ("", "0") else "<id>"
-
-
-def compared(servers: Iterable[Server], calls: Iterable[Call]) -> list[tuple[Call, list[tuple[int, Any, str]]]]:
-    """Every call with the answer of each server."""
-    made = list(servers)
-    return [(call, [server.answer(call) for server in made]) for call in calls]
+        named = next((name for name, kept in self.kept.items() if kept == text and len(text) > 9), "id")
+        return f"<{named}>" if text not in ("", "0") else text

@@ -45,7 +45,7 @@ def _fill(copy: Path, rows: Path) -> None:
 def _make_tables(copy: Path, current: str | None) -> None:
     """MLflow's own way to a schema: its first tables, then every migration up to there."""
     # The image alone has these. MLflow's brings in all of its models.
-    import sqlalchemy  # type: ignore[import-not-found]  # above
+    import sqlalchemy
     from mlflow.store.db.utils import _get_alembic_config
     from mlflow.store.tracking.dbmodels.initial_models import Base
 

@@ -1,0 +1,240 @@
+"""Every call of the API, by clients who know it and by those who do not: our server answers as MLflow as it comes.
+
+One stack with sign-in, and beside it MLflow of the same version with psycopg2, and on SQLite (`sweep/`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import docker
+import pytest
+import requests
+
+from .harness import Deployment, deployment, wait_for
+from .old_databases import database
+from .sweep.answers import LEAKS, Server
+from .sweep.calls import V2, V3, Call, post
+from .sweep.differences import PSYCOPG2, SQLITE
+from .sweep.malformed import malformed
+from .sweep.others import PREPARE, answers, signed_in, started
+from .sweep.races import CLIENTS, NAMED, at_once, rows
+from .sweep.steps import storable, unstorable
+from .sweep.swept import Swept, swept
+from .sweep.tracing import spans, trace
+
+SEED = 5
+STREAMED = """
+import os, sqlalchemy
+engine = sqlalchemy.create_engine(os.environ["MLFLOW_BACKEND_STORE_URI"])
+for level in ("AUTOCOMMIT", "READ COMMITTED"):
+    with engine.connect().execution_options(isolation_level=level) as connection:
+        rows = connection.execution_options(yield_per=2).execute(sqlalchemy.text("SELECT generate_series(1, 5)"))
+        print(*rows.scalars())
+"""
+
+
+@pytest.fixture(scope="module")
+def ours(engine: docker.DockerClient) -> Iterator[tuple[Deployment, Server]]:
+    with deployment(engine, signIn=True) as stack:
+        stack.up()
+        outputs = stack.outputs()
+        yield stack, Server(outputs["tracking_url"], signed_in(outputs["admin_password"]))
+
+
+@pytest.fixture(scope="module")
+def servers(ours: tuple[Deployment, Server]) -> Iterator[dict[str, Server]]:
+    stack, server = ours
+    with database(stack) as there:
+        there.ask("postgres", "CREATE DATABASE sweep")
+        there.run("sh", "-c", PREPARE)
+        others = {
+            PSYCOPG2: started(there, PSYCOPG2, there.address("sweep", driver="+psycopg2")),
+            SQLITE: started(there, SQLITE, "sqlite:////tmp/sqlite/mlflow.db"),
+        }
+        for other in others.values():
+            wait_for(lambda other=other: answers(other), f"an answer of {other.url}")  # type: ignore[misc]
+        yield {"ours": server, **others}
+
+
+@pytest.fixture(scope="module")
+def usual(servers: dict[str, Server]) -> Swept:
+    return swept(servers, storable(SEED), "")
+
+
+@pytest.fixture(scope="module")
+def unusual(servers: dict[str, Server], usual: Swept) -> Swept:
+    """After the other one: from here on the servers hold different things."""
+    assert usual.steps
+    return swept(servers, unstorable(SEED), "-2")
+
+
+@pytest.mark.parametrize("other", [PSYCOPG2, SQLITE])
+def test_every_answer_is_that_of_mlflow_as_it_comes(usual: Swept, other: str) -> None:
+    assert usual.differing(other) == []
+    statuses = Counter(status // 100 for status, *_ in usual.answers["ours"])
+    assert min(statuses[2], statuses[4]) > 300, "most calls do what they are there for, and many are refused"
+
+
+def test_what_postgresql_cannot_hold_breaks_nothing_that_works_elsewhere(unusual: Swept) -> None:
+    worse = [
+        (step.kind, step.call.name, step.call.fields, own[2])
+        for step, own, its in zip(unusual.steps, unusual.answers["ours"], unusual.answers[SQLITE], strict=True)
+        if own[0] >= 500 > its[0]
+    ]
+    assert worse == []
+
+
+def test_no_answer_quotes_the_database(ours: tuple[Deployment, Server], usual: Swept, unusual: Swept) -> None:
+    """Neither to who is signed in nor to who is not: no statement, no parameter, no hash, no library's name."""
+    stack, server = ours
+    said = [text for each in (usual, unusual) for *_, text in each.answers["ours"]]
+    refused = []
+    for each in malformed(200, SEED):
+        headers: dict[str, str | bytes] = {"Content-Type": each.content_type, **server.headers}
+        if each.authorization is not None:
+            headers["Authorization"] = each.authorization
+        answer = requests.request(each.method, server.url + each.path, headers=headers, data=each.body, timeout=60)
+        said.append(answer.text)
+        if each.authorization is not None and answer.status_code not in (401, 404, 405):
+            refused.append((each.kind, each.method, each.path, answer.status_code))
+    assert [text[:500] for text in said if LEAKS.search(text)] == []
+    assert refused == [], "who signs in as nobody is told 401"
+    own = usual.answers[PSYCOPG2]
+    assert any(LEAKS.search(text) for *_, text in own), "MLflow as it comes quotes the database"
+    logged = stack.container("mlflow").logs().decode()
+    assert "scrypt:" not in logged
+    assert "Failing row" not in logged
+    assert "a-password-of-anna" not in logged
+
+
+def test_a_refusal_of_the_database_is_found_in_the_log_by_its_id(ours: tuple[Deployment, Server]) -> None:
+    stack, server = ours
+    status, _, text = server.answer(post(f"{V2}/experiments/create", {"name": "Default"}))
+    refusal = json.loads(text)
+    assert (status, refusal["error_code"]) == (400, "RESOURCE_ALREADY_EXISTS")
+    number = refusal["message"].rstrip(".").rpartition(" ")[2]
+    lines = [line for line in stack.container("mlflow").logs().decode().splitlines() if f"{number}: " in line]
+    assert lines, "nobody finds out what was refused"
+    assert "UniqueViolation" in lines[0]
+
+
+@pytest.fixture
+def run(ours: tuple[Deployment, Server]) -> str:
+    asked = post(f"{V2}/runs/create", {"experiment_id": "0", "start_time": 1})
+    return str(made(ours[1], asked)["run"]["info"]["run_id"])
+
+
+def made(server: Server, call: Call) -> Any:
+    status, _, text = server.answer(call)
+    assert status == 200, text
+    return json.loads(text)
+
+
+def test_what_is_logged_is_kept_without_what_postgresql_cannot_hold(ours: tuple[Deployment, Server], run: str) -> None:
+    _, server = ours
+    server.kept["experiment"] = "0"
+    odd, kept = "a\0b", "a\ufffdb"
+    # Twice, as a client does that has got no answer.
+    for _ in range(2):
+        made(server, post(f"{V2}/runs/log-parameter", {"run_id": run, "key": "p", "value": odd}))
+        made(server, post(f"{V2}/runs/set-tag", {"run_id": run, "key": "t", "value": odd}))
+        batch = {"params": [{"key": "q", "value": odd}], "tags": [{"key": "u", "value": odd}]}
+        made(server, post(f"{V2}/runs/log-batch", {"run_id": run, **batch}))
+    data = made(server, Call("GET", f"{V2}/runs/get", {"run_id": run}))["run"]["data"]
+    found = {each["key"]: each["value"] for each in (*data["params"], *data["tags"])}
+    assert {key: found[key] for key in "pqtu"} == dict.fromkeys("pqtu", kept)
+    search = {"experiment_ids": ["0"], "filter": f"params.p = '{odd}'"}
+    assert len(made(server, post(f"{V2}/runs/search", search))["runs"]) == 1, "who searches for it, finds it"
+
+    made(server, spans(77, name="a\0b", other="c\0d"))
+    given = trace(78)
+    given["trace"]["trace_info"] |= {"request_preview": odd, "tags": {"t": odd}, "trace_metadata": {"m": odd}}
+    made(server, post(f"{V3}/traces", given))
+    info = made(server, Call("GET", f"{V3}/traces/tr-{78:032x}"))["trace"]["trace_info"]
+    assert (info["request_preview"], info["tags"]["t"], info["trace_metadata"]["m"]) == (kept,) * 3
+    whole = made(server, Call("GET", f"{V3}/traces/get", {"trace_id": f"tr-{77:032x}"}))["trace"]
+    assert len(whole["spans"]) == 2, "the whole batch of spans is lost for one character"
+
+    feedback = {
+        "assessment_name": odd,
+        "trace_id": f"tr-{78:032x}",
+        "source": {"source_type": "HUMAN", "source_id": "me"},
+        "feedback": {"value": odd},
+        "rationale": odd,
+    }
+    said = made(server, post(f"{V3}/traces/tr-{78:032x}/assessments", {"assessment": feedback}))["assessment"]
+    again = made(server, Call("GET", f"{V3}/traces/tr-{78:032x}/assessments/{said['assessment_id']}"))["assessment"]
+    assert (again["assessment_name"], again["rationale"]) == (kept, kept)
+
+
+def test_json_keeps_null_for_what_is_no_number(ours: tuple[Deployment, Server]) -> None:
+    _, server = ours
+    asked = {"name": "records", "experiment_ids": ["0"]}
+    dataset = made(server, post(f"{V3}/datasets/create", asked))["dataset"]["dataset_id"]
+    records = '[{"inputs": {"q": NaN, "r": [-Infinity, 1.5]}, "expectations": {"e": "a\\u0000b"}}]'
+    made(server, post(f"{V3}/datasets/{dataset}/records", {"records": records}))
+    (found,) = json.loads(made(server, Call("GET", f"{V3}/datasets/{dataset}/records"))["records"])
+    assert found["inputs"] == {"q": None, "r": [None, 1.5]}
+    assert found["expectations"] == {"e": "a\ufffdb"}
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "named"),
+    [
+        (f"{V2}/experiments/create", {"name": "a\0b"}, "name"),
+        (f"{V2}/registered-models/create", {"name": "a\0b"}, "name"),
+        (f"{V2}/users/create", {"username": "a\0b", "password": "a-password-of-12"}, "username"),
+        (f"{V3}/datasets/create", {"name": "a\0b"}, "name"),
+        (f"{V3}/scorers/register", {"experiment_id": "0", "name": "a\0b", "serialized_scorer": "{}"}, "name"),
+        (
+            f"{V3}/gateway/secrets/create",
+            {"secret_name": "a\0b", "secret_value": [{"key": "k", "value": "v"}], "provider": "openai"},
+            "secret_name",
+        ),
+    ],
+)
+def test_a_name_that_postgresql_cannot_hold_is_refused_by_its_field(
+    ours: tuple[Deployment, Server], path: str, fields: dict[str, Any], named: str
+) -> None:
+    status, _, text = ours[1].answer(post(path, fields))
+    refusal = json.loads(text)
+    assert (status, refusal["error_code"]) == (400, "INVALID_PARAMETER_VALUE"), text
+    assert f"{named}'" in refusal["message"]
+
+
+def test_clients_that_write_one_new_row_at_once_all_succeed(ours: tuple[Deployment, Server], run: str) -> None:
+    _, server = ours
+    server.kept["experiment"] = "0"
+    made(server, post(f"{V2}/registered-models/create", {"name": "raced"}))
+    made(server, post(f"{V2}/model-versions/create", {"name": "raced", "source": f"runs:/{run}/m", "run_id": run}))
+    made(server, post(f"{V3}/traces", trace(999)))
+    asked = {"name": "raced", "experiment_ids": ["0"]}
+    server.kept["raced"] = made(server, post(f"{V3}/datasets/create", asked))["dataset"]["dataset_id"]
+    failed = [
+        (what, status, text)
+        for number in range(3)
+        for what, call in rows(server, run, number).items()
+        for status, _, text in at_once(server, call)
+        if status != 200
+    ]
+    assert failed == []
+
+
+@pytest.mark.parametrize("what", NAMED)
+def test_of_clients_that_take_one_name_at_once_one_gets_it(ours: tuple[Deployment, Server], what: str) -> None:
+    _, server = ours
+    for number in range(3):
+        said = at_once(server, NAMED[what](number))
+        assert sorted(status for status, *_ in said) == [200] + [400] * (CLIENTS - 1)
+        codes = {json.loads(text)["error_code"] for status, _, text in said if status == 400}
+        assert codes == {"RESOURCE_ALREADY_EXISTS"}
+
+
+def test_rows_are_read_from_the_server_bit_by_bit_with_and_without_a_transaction(
+    ours: tuple[Deployment, Server],
+) -> None:
+    assert ours[0].execute("mlflow", "python", "-c", STREAMED).split("\n")[:2] == ["1 2 3 4 5"] * 2
