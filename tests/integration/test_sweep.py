@@ -56,7 +56,7 @@ def servers(ours: tuple[Deployment, Server]) -> Iterator[dict[str, Server]]:
             SQLITE: started(there, SQLITE, "sqlite:////tmp/sqlite/mlflow.db"),
         }
         for other in others.values():
-            wait_for(lambda other=other: answers(other), f"an answer of {other.url}")  # type: ignore[misc]
+            wait_for(lambda other=other: answers(other), f"an answer of {other.url}", 300)  # type: ignore[misc]
         yield {"ours": server, **others}
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from mlflow.entities import Metric, RunTag
+from mlflow.entities import Metric, Param, RunTag
 
-from images.mlflow.store.batches import latest, plain
+from images.mlflow.store.batches import kept, latest, plain
 
 Row = tuple[str, float, int, int, bool]
 
@@ -30,3 +30,10 @@ def test_what_mlflow_writes_into_other_tables_too_is_left_to_it() -> None:
     assert plain([metric], [tag])
     assert not plain([Metric("m", 1.0, 1, 1, model_id="m-1")], [tag])
     assert not plain([metric], [RunTag("mlflow.runName", "another")])
+
+
+@pytest.mark.parametrize(("given", "stays"), [("a\0b", "a\ufffdb"), ("ü", "ü"), ("", "")])
+def test_a_parameter_is_compared_as_the_database_holds_it(given: str, stays: str) -> None:
+    """A client that got no answer logs it again, and may not be told that it changes it."""
+    param = kept(Param("p", given))
+    assert (param.key, param.value) == ("p", stays)

@@ -10,6 +10,8 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 
+from . import characters
+
 # One statement for all of it, for each costs a round trip. Nothing is written to a run that is not active. Of what is
 # written twice:
 # - a parameter is MLflow's to judge, so those that are new are counted;
@@ -56,6 +58,7 @@ def install() -> None:
     original = store.log_batch
 
     def log_batch(self: Any, run_id: Any, metrics: Any, params: Any, tags: Any) -> Any:
+        params = [kept(param) for param in params]
         try:
             # A store of another kind, such as one with workspaces, has a say in which runs there are.
             if type(self) is store and plain(metrics, tags) and _written(self, module, run_id, metrics, params, tags):
@@ -66,6 +69,13 @@ def install() -> None:
         return original(self, run_id, metrics, params, tags)
 
     store.log_batch = log_batch
+
+
+def kept(param: Any) -> Any:
+    """A parameter as the database holds it: MLflow compares it with what is there, when a client logs it again."""
+    if not isinstance(param.value, str) or characters.is_storable(param.value):
+        return param
+    return type(param)(param.key, characters.storable(param.value))
 
 
 def plain(metrics: Sequence[Any], tags: Sequence[Any]) -> bool:
