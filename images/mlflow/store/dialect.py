@@ -10,7 +10,6 @@ from __future__ import annotations
 import uuid
 from typing import Any, ClassVar
 
-from psycopg import DataError
 from psycopg.types.numeric import Int4, Int4BinaryDumper, IntBinaryDumper
 from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import BigInteger, Engine, Integer, String, event
@@ -77,11 +76,13 @@ class IntegerDumper(IntBinaryDumper):
 class TextDumper(StrDumperUnknown):
     """A text of unknown type, without what PostgreSQL refuses."""
 
-    def dump(self, obj: str) -> Any:
+    def dump(self, obj: str) -> bytes:
+        # At most of what is sent, so without psycopg's own way; the database is UTF8.
         try:
-            return super().dump(obj)
-        except (DataError, UnicodeEncodeError):
-            return super().dump(characters.storable(obj))
+            data = obj.encode()
+        except UnicodeEncodeError:
+            return characters.storable(obj).encode()
+        return characters.storable(obj).encode() if b"\0" in data else data
 
 
 class Dialect(_PlainDialect):  # type: ignore[misc]  # above
