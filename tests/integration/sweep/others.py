@@ -58,6 +58,6 @@ def started(there: Database, name: str, store: str) -> Server:
 def answers(server: Server) -> bool:
     try:
         said = requests.get(f"{server.url}{V2}/users/current", headers=server.headers, timeout=10)
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False
     return said.ok
