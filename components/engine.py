@@ -19,8 +19,9 @@ from .workload import SECRETS, Mount, Port, Probe, SecretFile, Task, Workload
 LABEL = "mlflow-postgres"
 """Every object carries labels of this prefix, so that what no state knows can be found and told from the rest."""
 
-SERVICE, TASK, COURIER = "service", "task", "courier"
-"""What a container is, by its label "kind": one that stays, one that ends, one that only carries secrets."""
+SERVICE, TASK, COURIER, HELPER = "service", "task", "courier", "helper"
+"""What a container is, by its label "kind": one that stays, one that ends, one that only carries secrets; and one that
+a command beside Pulumi runs for itself, which no state knows."""
 
 
 class SingleHost:

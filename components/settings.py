@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,11 +10,9 @@ from pathlib import Path
 import pulumi
 from pulumi.runtime import config as runtime_config
 
-from . import rules
+from . import rules, stack_name
 from .rules import bad_setting
 from .without_effect import without_effect
-
-_STACK = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,11 +186,10 @@ def _against_unknown_keys(namespace: str) -> rules.Errors:
 
 
 def _against_stack_name(name: str) -> rules.Errors:
-    """The stack's name is part of every container's, volume's and image's, and Docker is stricter than Pulumi."""
-    if not _STACK.fullmatch(name):
+    if not stack_name.is_usable(name):
         yield pulumi.RunError(
             f"the stack's name is {name!r}: Docker wants a lower-case letter, then letters, digits and single dashes. "
-            "Mend it with: bin/pulumi stack rename dev"
+            f"Mend it with: bin/pulumi stack rename {stack_name.proposed(name)} --stack {name}"
         )
 
 

@@ -7,12 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 
-from docker.errors import DockerException
-from requests import RequestException
-
-from preflight import EngineError
-
-from . import doctor, forget, importing, kept, logs, pin, psql, recover, rollback
+from . import doctor, forget, importing, kept, logs, objects, pin, psql, recover, rollback
 from .stack import StackError
 
 Command = Callable[[argparse.Namespace], int | None]
@@ -56,7 +51,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         return COMMANDS[options.command][0](options) or 0
-    except (EngineError, StackError, DockerException, RequestException) as error:
+    except (StackError, *objects.TROUBLES) as error:
         print(f"ops {options.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from pathlib import Path
 
+import docker
+
+from components.engine import HELPER
 from preflight import open_engine
 
-from . import objects
-from .stack import prefix
+from . import backend, helpers, objects
+from .stack import prefix, short_name
 
 
 def run(options: argparse.Namespace) -> None:
@@ -20,32 +22,34 @@ def run(options: argparse.Namespace) -> None:
     """
     engine = open_engine()
     try:
-        for container in objects.containers(engine, prefix(options.stack)):
-            objects.remove_container(container)
-            print(f"removed the container {container.name}")
-        for network in objects.networks(engine, prefix(options.stack)):
-            objects.remove_network(network)
-            print(f"removed the network {network.name}")
-        for volume in objects.volumes(engine, prefix(options.stack)):
-            print(f"kept the volume {volume.name}")
+        again = f"make forget STACK={short_name(options.stack)}"
+        with helpers.alone(engine, options.stack, "forget", waits=False, again=again):
+            _remove(engine, prefix(options.stack))
+            _put_unreadable_state_aside()
     finally:
         engine.close()
-    _put_unreadable_state_aside()
+
+
+def _remove(engine: docker.DockerClient, prefix: str) -> None:
+    for container in objects.containers(engine, prefix):
+        # What is left of those only reads, and is waited for.
+        if objects.label(container, "kind") != HELPER:
+            objects.remove_container(container)
+            print(f"removed the container {container.name}")
+    for network in objects.networks(engine, prefix):
+        objects.remove_network(network)
+        print(f"removed the network {network.name}")
+    for volume in objects.volumes(engine, prefix):
+        print(f"kept the volume {volume.name}")
 
 
 def _put_unreadable_state_aside() -> None:
     if "PULUMI_CONFIG_PASSPHRASE" in os.environ or os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
         return
-    folder = _local_state()
+    folder = backend.folder()
     state, passphrase = folder / ".pulumi", folder / "passphrase"
     if not state.exists() or (passphrase.exists() and passphrase.stat().st_size):
         return
     aside = state.with_name(f".pulumi.unreadable-{time.strftime('%Y%m%d-%H%M%S')}")
     state.rename(aside)
     print(f"put the state that has no passphrase aside, as {aside}")
-
-
-def _local_state() -> Path:
-    """The folder that bin/pulumi keeps the state in, for a user without a backend of their own."""
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(home) / "mlflow-postgres"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,10 +15,10 @@ from docker.errors import DockerException
 from docker.models.containers import Container
 from requests import RequestException
 
-from components.engine import LABEL, SERVICE
+from components.engine import SERVICE
 from preflight import open_engine
 
-from . import job, objects
+from . import helpers, job, objects
 from .places import Places, places
 from .sources import Source, in_words, recognised
 from .stack import StackError, prefix, short_name
@@ -78,11 +78,9 @@ def run(options: argparse.Namespace) -> None:
     if options.users and not databases.is_address(options.users):
         people = _people(options.users)
     kept = None if databases.is_address(options.source) else recognised(options.source)
-    engine = open_engine()
-    try:
+    with _engine(options) as engine:
         its_job = job.find(engine, options.stack)
         volume = _artifacts_volume(engine, options.stack)
-        _remove_ended(engine, options.stack)
         with TemporaryDirectory(prefix="mlflow-postgres-import-") as scratch, Progress() as progress:
             source = kept or databases.rows_of(options.source, Path(scratch, "store"), progress.show)
             if options.users and not people:
@@ -102,6 +100,19 @@ def run(options: argparse.Namespace) -> None:
                 # Its copy of the store is in a volume without a name, which goes with it, at the next import at last.
                 with suppress(DockerException, RequestException):
                     container.remove(force=True, v=True)
+
+
+@contextmanager
+def _engine(options: argparse.Namespace) -> Iterator[docker.DockerClient]:
+    """The engine, with the stack to oneself; who only asks what would come needs no turn."""
+    engine = open_engine()
+    try:
+        if options.dry_run:
+            yield engine
+            return
+        again = f"make import STACK={short_name(options.stack)} SOURCE={options.source}"
+        with helpers.alone(engine, options.stack, ROLE, waits=True, again=again):
+            yield engine
     finally:
         engine.close()
 
@@ -214,8 +225,10 @@ def _made(
         engine,
         its_job,
         command,
+        ROLE,
+        by=ROLE,
+        changes=not options.dry_run,
         User="0:0",
-        Labels={**its_job.labels, f"{LABEL}.role": ROLE},
         CapAdd=_RIGHTS,
         Mounts=[
             *(its_job.attrs["HostConfig"].get("Mounts") or []),
@@ -230,13 +243,6 @@ def _seen_as(folder: Path, seen: Mapping[Path, str]) -> str:
     return next(
         str(Path(at, folder.relative_to(path))) for path, at in seen.items() if path in (folder, *folder.parents)
     )
-
-
-def _remove_ended(engine: docker.DockerClient, stack: str) -> None:
-    """What an import has left that was ended before it could: its container, with a copy of the store."""
-    for container in objects.containers(engine, prefix(stack)):
-        if objects.label(container, "role") == ROLE and container.status in ("exited", "dead"):
-            objects.remove_container(container)
 
 
 def _follow(container: Container, show: Callable[[dict[str, Any]], None]) -> None:

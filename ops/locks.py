@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .stack import pulumi
+from .stack import StackError, pulumi
 
 # An update that takes longer than this, in seconds, is not waited for.
 _PATIENCE = 900
@@ -64,16 +64,30 @@ def held(where: Path) -> Iterator[Lock]:
         yield lock
 
 
-def wait_for_the_living(where: Path) -> bool:
-    """Wait while a living process of this machine holds the stack; whether what is left are the locks of the dead."""
+def wait_for_the_living(where: Path, stack: str) -> bool:
+    """Wait while a living process of this machine holds the stack; whether what is left are the locks of the dead.
+
+    Raises `StackError` when it takes too long, or when another machine holds it: its holder cannot be seen from here.
+    """
     deadline = time.monotonic() + _PATIENCE
     told = False
     while locks := list(held(where)):
         living = [lock for lock in locks if lock.holder_lives()]
         if not living:
             return True
-        if any(lock.host != socket.gethostname() for lock in living) or time.monotonic() > deadline:
-            return False
+        for lock in living:
+            if lock.host != socket.gethostname():
+                raise StackError(
+                    f"another machine's run of Pulumi holds the stack {stack}: process {lock.pid} on {lock.host}; "
+                    "nothing was touched. Mend it by waiting until it has ended, or, if it was killed, with: "
+                    f"bin/pulumi cancel --yes --stack {stack}"
+                )
+        if time.monotonic() > deadline:
+            raise StackError(
+                f"another run of Pulumi has held the stack {stack} for longer than {_PATIENCE // 60} minutes: process "
+                f"{living[0].pid}; nothing was touched. Mend it by waiting until it has ended, then: "
+                f"make up STACK={stack}"
+            )
         if not told:
             print(f"another run works on this stack (process {living[0].pid}); waiting for it to end", flush=True)
             told = True

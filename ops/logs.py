@@ -11,7 +11,7 @@ from docker.models.containers import Container
 from preflight import open_engine
 
 from . import objects
-from .stack import StackError, prefix
+from .stack import StackError, prefix, short_name
 
 _LINES = 200
 _LAST_WORDS = 12
@@ -48,7 +48,9 @@ def explain(options: argparse.Namespace) -> None:
         engine.close()
     if unwell:
         names = ", ".join(str(each.name) for each in unwell)
-        raise StackError(f"not ready: {names}. When the cause is gone, mend it with: make up STACK={options.stack}")
+        raise StackError(
+            f"not ready: {names}. When the cause is gone, mend it with: make up STACK={short_name(options.stack)}"
+        )
 
 
 def _print(container: Container, lines: int, follow: bool) -> None:

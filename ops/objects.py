@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import docker
-from docker.errors import NotFound
+from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 from docker.models.networks import Network
 from docker.models.volumes import Volume
+from requests import RequestException
+from urllib3.exceptions import HTTPError
 
-from components.engine import COURIER, LABEL, TASK
+from components.engine import COURIER, HELPER, LABEL, TASK
+from preflight import EngineError
+
+TROUBLES = (EngineError, DockerException, RequestException, HTTPError)
+"""What whoever asks the engine must be ready for. The last is of what is read as it comes."""
 
 
 def containers(engine: docker.DockerClient, prefix: str) -> list[Container]:
@@ -32,9 +40,29 @@ def label(thing: Container | Network, key: str) -> str:
     return str(labels.get(f"{LABEL}.{key}", ""))
 
 
+def is_schema_job(container: Container, prefix: str) -> bool:
+    """Whether it is the schema job itself, and not another command of the job's."""
+    return container.name == f"{prefix}-schema" and label(container, "kind") == TASK
+
+
+def now(engine: docker.DockerClient) -> datetime:
+    """The time by the engine's own clock, which may be another machine's."""
+    return datetime.fromisoformat(engine.info()["SystemTime"])
+
+
+def age(thing: Container | Network, now: datetime) -> float:
+    """How long ago it was made, in seconds."""
+    return (now - datetime.fromisoformat((thing.attrs or {})["Created"])).total_seconds()
+
+
 def is_well(container: Container) -> bool:
-    """Whether it is as an `up` leaves it: a service ready, a task ended without an error, a courier not started."""
+    """Whether it is as an `up` leaves it: a service ready, a task ended without an error, a courier not started.
+
+    A command's helper comes and goes with it.
+    """
     match label(container, "kind"):
+        case kind if kind == HELPER:
+            return True
         case kind if kind == COURIER:
             return container.status == "created"
         case kind if kind == TASK:

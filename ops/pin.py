@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 import docker
 from docker.errors import APIError, DockerException
@@ -11,7 +10,7 @@ from requests import RequestException
 
 from preflight import open_engine
 
-from .stack import StackError, project_name, pulumi
+from .stack import StackError, configuration, pulumi
 
 KEYS = ("postgresImage", "pythonImage", "debianImage")
 
@@ -22,7 +21,7 @@ def run(options: argparse.Namespace) -> None:
     One that has a digest already is asked for anew by its tag. Raises `StackError` if a registry has no answer;
     nothing is written then.
     """
-    names = base_images(_configuration(options.stack))
+    names = base_images(configuration(options.stack))
     engine = open_engine()
     try:
         pinned = {key: _pinned(engine, key, name) for key, name in names.items()}
@@ -39,13 +38,6 @@ def base_images(configuration: dict[str, str]) -> dict[str, str]:
     """The images that a stack's are built from, by their setting; those too that are for services switched off."""
     official = f"postgres:{configuration['postgresVersion']}-trixie"
     return {key: configuration[key] or official for key in KEYS}
-
-
-def _configuration(stack: str) -> dict[str, str]:
-    """The stack's settings and, where it has none of its own, the project's defaults; secrets left out."""
-    found = json.loads(pulumi("config", "--json", "--stack", stack))
-    prefix = f"{project_name()}:"
-    return {key.removeprefix(prefix): each.get("value", "") for key, each in found.items()}
 
 
 def _pinned(engine: docker.DockerClient, key: str, name: str) -> str:

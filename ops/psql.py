@@ -8,9 +8,10 @@ import shutil
 import sys
 
 from preflight import open_engine
+from preflight.engine import engine_host
 
 from . import objects
-from .stack import StackError, outputs, prefix
+from .stack import StackError, outputs, prefix, short_name
 
 
 def run(options: argparse.Namespace) -> None:
@@ -24,7 +25,9 @@ def run(options: argparse.Namespace) -> None:
         )
     terminal = ["--tty"] if sys.stdin.isatty() else []
     shell = ["psql", "--username", values["postgres_user"], "--dbname", values["postgres_database"]]
-    os.execv(client, [client, "exec", "--interactive", *terminal, _server(options.stack), *shell])
+    # Docker's client would follow its context, which may be another engine than the one that the rest of us uses.
+    engine = ["--host", engine_host()]
+    os.execv(client, [client, *engine, "exec", "--interactive", *terminal, _server(options.stack), *shell])
 
 
 def _server(stack: str) -> str:
@@ -35,4 +38,4 @@ def _server(stack: str) -> str:
                 return str(container.name)
     finally:
         engine.close()
-    raise StackError(f"the database of {stack} does not run. Mend it with: make up STACK={stack}")
+    raise StackError(f"the database of {stack} does not run. Mend it with: make up STACK={short_name(stack)}")

@@ -13,9 +13,11 @@ from docker.models.containers import Container
 from components.engine import SERVICE
 from preflight import open_engine
 
-from . import inside, job, objects
+from . import helpers, inside, job, objects
 from .inside import InsideError
 from .stack import PROJECT, StackError, prefix, pulumi, short_name
+
+_COMMAND = "rollback"
 
 # What a rollback itself dumps first: the way back from it.
 _BEFORE_ROLLBACK = "before-rollback-"
@@ -29,33 +31,45 @@ def run(options: argparse.Namespace) -> None:
     """
     engine = open_engine()
     try:
-        its_job = job.find(engine, options.stack)
-        dumps = json.loads(job.run(engine, its_job, "dumps"))
         if options.list:
-            for dump in dumps:
+            for dump in _dumps(engine, job.find(engine, options.stack)):
                 print(f"{dump['name']}  MLflow {dump['from_version'] or 'unknown'}  {dump['size']} bytes")
             return
-        dump = _chosen(dumps, options.dump)
-        version = options.to or dump["from_version"]
-        if not version:
-            raise StackError(
-                f"the dump {dump['name']} does not say which version of MLflow worked on it. Mend it with: "
-                f"python -m ops rollback --stack {options.stack} --dump {dump['name']} --to VERSION"
-            )
-        if not (PROJECT / "images" / "mlflow" / "locks" / f"{version}.txt").exists():
-            raise StackError(
-                f"MLflow {version} has no lock file here, so it could not be brought up; nothing was touched. "
-                f"Mend it with: make lock MLFLOW={version}"
-            )
-        if not options.dump:
-            _refuse_without_need(engine, options.stack, dump)
-        print(f"putting back {dump['name']} ({dump['created']}), of MLflow {version}", flush=True)
-        _restore(engine, its_job, options.stack, str(dump["name"]))
-        # It sees to the administrator and the keys as well, which are those of the dump now: it is to run again.
-        objects.remove_container(its_job)
+        again = f"make rollback STACK={short_name(options.stack)}"
+        with helpers.alone(engine, options.stack, _COMMAND, waits=False, again=again):
+            # What it starts goes on with its turn.
+            _bring_up(options.stack, _go_back(engine, options))
     finally:
         engine.close()
-    _bring_up(options.stack, version)
+
+
+def _go_back(engine: docker.DockerClient, options: argparse.Namespace) -> str:
+    """Put the dump back; the version of MLflow that worked on it."""
+    its_job = job.find(engine, options.stack)
+    dump = _chosen(_dumps(engine, its_job), options.dump)
+    version: str = options.to or dump["from_version"]
+    if not version:
+        raise StackError(
+            f"the dump {dump['name']} does not say which version of MLflow worked on it. Mend it with: "
+            f"python -m ops rollback --stack {options.stack} --dump {dump['name']} --to VERSION"
+        )
+    if not (PROJECT / "images" / "mlflow" / "locks" / f"{version}.txt").exists():
+        raise StackError(
+            f"MLflow {version} has no lock file here, so it could not be brought up; nothing was touched. "
+            f"Mend it with: make lock MLFLOW={version}"
+        )
+    if not options.dump:
+        _refuse_without_need(engine, options.stack, dump)
+    print(f"putting back {dump['name']} ({dump['created']}), of MLflow {version}", flush=True)
+    _restore(engine, its_job, options.stack, str(dump["name"]))
+    # It sees to the administrator and the keys as well, which are those of the dump now: it is to run again.
+    objects.remove_container(its_job)
+    return version
+
+
+def _dumps(engine: docker.DockerClient, its_job: Container) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(job.run(engine, its_job, "dumps", by=_COMMAND))
+    return found
 
 
 def _chosen(dumps: list[dict[str, Any]], name: str | None) -> dict[str, Any]:
@@ -75,7 +89,7 @@ def _restore(engine: docker.DockerClient, its_job: Container, stack: str, dump: 
     for server in servers:
         server.stop(timeout=30)
     try:
-        print(job.run(engine, its_job, "restore", dump), end="", flush=True)
+        print(job.run(engine, its_job, "restore", dump, by=_COMMAND, changes=True), end="", flush=True)
     except BaseException:
         for server in servers:
             server.start()

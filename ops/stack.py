@@ -12,11 +12,9 @@ import yaml
 
 from components.platform import object_prefix
 
+from .refusal import StackError as StackError
+
 PROJECT = Path(__file__).resolve().parent.parent
-
-
-class StackError(Exception):
-    """The stack cannot be used as asked; the message says why and what mends it."""
 
 
 def project_name() -> str:
@@ -57,6 +55,13 @@ def outputs(stack: str) -> dict[str, Any]:
     if not values:
         raise StackError(f"the stack {stack} is not up. Mend it with: make up STACK={short_name(stack)}")
     return values
+
+
+def configuration(stack: str) -> dict[str, str]:
+    """The stack's settings and, where it has none of its own, the project's defaults; secrets left out."""
+    found = json.loads(pulumi("config", "--json", "--stack", stack))
+    own = f"{project_name()}:"
+    return {key.removeprefix(own): each.get("value", "") for key, each in found.items()}
 
 
 def export(stack: str) -> dict[str, Any]:

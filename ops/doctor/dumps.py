@@ -19,7 +19,7 @@ def look(subject: Subject) -> Verdict:
         its_job = job.find(subject.engine, subject.stack)
     except StackError:
         raise NotTried("there is no schema job") from None
-    found = json.loads(job.run(subject.engine, its_job, "dumps", "--lost"))
+    found = json.loads(job.run(subject.engine, its_job, "dumps", "--lost", by="doctor"))
     return judge(found, f"{prefix(subject.stack)}-backups", datetime.now(UTC))
 
 

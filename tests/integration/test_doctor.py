@@ -196,7 +196,7 @@ with connect(uri) as connection:
 
 def test_a_dump_whose_file_is_gone(whole: Deployment) -> None:
     def in_job(*words: str) -> str:
-        return job.run(whole.engine, job.find(whole.engine, whole.name), *words).strip()
+        return job.run(whole.engine, job.find(whole.engine, whole.name), *words, by="a test").strip()
 
     assert checks(whole)["dumps"]["seen"].startswith("none yet")
     name = in_job("python", "-c", DUMP)

@@ -199,7 +199,7 @@ def dumps(stack: Deployment) -> list[dict[str, Any]]:
 
 
 def run_job(stack: Deployment, *command: str) -> str:
-    return job.run(stack.engine, stack.container("schema"), *command)
+    return job.run(stack.engine, stack.container("schema"), *command, by="a test")
 
 
 def test_of_two_jobs_at_once_one_works_and_the_other_waits_and_finds_nothing_to_do(old: Deployment) -> None:

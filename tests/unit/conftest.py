@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from ops import turns
+
 from .fake_engine import FakeEngine
 
 
@@ -13,6 +15,12 @@ from .fake_engine import FakeEngine
 def _event_loop() -> None:
     # One for the session: closing it for each test would leave the RPC threads' warnings behind.
     asyncio.set_event_loop(asyncio.new_event_loop())
+
+
+@pytest.fixture(autouse=True)
+def _own_turns(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whoever works on a stack of the same name meanwhile is not waited for."""
+    monkeypatch.setattr(turns, "FOLDER", tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,9 @@ from docker.models.containers import Container, ExecResult
 from docker.models.networks import Network
 from docker.models.volumes import Volume
 
+NOW = "2026-01-01T12:00:00.123456789Z"
+"""By the engine's clock."""
+
 Ports = dict[str, list[dict[str, str]] | None]
 
 
@@ -39,11 +42,14 @@ class FakeContainer(Container):
         networks: Iterable[str] = (),
         gone: bool = False,
         prints: Mapping[str, str] | None = None,
+        ends: Mapping[str, int] | None = None,
+        made: str = "2026-01-01T00:00:00Z",
     ) -> None:
         super().__init__(
             attrs={
                 "Id": f"{name}-id",
                 "Name": f"/{name}",
+                "Created": made,
                 "Image": f"sha256:{name}",
                 "Config": {
                     "Labels": dict(labels or {}),
@@ -65,6 +71,7 @@ class FakeContainer(Container):
         self.gone = gone
         self.said = said
         self.prints = dict(prints or {})
+        self.ends = dict(ends or {})
         self.done: list[str] = []
 
     def exec_run(self, cmd: str | list[str], *_: object, demux: bool = False, **__: object) -> Any:
@@ -72,7 +79,7 @@ class FakeContainer(Container):
         assert demux, "warnings among the answers would be taken for answers"
         said = [text for word, text in self.prints.items() if word in cmd[-1]]
         output: Any = ("".join(said).encode(), None)
-        return ExecResult(exit_code=0 if said else 1, output=output)
+        return ExecResult(exit_code=self.ends.get(cmd[0], 0 if said else 2), output=output)
 
     def start(self, **_: object) -> None:
         self.done.append("start")
@@ -174,8 +181,7 @@ class _Api:
         self.made: list[FakeContainer] = []
         self.configurations: list[dict[str, Any]] = []
 
-    def create_container_from_config(self, configuration: dict[str, Any]) -> dict[str, str]:
-        name = f"made-{len(self.made)}"
+    def create_container_from_config(self, configuration: dict[str, Any], name: str) -> dict[str, str]:
         exit_code, said = self.answers[configuration["Cmd"][0]]
         container = FakeContainer(name, exit_code=exit_code, said=said)
         self.configurations.append(configuration)
@@ -212,7 +218,7 @@ class FakeDocker(docker.DockerClient):
         return {"Version": "29.1.0"}
 
     def info(self) -> dict[str, Any]:
-        return {"NCPU": self.processors}
+        return {"NCPU": self.processors, "ID": "ABCD:EFGH", "SystemTime": NOW}
 
     @property
     def containers(self) -> Any:

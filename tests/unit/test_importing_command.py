@@ -31,7 +31,9 @@ class Importing:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         networks = ["mlflow-postgres-dev-database"]
-        self.job = FakeContainer("job", labels=labels("schema", kind="task"), status="exited", networks=networks)
+        self.job = FakeContainer(
+            "mlflow-postgres-dev-schema", labels=labels("schema", kind="task"), status="exited", networks=networks
+        )
         self.server = FakeContainer("server", labels=labels("mlflow", kind="service"))
         self.server.attrs["Mounts"] = [{"Type": "volume", "Name": "the-artifacts", "Destination": "/mlartifacts"}]
         self.database = FakeContainer("database", labels=labels("postgres", kind="service"))
@@ -87,7 +89,8 @@ def test_the_store_is_mounted_read_only_and_the_rest_is_as_the_job_has_it(comman
         {"Type": "bind", "Source": str(folder), "Target": "/source", "ReadOnly": True},
     ]
     assert host["CapAdd"] == ["DAC_READ_SEARCH", "SETUID", "SETGID"], "it may read, and write nothing"
-    assert made["Labels"]["mlflow-postgres.role"] == "import", "or it would be taken for the schema job"
+    marks = {key: made["Labels"][f"mlflow-postgres.{key}"] for key in ("role", "kind", "by", "changes")}
+    assert marks == {"role": "import", "kind": "helper", "by": "import", "changes": "true"}, "an up waits for it"
 
 
 def test_users_are_seen_where_they_are(command: Importing, tmp_path: Path) -> None:
@@ -126,12 +129,10 @@ def test_rows_of_a_database_are_seen_as_a_file_of_their_own(
 
 
 def test_an_import_that_was_ended_before_is_removed(command: Importing) -> None:
-    left = FakeContainer("left", labels=labels("import"), status="exited", health=None)
-    works = FakeContainer("works", labels=labels("import"), health=None)
-    command.containers += [left, works]
+    left = FakeContainer("left", labels=labels("import", kind="helper"), status="exited", health=None)
+    command.containers.append(left)
     assert command.run(str(command.store)) == 0
-    assert left.done == ["stop within 10", "remove by force: True"]
-    assert works.done == []
+    assert left.done == ["stop within 10", "remove by force: True"], "with its copy of the store"
 
 
 def test_who_stops_it_is_told_whether_that_was_in_time() -> None:

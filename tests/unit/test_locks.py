@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ops import locks
+from ops.stack import StackError
 
 HERE = socket.gethostname()
 # A process that is called pulumi until somebody closes its standard input.
@@ -69,18 +70,18 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def test_without_locks_nothing_is_stale(tmp_path: Path) -> None:
-    assert not locks.wait_for_the_living(tmp_path)
-    assert not locks.wait_for_the_living(tmp_path / "never made")
+    assert not locks.wait_for_the_living(tmp_path, "dev")
+    assert not locks.wait_for_the_living(tmp_path / "never made", "dev")
 
 
 def test_the_lock_of_a_dead_process_is_stale(tmp_path: Path, dead: int) -> None:
     lock(tmp_path, dead)
-    assert locks.wait_for_the_living(tmp_path)
+    assert locks.wait_for_the_living(tmp_path, "dev")
 
 
 def test_the_lock_of_a_number_that_another_program_has_since_is_stale(tmp_path: Path) -> None:
     lock(tmp_path, os.getpid())
-    assert locks.wait_for_the_living(tmp_path), "this test run is no Pulumi"
+    assert locks.wait_for_the_living(tmp_path, "dev"), "this test run is no Pulumi"
 
 
 def test_a_living_pulumi_is_waited_for_until_it_gives_its_lock_back(
@@ -91,7 +92,7 @@ def test_a_living_pulumi_is_waited_for_until_it_gives_its_lock_back(
 ) -> None:
     path = lock(tmp_path, pulumi.pid)
     waits = while_waiting(monkeypatch, path.unlink)
-    assert not locks.wait_for_the_living(tmp_path), "a lock given back is not stale"
+    assert not locks.wait_for_the_living(tmp_path, "dev"), "a lock given back is not stale"
     assert len(waits) == 1
     assert capsys.readouterr().out == (
         f"another run works on this stack (process {pulumi.pid}); waiting for it to end\n"
@@ -103,7 +104,7 @@ def test_the_lock_of_a_pulumi_that_is_killed_while_waited_for_is_stale(
 ) -> None:
     lock(tmp_path, pulumi.pid)
     while_waiting(monkeypatch, lambda: end(pulumi))
-    assert locks.wait_for_the_living(tmp_path)
+    assert locks.wait_for_the_living(tmp_path, "dev")
 
 
 def test_one_living_holder_among_dead_ones_is_waited_for(
@@ -112,26 +113,33 @@ def test_one_living_holder_among_dead_ones_is_waited_for(
     lock(tmp_path, dead)
     lock(tmp_path, pulumi.pid)
     waits = while_waiting(monkeypatch, lambda: end(pulumi))
-    assert locks.wait_for_the_living(tmp_path)
+    assert locks.wait_for_the_living(tmp_path, "dev")
     assert len(waits) == 1
 
 
-def test_who_takes_too_long_is_left_alone(
+def test_who_takes_too_long_is_left_alone_with_words(
     tmp_path: Path, pulumi: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock(tmp_path, pulumi.pid)
     clock = iter([0.0, 1.0, 1e6])
     monkeypatch.setattr("ops.locks.time.monotonic", lambda: next(clock))
     monkeypatch.setattr("ops.locks.time.sleep", lambda _: None)
-    assert not locks.wait_for_the_living(tmp_path)
+    with pytest.raises(
+        StackError, match=rf"^another run of Pulumi has held the stack dev .* 15 minutes: process {pulumi.pid};"
+    ):
+        locks.wait_for_the_living(tmp_path, "dev")
 
 
-def test_the_lock_of_another_machine_is_left_alone_at_once(
+def test_the_lock_of_another_machine_is_left_alone_at_once_with_words(
     tmp_path: Path, dead: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock(tmp_path, dead, host="elsewhere.example")
     waits = while_waiting(monkeypatch, lambda: None)
-    assert not locks.wait_for_the_living(tmp_path), "whether its holder lives cannot be seen from here"
+    # Whether its holder lives cannot be seen from here.
+    with pytest.raises(
+        StackError, match=rf"^another machine's run .* the stack dev: process {dead} on elsewhere.example;"
+    ):
+        locks.wait_for_the_living(tmp_path, "dev")
     assert waits == []
 
 

@@ -11,7 +11,7 @@ import requests
 from docker.errors import APIError, DockerException
 from docker.models.images import RegistryData
 
-from ops import pin
+from ops import pin, stack
 from ops.stack import StackError
 
 from .fake_docker import FakeDocker
@@ -46,6 +46,7 @@ class Pinning:
         self.written: list[tuple[str, ...]] = []
         self.engine = Registry({name: digest(name) for name in pin.base_images(defaults()).values()})
         monkeypatch.setattr(pin, "pulumi", self._pulumi)
+        monkeypatch.setattr(stack, "pulumi", self._pulumi)
         monkeypatch.setattr(pin, "open_engine", lambda: self.engine)
 
     def run(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -14,50 +13,7 @@ from ops import recover
 from ops.stack import StackError
 
 from .fake_docker import FakeContainer, FakeDocker, FakeNetwork, FakeVolume, labels
-
-MARK = {
-    "type": "random:index/randomId:RandomId",
-    "urn": "urn:pulumi:dev::mlflow-postgres::random:index/randomId:RandomId::mlflow-postgres-deployment",
-    "id": "AAAA",
-    "outputs": {"hex": "this-life"},
-}
-STACK = {"type": "pulumi:pulumi:Stack", "urn": "urn:pulumi:dev::mlflow-postgres::pulumi:pulumi:Stack::it"}
-
-
-class Mending:
-    """`ops recover` with Pulumi and the engine replaced; what Pulumi was told."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, state_folder: Path) -> None:
-        self.told: list[tuple[tuple[str, ...], str | None]] = []
-        self.state: dict[str, Any] = {"version": 3, "deployment": {"resources": [STACK, MARK]}}
-        self.told_before_reading: int | None = None
-        self.engine = FakeDocker()
-        self.locks = state_folder / ".pulumi" / "locks" / "organization" / "mlflow-postgres" / "dev"
-        self.locks.mkdir(parents=True)
-        monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{state_folder}")
-        monkeypatch.setattr(recover, "pulumi", self._pulumi)
-        monkeypatch.setattr(recover, "export", self._export)
-        monkeypatch.setattr(recover, "open_engine", lambda: self.engine)
-
-    def run(self, stack: str = "dev", *, before: str = "refresh") -> None:
-        try:
-            recover.run(argparse.Namespace(stack=stack, before=before))
-        finally:
-            assert self.engine.closed
-
-    def _export(self, _: str) -> dict[str, Any]:
-        self.told_before_reading = len(self.told)
-        return self.state
-
-    def _pulumi(self, *arguments: str, text: str | None = None) -> str:
-        self.told.append((arguments, text))
-        return ""
-
-
-def leave_lock(folder: Path, host: str | None = None) -> None:
-    """A lock of a process that is dead: Linux gives out no number as high as this one."""
-    lock = {"pid": 2**22 + 1, "hostname": host or socket.gethostname()}
-    (folder / "left.json").write_text(json.dumps(lock))
+from .mending import MARK, STACK, Mending, in_state, leave_lock
 
 
 @pytest.fixture(autouse=True)
@@ -91,10 +47,13 @@ def test_the_lock_of_a_killed_run_is_released_before_the_state_is_read(
     assert capsys.readouterr().out == "recovered: released the lock of a run that was killed\n"
 
 
-def test_the_lock_of_another_machine_is_not_cancelled(mending: Mending) -> None:
+def test_while_another_machine_holds_the_lock_nothing_is_touched(mending: Mending) -> None:
     leave_lock(mending.locks, host="elsewhere.example")
-    mending.run()
-    assert mending.told == []
+    fresh = FakeContainer("fresh", labels=labels("postgres", kind="service"))
+    mending.engine = FakeDocker(containers=[fresh])
+    with pytest.raises(StackError, match=r"^another machine's run of Pulumi holds the stack dev: .*elsewhere\.example"):
+        mending.run()
+    assert (mending.told, fresh.done) == ([], []), "that run may just have made it"
 
 
 def test_the_lock_of_another_stack_is_not_cancelled(mending: Mending) -> None:
@@ -203,13 +162,6 @@ def test_a_state_that_made_nothing_yet_owns_nothing_on_the_engine(mending: Mendi
     mending.engine = FakeDocker(networks=[FakeNetwork("left", labels=labels("tracking"))])
     with pytest.raises(StackError, match=r"^left runs under the name of the stack dev, but this state did not make it"):
         mending.run()
-
-
-def in_state(mending: Mending, *containers: FakeContainer) -> None:
-    """Containers that the state knows."""
-    resources = [{"type": "docker:x", "urn": "x", "id": container.id} for container in containers]
-    mending.state["deployment"]["resources"] += resources
-    mending.engine = FakeDocker(containers=list(containers))
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,9 @@ class GoingBack:
         said = {"alembic_version": "new\n", "mlflow_postgres.versions": "3.17.2\n"}
         self.database = FakeContainer("database", labels=labels("postgres", kind="service"), prints=said)
         networks = ["mlflow-postgres-dev-database"]
-        self.job = FakeContainer("job", labels=labels("schema", kind="task"), status="exited", networks=networks)
+        self.job = FakeContainer(
+            "mlflow-postgres-dev-schema", labels=labels("schema", kind="task"), status="exited", networks=networks
+        )
         self.containers: Iterable[FakeContainer] = [self.server, courier, self.database, self.job]
         self.answers: dict[str, tuple[int, str]] = {"dumps": (0, json.dumps(DUMPS)), "restore": (0, "put back\n")}
         self.engine = FakeDocker()
@@ -239,6 +241,9 @@ def test_what_is_run_is_as_the_job_is_and_sees_the_database_alone(back: GoingBac
     assert [each["Cmd"] for each in back.engine.api.configurations] == [["dumps"], ["restore", "d3"]]
     for configuration in back.engine.api.configurations:
         host = configuration["HostConfig"]
-        assert configuration["Image"] == "sha256:job", "by its id: a tag may have come to mean another"
-        assert configuration["Labels"] == back.job.labels, "a killed one is found and removed as an orphan"
+        assert configuration["Image"] == "sha256:mlflow-postgres-dev-schema", (
+            "by its id: a tag may have come to mean another"
+        )
+        assert configuration["Labels"]["mlflow-postgres.kind"] == "helper", "or an up would take it for an orphan"
+        assert configuration["Labels"]["mlflow-postgres.by"] == "rollback"
         assert host == {"NetworkMode": "mlflow-postgres-dev-database", "ReadonlyRootfs": True}

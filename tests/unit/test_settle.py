@@ -6,14 +6,22 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from docker.models.containers import ExecResult
 
 from ops import objects
-from ops.settle import settle
+from ops.settle import settle, wait_for_recovery
 
 from .fake_docker import FakeContainer, FakeDocker, labels
 
-PREFIX = "mlflow-postgres-dev"
 GONE = ["remove by force: True"]
+
+
+@pytest.fixture(autouse=True)
+def settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The stack's settings, asked for when something is not well."""
+    settings = {"adminer": "true", "metrics": "true", "hostname": "a.b", "gcAfterDays": "1", "postgresSettings": "{}"}
+    monkeypatch.setattr("ops.settle.configuration", lambda _: settings)
+    return settings
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +70,7 @@ UNWELL: dict[str, Callable[[], FakeContainer]] = {
 def test_what_is_as_an_up_leaves_it_stays(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     container = WELL[case]()
     assert objects.is_well(container)
-    settle(FakeDocker(containers=[container]), PREFIX)
+    settle(FakeDocker(containers=[container]), "dev")
     assert container.done == []
     assert capsys.readouterr().out == "", "a healthy `make up` is not the place for news"
 
@@ -72,7 +80,7 @@ def test_what_is_not_well_is_taken_away_and_nothing_else(case: str) -> None:
     """The provider starts a stopped container without waiting, and leaves one that failed as it is."""
     container, well = UNWELL[case](), service("well", "postgres")
     assert not objects.is_well(container)
-    settle(FakeDocker(containers=[container, well]), PREFIX)
+    settle(FakeDocker(containers=[container, well]), "dev")
     assert container.done[-1:] == GONE
     assert well.done == []
 
@@ -88,13 +96,13 @@ def test_what_is_not_well_is_taken_away_and_nothing_else(case: str) -> None:
 def test_what_is_taken_away_is_named_with_its_condition(
     container: FakeContainer, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settle(FakeDocker(containers=[container]), PREFIX)
+    settle(FakeDocker(containers=[container]), "dev")
     assert capsys.readouterr().out == f"{words}\n"
 
 
 def test_another_stacks_containers_are_none_of_our_business() -> None:
     theirs = FakeContainer("theirs", labels=labels("mlflow", stack="mlflow-postgres-other"), status="exited")
-    settle(FakeDocker(containers=[theirs]), PREFIX)
+    settle(FakeDocker(containers=[theirs]), "dev")
     assert theirs.done == []
 
 
@@ -115,7 +123,7 @@ def test_what_a_restarted_engine_is_starting_is_waited_for(
     waits: list[float] = []
     monkeypatch.setattr("ops.settle.time.sleep", waits.append)
     server = Starting("server", labels=labels("mlflow", kind="service"))
-    settle(FakeDocker(containers=[server]), PREFIX)
+    settle(FakeDocker(containers=[server]), "dev")
     assert server.done == [], "it is well"
     assert len(waits) > 1
     assert capsys.readouterr().out == "waiting for server to become ready\n", "said once: who waits unheard is killed"
@@ -126,5 +134,77 @@ def test_what_never_becomes_ready_is_not_waited_for_without_end(monkeypatch: pyt
     monkeypatch.setattr("ops.settle.time.monotonic", lambda: next(clock))
     monkeypatch.setattr("ops.settle.time.sleep", lambda _: None)
     server = service(health="starting")
-    settle(FakeDocker(containers=[server]), PREFIX)
+    settle(FakeDocker(containers=[server]), "dev")
     assert server.done == GONE
+
+
+@pytest.mark.parametrize("role", ["adminer", "exporter", "exporter-courier", "gateway", "gc", "settings"])
+@pytest.mark.parametrize("health", ["starting", "unhealthy"])
+def test_what_the_settings_switch_off_is_neither_waited_for_nor_made_anew(
+    settings: dict[str, str], capsys: pytest.CaptureFixture[str], role: str, health: str
+) -> None:
+    settings.update(adminer="false", metrics="false", hostname="", gcAfterDays="0", postgresSettings="{}")
+    container = service(role=role, health=health)
+    settle(FakeDocker(containers=[container]), "dev")
+    assert (container.done, capsys.readouterr().out) == ([], ""), "Pulumi removes it"
+
+
+def test_the_settings_are_not_asked_for_while_all_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(_: str) -> dict[str, str]:
+        raise AssertionError("it takes a second")
+
+    monkeypatch.setattr("ops.settle.configuration", asked)
+    settle(FakeDocker(containers=[service()]), "dev")
+
+
+class Recovering(FakeContainer):
+    """A database that makes good what a crash has left, for some looks."""
+
+    looks = 0
+    crashes = False
+
+    def exec_run(self, cmd: str | list[str], *_: object, demux: bool = False, **__: object) -> Any:
+        assert (cmd[0], demux) == ("pg_isready", True)
+        self.looks += 1
+        self.attrs["RestartCount"] += self.crashes
+        return ExecResult(exit_code=1 if self.looks < 2_000 else 0, output=b"")
+
+
+def recovering(health: str) -> Recovering:
+    return Recovering("database", labels=labels("postgres", kind="service"), health=health, restarts=1)
+
+
+@pytest.mark.parametrize("health", ["starting", "unhealthy"])
+def test_a_database_that_recovers_is_waited_for_whatever_it_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], health: str
+) -> None:
+    now = 1_000.0
+
+    def wait(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr("ops.settle.time.sleep", wait)
+    monkeypatch.setattr("ops.settle.time.monotonic", lambda: now)
+    database = recovering(health)
+    wait_for_recovery(FakeDocker(containers=[database]), "mlflow-postgres-dev")
+    assert (database.looks, database.done) == (2_000, []), "its recovery would begin anew"
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "waiting for database, which recovers from a crash, to take connections"
+    assert len(told) == 7, "said again now and then: who waits unheard is killed"
+
+
+def test_a_database_that_crashes_again_and_again_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.settle.time.sleep", lambda _: None)
+    database = recovering("starting")
+    database.crashes = True
+    wait_for_recovery(FakeDocker(containers=[database]), "mlflow-postgres-dev")
+    assert database.looks == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [service(role="mlflow", health="unhealthy"), service(role="postgres"), service(role="postgres", status="exited")],
+)
+def test_nobody_else_recovers(other: FakeContainer) -> None:
+    wait_for_recovery(FakeDocker(containers=[other]), "mlflow-postgres-dev")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,9 +22,20 @@ echo "pulumi $*"
 echo "backend ${PULUMI_BACKEND_URL-none}"
 echo "passphrase ${PULUMI_CONFIG_PASSPHRASE_FILE-none}"
 """
-PYTHON = """#!/bin/sh
-echo "python $*"
+
+# In place of mending: says what is mended, and that Pulumi works meanwhile.
+RECOVER = """
+from contextlib import contextmanager
+
+@contextmanager
+def mended(stack, before, *, waits):
+    print(f"mended {stack} before {before}, {'waiting' if waits else 'at once'}")
+    yield 0
+
+def try_engine():
+    print("tried the engine")
 """
+OBJECTS = "TROUBLES = ()\n"
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -69,12 +81,19 @@ def project(tmp_path: Path) -> Path:
     """A checkout with bin/pulumi, and programs in it and on PATH that only say what they were told."""
     project = tmp_path / "project"
     for path, text in {
-        project / ".venv" / "bin" / "python": PYTHON,
+        project / ".venv" / "bin" / "python": f'#!/bin/sh\nexec {sys.executable} "$@"\n',
         tmp_path / "path" / "pulumi": PULUMI,
     }.items():
         path.parent.mkdir(parents=True)
         path.write_text(text)
         path.chmod(0o755)
+    (project / "ops").mkdir()
+    for name in ("__init__", "backend", "launch", "refusal"):
+        shutil.copy(CHECKOUT / "ops" / f"{name}.py", project / "ops")
+    (project / "ops" / "recover.py").write_text(RECOVER)
+    (project / "ops" / "objects.py").write_text(OBJECTS)
+    (project / "components").mkdir()
+    shutil.copy(CHECKOUT / "components" / "stack_name.py", project / "components")
     (project / "bin").mkdir()
     (project / "Pulumi.yaml").write_text("name: mlflow-postgres\n")
     (project / "Pulumi.dev.yaml").write_text("config: {}\n")
@@ -179,25 +198,56 @@ def test_a_users_own_passphrase_is_used_for_our_state(run: Run, state: Path, pas
 
 
 @pytest.mark.parametrize(
-    ("command", "stack"),
+    ("command", "first"),
     [
-        ("up", "selected --before up"),
-        ("up --yes --stack it", "it --before up"),
-        ("update --stack=it", "it --before update"),
-        ("destroy -s it", "it --before destroy"),
-        ("refresh", "selected --before refresh"),
-        ("preview", "selected --before preview"),
+        ("up", "mended selected before up, waiting"),
+        ("up --yes --stack it", "mended it before up, waiting"),
+        ("--color never up --stack it", "mended it before up, waiting"),
+        ("update --stack=it", "mended it before update, waiting"),
+        ("destroy -s it", "mended it before destroy, at once"),
+        ("refresh", "mended selected before refresh, waiting"),
+        ("preview", "tried the engine"),
     ],
 )
-def test_what_changes_a_stack_first_mends_what_an_interrupted_run_left(run: Run, command: str, stack: str) -> None:
+def test_what_changes_a_stack_first_mends_what_an_interrupted_run_left(run: Run, command: str, first: str) -> None:
     done = run(*command.split())
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[:2] == [f"python -m ops recover --stack {stack}", f"pulumi {command}"]
+    assert done.stdout.splitlines()[:2] == [first, f"pulumi {command}"]
 
 
-@pytest.mark.parametrize("command", ["stack", "config"])
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("stack select --create My_Team", "my-team"),
+        ("stack select -c --stack organization/project/Team-1-", "team-1"),
+        ("stack init 42", "stack-42"),
+        ("stack init __", "stack"),
+    ],
+)
+def test_a_stack_that_the_engine_could_not_name_is_not_made(run: Run, command: str, name: str) -> None:
+    done = run(*command.split())
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Docker wants a lower-case letter, then letters, digits and single dashes; nothing was made." in done.stderr
+    assert done.stderr.endswith(f"Mend it with: make up STACK={name}\n")
+    assert run("stack", "init", name).returncode == 0
+
+
+def test_one_that_is_there_may_be_selected_whatever_its_name(run: Run) -> None:
+    assert run("stack", "select", "My_Team").returncode == 0, "to be renamed, or removed"
+
+
+def test_nothing_is_needed_that_only_gnu_has(run: Run, tmp_path: Path) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("env", "bash", "sh", "dirname"):
+        (tools / name).symlink_to(str(shutil.which(name)))
+    done = run("whoami", PATH=f"{tmp_path / 'path'}:{tools}")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["stack", "config", "up --help"])
 def test_what_only_reads_mends_nothing(run: Run, command: str) -> None:
-    assert run(command).stdout.startswith(f"pulumi {command}\n")
+    assert run(*command.split()).stdout.startswith(f"pulumi {command}\n")
 
 
 def test_what_is_run_for_another_program_mends_nothing_here(run: Run, tmp_path: Path) -> None:

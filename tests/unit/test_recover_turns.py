@@ -1,0 +1,144 @@
+"""What still works, and what another machine may have made, is no orphan."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops import recover
+from ops.processes import this_process
+from ops.stack import StackError
+
+from .fake_docker import NOW, FakeContainer, FakeDocker, labels
+from .mending import Mending, in_state
+
+
+@pytest.fixture
+def mending(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Mending:
+    return Mending(monkeypatch, tmp_path)
+
+
+def helper(name: str, *, waiter: str, changes: str = "true", **state: Any) -> FakeContainer:
+    marks = labels(name, kind="helper", by="import", changes=changes, waiter=waiter)
+    return FakeContainer(name, labels=marks, health=None, **state)
+
+
+def living() -> str:
+    return str(this_process())
+
+
+DEAD = f"{socket.gethostname()} {2**22 + 1} 1"
+ELSEWHERE = "elsewhere.example 1 1"
+
+
+class Ending(FakeContainer):
+    """One that ends while it is waited for."""
+
+    looks = 0
+
+    @property
+    def status(self) -> str:
+        self.looks += 1
+        return "running" if self.looks < 6 else "exited"
+
+
+def ending(**marks: str) -> Ending:
+    return Ending("works", labels=labels(marks.pop("role", "import"), **{"kind": "helper"} | marks), health=None)
+
+
+@pytest.mark.parametrize(
+    ("marks", "words"),
+    [
+        ({"by": "import", "changes": "true", "waiter": DEAD}, ": import has started it, and was killed"),
+        ({"by": "doctor", "changes": "false", "waiter": DEAD}, ": doctor has started it, and was killed"),
+        ({"by": "import", "changes": "true", "waiter": ELSEWHERE}, ": import on elsewhere.example has started it"),
+        ({"kind": "task", "role": "schema"}, ""),
+    ],
+)
+def test_what_still_works_is_waited_for_and_no_orphan(
+    mending: Mending,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    marks: dict[str, str],
+    words: str,
+) -> None:
+    monkeypatch.setattr("ops.helpers.time.sleep", lambda _: None)
+    works = ending(**marks)
+    mending.engine = FakeDocker(containers=[works])
+    mending.run(before="refresh")
+    assert works.looks >= 6, "a migration would be cut, or an import that may yet be committed"
+    assert works.done, "no state knows it"
+    assert capsys.readouterr().out.splitlines()[0] == f"waiting for works to end{words}"
+
+
+def test_what_a_living_command_reads_by_is_left_alone(mending: Mending) -> None:
+    mine = helper("dumps", waiter=living(), changes="false")
+    theirs = helper("theirs", waiter=ELSEWHERE, changes="false")
+    ended = helper("ended", waiter=living(), status="exited")
+    mending.engine = FakeDocker(containers=[mine, theirs, ended])
+    mending.run(before="up")
+    assert (mine.done, theirs.done, ended.done) == ([], [], []), "their commands look at them yet"
+
+
+def test_what_another_machine_has_left_long_ago_goes(mending: Mending) -> None:
+    left = helper("left", waiter=ELSEWHERE, status="exited")
+    just = helper("just", waiter=ELSEWHERE, status="exited", made=NOW)
+    mending.engine = FakeDocker(containers=[left, just])
+    mending.run(before="up")
+    assert (bool(left.done), bool(just.done)) == (True, False)
+
+
+def test_after_a_rollback_that_was_killed_the_schema_job_runs_again(mending: Mending) -> None:
+    job = FakeContainer(
+        "mlflow-postgres-dev-schema", labels=labels("schema", kind="task"), status="exited", health=None
+    )
+    restore = helper("restore", waiter=DEAD, status="exited")
+    in_state(mending, job, restore)
+    mending.run(before="up")
+    assert (bool(restore.done), bool(job.done)) == (True, True), (
+        "the server would start on the schema that was put back"
+    )
+
+
+def test_a_destroy_does_not_end_what_still_works(mending: Mending) -> None:
+    works = helper("works", waiter=DEAD)
+    mending.engine = FakeDocker(containers=[works])
+    with pytest.raises(
+        StackError, match=r"^works still works on the stack dev: import has started it, and was killed;"
+    ):
+        mending.run(before="destroy")
+    assert works.done == []
+
+
+@pytest.mark.parametrize(("made", "refused"), [(NOW, True), ("2026-01-01T00:00:00Z", False)])
+def test_where_locks_cannot_be_seen_what_is_fresh_may_be_another_machines(
+    mending: Mending, monkeypatch: pytest.MonkeyPatch, made: str, refused: bool
+) -> None:
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://bucket")
+    fresh = FakeContainer("fresh", labels=labels("mlflow", kind="service"), made=made)
+    mending.engine = FakeDocker(containers=[fresh])
+    with (
+        pytest.raises(StackError, match=r"^fresh was made 0 s ago, and the state does not know it")
+        if refused
+        else nullcontext()
+    ):
+        mending.run()
+    assert bool(fresh.done) is not refused
+
+
+def test_what_another_run_makes_while_the_state_is_read_is_not_seen(
+    mending: Mending, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = FakeContainer("late", labels=labels("mlflow", kind="service"))
+
+    def export(_: str) -> dict[str, Any]:
+        mending.engine.containers.things.append(late)
+        return mending.state
+
+    monkeypatch.setattr(recover, "export", export)
+    mending.run()
+    assert late.done == []

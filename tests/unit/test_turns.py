@@ -1,0 +1,244 @@
+"""Turns: one command at a time works on a stack; who waits, who refuses, and that none of it outlives its process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from ops import turns
+from ops.processes import Process, process_of, this_process
+from ops.stack import StackError
+from ops.turns import turn
+
+from .deploy import CHECKOUT
+from .fake_docker import FakeDocker
+
+# Has a turn until it is told to end. It first becomes another program, as bin/pulumi becomes Pulumi, or starts such a
+# one, as a rollback starts an up.
+HOLDER = """
+import os, subprocess, sys
+from pathlib import Path
+from ops import turns
+from tests.unit.fake_docker import FakeDocker
+turns.FOLDER = Path(sys.argv[1])
+command, how = sys.argv[2:]
+waiting = [sys.executable, "-c", "print('ready', flush=True); input()"]
+with turns.turn(FakeDocker(), "dev", command, waits=False, again="it") as descriptor:
+    if how == "becomes":
+        os.set_inheritable(descriptor, True)
+        os.execv(waiting[0], waiting)
+    if how == "starts":
+        program = Path(sys.argv[1], "holder").read_text()
+        subprocess.run([sys.executable, "-c", program, sys.argv[1], "up", "becomes"])
+    print("ready", flush=True)
+    input()
+"""
+
+
+@contextmanager
+def holder(folder: Path, command: str = "import", how: str = "stays") -> Iterator[subprocess.Popen[str]]:
+    (folder / "holder").write_text(HOLDER)
+    words = [sys.executable, "-c", HOLDER, str(folder), command, how]
+    with subprocess.Popen(words, cwd=CHECKOUT, stdin=-1, stdout=-1, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        yield process
+
+
+@pytest.fixture(autouse=True)
+def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setattr(turns, "FOLDER", tmp_path)
+    monkeypatch.setattr("ops.turns.time.sleep", lambda _: None)
+    return tmp_path
+
+
+def while_waiting(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Let something happen at the first look in vain, in place of time passing."""
+    looks = iter(range(1_000_000))
+    monkeypatch.setattr("ops.turns.time.sleep", lambda _: happens() if next(looks) == 3 else None)
+
+
+def take(stack: str = "dev", *, waits: bool = False) -> None:
+    with turn(FakeDocker(), stack, "up", waits=waits, again="make up STACK=dev"):
+        pass
+
+
+def free() -> bool:
+    try:
+        take()
+    except StackError:
+        return False
+    return True
+
+
+def test_who_does_not_wait_is_refused_and_told_by_whom(folder: Path) -> None:
+    with holder(folder) as process:
+        with pytest.raises(StackError) as error:
+            take()
+        assert str(error.value).startswith(f"import (process {process.pid}, since ")
+        assert str(error.value).endswith(
+            ") works on the stack dev; nothing was touched. Mend it by waiting until it has ended, then: "
+            "make up STACK=dev"
+        )
+        take("another")
+        process.communicate("\n")
+    assert free()
+
+
+def test_who_waits_says_so_once_and_then_has_its_turn(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with holder(folder) as process:
+        while_waiting(monkeypatch, lambda: process.communicate("\n"))
+        take(waits=True)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"import (process {process.pid}, since ")
+    assert line.endswith(") works on the stack dev; waiting for it to end")
+
+
+def test_a_turn_ends_with_its_process_however_that_ends(folder: Path) -> None:
+    with holder(folder) as process:
+        process.kill()
+    assert free()
+
+
+def test_the_program_that_a_process_becomes_keeps_its_turn(folder: Path) -> None:
+    with holder(folder, how="becomes") as process:
+        assert not free(), "Pulumi works on the stack"
+        process.kill()
+    assert free()
+
+
+def test_what_a_command_with_a_turn_has_started_goes_on_with_it(folder: Path) -> None:
+    with holder(folder, "rollback", "starts") as process:
+        assert not free()
+        process.kill()
+        process.wait()
+        assert not free(), "its Pulumi still works"
+    # Its standard input is closed by now.
+    while not free():
+        pass
+
+
+def test_a_run_of_pulumis_is_waited_for_with_patience_and_an_import_without_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 0.0
+
+    def wait(_: float) -> None:
+        nonlocal now
+        now += 100
+
+    monkeypatch.setattr("ops.turns.time.sleep", wait)
+    monkeypatch.setattr("ops.turns.time.monotonic", lambda: now)
+    with (
+        holder(folder, "up"),
+        pytest.raises(StackError, match=r"has worked on the stack dev for longer than 15 minutes"),
+    ):
+        take(waits=True)
+    said = len(capsys.readouterr().out.splitlines())
+    with holder(folder, "import") as process:
+
+        def wait_longer(_: float) -> None:
+            nonlocal now
+            now += 100
+            if now > 6_000 and process.poll() is None:
+                process.communicate("\n")
+
+        monkeypatch.setattr("ops.turns.time.sleep", wait_longer)
+        take(waits=True)
+    assert len(capsys.readouterr().out.splitlines()) > said, "said again now and then"
+
+
+def test_who_has_signed_long_ago_is_not_taken_for_who_works_now(folder: Path) -> None:
+    with holder(folder) as process:
+        process.communicate("\n")
+    (path,) = folder.glob("*.turn")
+    assert json.loads(path.read_text())["command"] == "import"
+    with holder(folder, "rollback"):
+        path.write_text("{")
+        with pytest.raises(StackError, match=r"^another command works on the stack dev; nothing was touched"):
+            take()
+
+
+def test_ctrl_c_while_waiting_ends_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with holder(folder):
+        while_waiting(monkeypatch, lambda: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            take(waits=True)
+
+
+def a_link(path: Path) -> None:
+    path.with_name("theirs").write_text("precious")
+    path.symlink_to(path.with_name("theirs"))
+
+
+def a_hard_link(path: Path) -> None:
+    path.with_name("theirs").write_text("precious")
+    path.hardlink_to(path.with_name("theirs"))
+
+
+def a_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("trap", [a_link, a_hard_link, a_pipe])
+def test_a_file_that_somebody_has_put_there_is_not_written_into(folder: Path, trap: Callable[[Path], None]) -> None:
+    take()
+    (path,) = folder.glob("*.turn")
+    path.unlink()
+    trap(path)
+    with pytest.raises(StackError, match=r"made by somebody who may not use the Docker engine.*sudo rm "):
+        take()
+    assert [each.read_text() for each in folder.glob("theirs")] in ([], ["precious"])
+
+
+def test_a_file_that_was_tidied_away_is_made_anew(folder: Path) -> None:
+    take()
+    (path,) = folder.glob("*.turn")
+    path.unlink()
+    assert free()
+    assert path.exists()
+
+
+def test_only_those_who_may_use_the_engine_may_take_a_turn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    socket = folder / "docker.sock"
+    socket.touch()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{socket}")
+    take()
+    (path,) = folder.glob("*.turn")
+    assert (path.stat().st_mode & 0o777, path.stat().st_gid) == (0o660, socket.stat().st_gid)
+
+
+def test_a_folder_that_is_full_or_closed_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(turns, "FOLDER", tmp_path / "not" / "there")
+    with pytest.raises(StackError, match=r"which says whose turn it is, cannot be made: No such file or directory$"):
+        take()
+
+
+def test_a_process_is_not_taken_for_another_of_its_number() -> None:
+    this = this_process()
+    assert this.lives()
+    assert process_of(str(this)) == this
+    assert not Process(this.host, this.pid, "1").lives()
+    assert not Process(this.host, 2**22 + 1, this.started).lives()
+    assert Process("elsewhere.example", 1, "1").lives(), "nothing can be said of another machine's"
+    assert [process_of(text) for text in ("", "here", "here x 1")] == [None, None, None]
+
+
+def test_a_process_that_has_ended_and_that_nobody_looked_after_lives_no_more() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1) as process:
+        found = Process(this_process().host, process.pid, Path(f"/proc/{process.pid}/stat").read_text().split()[21])
+        assert found.lives()
+        assert process.stdin
+        process.stdin.close()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert not found.lives()
