@@ -18,8 +18,13 @@ EXPERIMENT = "mlflow-postgres doctor"
 # What a look that was killed has left goes with a later one. One in the middle of its own is younger, in seconds.
 _LEFT_BEHIND = 600
 
-# In this order: rows of the others name the run.
-_TABLES = ("metrics", "latest_metrics", "params", "tags", "runs")
+# The tables whose rows name a run and would keep it from going. Those that go or forget it by themselves are not asked.
+_NAMING = """
+SELECT conrelid::regclass AS name, quote_ident(attname) AS run
+  FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
+ WHERE contype = 'f' AND confrelid = 'public.runs'::regclass AND confdeltype IN ('a', 'r') AND cardinality(conkey) = 1
+ ORDER BY 1
+"""
 
 
 def look(subject: Subject) -> Verdict:
@@ -76,7 +81,12 @@ def _take_away(subject: Subject, experiment: str) -> None:
         f" AND (lifecycle_stage = 'deleted' OR start_time < {before})"
     )
     try:
-        subject.ask("; ".join(f"DELETE FROM public.{table} WHERE run_uuid IN ({runs})" for table in _TABLES))
+        naming = [(each["name"], each["run"]) for each in subject.rows(_NAMING)]
+        # Another version of MLflow may have others. In one transaction, so all of it or nothing.
+        orders = [
+            f"DELETE FROM {table} WHERE {run} IN ({runs})" for table, run in (*naming, ("public.runs", "run_uuid"))
+        ]
+        subject.ask("; ".join(orders))
     except InsideError as error:
         raise DoorError(f"the run could not be taken away: {error}") from None
 

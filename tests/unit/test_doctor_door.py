@@ -56,6 +56,12 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing is printed."""
 
 
+# The tables that name a run are asked for, in the words of whatever MLflow is there; then the rows go.
+TAKEN_AWAY = {
+    "confrelid = 'public.runs'::regclass": '[{"name": "new", "run": "\\"a run\\""}]',
+    'DELETE FROM new WHERE "a run" IN (SELECT run_uuid FROM public.runs': "\n",
+}
+
 READ = {"metrics": [{"key": "asked", "value": 1.0}], "params": [{"key": "asked", "value": "yes"}]}
 ANSWERS: dict[str, Answer] = {
     "experiments/get-by-name": (200, {"experiment": {"experiment_id": "7", "lifecycle_stage": "active"}}),
@@ -81,7 +87,7 @@ def server() -> Iterator[Server]:
 
 
 def subject(server: Server, **outputs: str) -> Subject:
-    containers = [service("mlflow"), service("postgres", prints={"DELETE FROM public.runs": "\n"})]
+    containers = [service("mlflow"), service("postgres", prints=TAKEN_AWAY)]
     url = f"http://127.0.0.1:{server.server_port}"
     return subject_of(FakeDocker(containers=containers), "dev", {**OUTPUTS, "tracking_url": url, **outputs})
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from images.mlflow.schema import dump, restore
-from images.mlflow.schema.job import Refused
+from images.mlflow.schema.job import Failed, Refused
 
 NAME = "before-3.17.2-20261124T103000Z"
 
@@ -50,6 +53,36 @@ def test_what_a_killed_job_left_is_removed_and_finished_dumps_stay(tmp_path: Pat
     (tmp_path / f"{dump.PARTIAL}{NAME}.dump").write_bytes(b"half")
     dump.clean(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {f"{NAME}.dump", f"{NAME}.json"}
+
+
+def programs(folder: Path, **scripts: str) -> None:
+    """Programs of PostgreSQL's in a folder that is looked into first."""
+    for name, script in scripts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("psql", "pg_restore", "reason"),
+    [
+        ("cat >/dev/null; kill -9 $$", "echo SELECT 1", "psql ended with exit code -9 and said nothing"),
+        ("exec <&-; kill -9 $$", "yes", "psql ended with exit code -9 and said nothing"),
+        ("cat >/dev/null; exit 3", "exit 1", "psql ended with exit code 3 and said nothing"),
+        ("cat >/dev/null", "echo it is torn >&2; exit 1", "it is torn"),
+        ("cat >/dev/null; echo ERROR: taken >&2; exit 3", "exit 0", "ERROR: taken"),
+    ],
+)
+def test_a_dump_that_was_not_put_back_is_named_whatever_died(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, psql: str, pg_restore: str, reason: str
+) -> None:
+    programs(tmp_path, psql=psql, pg_restore=f"[ $1 = --list ] || {{ {pg_restore}; }}")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(dump, "verified", lambda *_: (tmp_path / "archive", ["one"]))
+    connection: Any = SimpleNamespace(info=SimpleNamespace(server_version=170012))
+    job: Any = SimpleNamespace(database_uri="postgresql://", server_role="server", readonly_role="reader")
+    with pytest.raises(Failed) as error:
+        restore.put_back(connection, job, NAME)
+    assert str(error.value).startswith(f"the dump {NAME} was not put back ({reason}); the database is as it was.")
 
 
 @pytest.mark.parametrize("name", ["before-3.6.0-20261124T103000Z", "../keys/kek-2", ""])

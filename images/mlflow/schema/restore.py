@@ -79,6 +79,7 @@ def put_back(connection: psycopg.Connection[Any], job: Job, name: str) -> None:
             text=True,
         )
         assert psql.stdin is not None
+        reader = None
         try:
             psql.stdin.write("BEGIN;\n" + _EMPTY)
             psql.stdin.flush()
@@ -102,8 +103,10 @@ def put_back(connection: psycopg.Connection[Any], job: Job, name: str) -> None:
         ended = psql.wait()
         complaints.seek(0)
         said = [line.strip() for line in complaints if line.strip()]
-    if ended != 0 or reader.returncode != 0:
-        reason = without_rows(said[0]) if said else reader.stderr.strip().splitlines()[-1]
+    if reader is None or ended != 0 or reader.returncode != 0:
+        # Who was killed has said nothing.
+        words = said or (reader.stderr.strip().splitlines()[-1:] if reader else [])
+        reason = without_rows(words[0]) if words else f"psql ended with exit code {ended} and said nothing"
         raise Failed(
             f"the dump {name} was not put back ({reason}); the database is as it was. "
             "Mend it by stopping whatever still works on the database, then: make rollback"
