@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -53,6 +54,13 @@ def main(arguments: list[str]) -> int:
         return COMMANDS[options.command][0](options) or 0
     except (StackError, *objects.TROUBLES) as error:
         print(f"ops {options.command}: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Who read it has had enough, as `head` has. Python would try once more as it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        print(f"ops {options.command}: {error.filename or 'this machine'}: {error.strerror}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -6,6 +6,7 @@ import argparse
 import sys
 import threading
 
+from docker.errors import NotFound
 from docker.models.containers import Container
 
 from preflight import open_engine
@@ -20,9 +21,10 @@ _LAST_WORDS = 12
 def run(options: argparse.Namespace) -> None:
     """Print the last lines of every service of the stack, and, if asked to, those that are yet to come."""
     engine = open_engine()
+    troubles: list[Exception] = []
     try:
         readers = [
-            threading.Thread(target=_print, args=(container, _LINES, options.follow), daemon=True)
+            threading.Thread(target=_read, args=(container, options.follow, troubles), daemon=True)
             for container in objects.containers(engine, prefix(options.stack))
         ]
         for reader in readers:
@@ -31,6 +33,19 @@ def run(options: argparse.Namespace) -> None:
             reader.join()
     finally:
         engine.close()
+    for trouble in troubles:
+        raise trouble
+
+
+def _read(container: Container, follow: bool, troubles: list[Exception]) -> None:
+    """Print what a container says, and note what went wrong with it: a thread's own error would be a traceback."""
+    try:
+        _print(container, _LINES, follow)
+    except NotFound:
+        # Removed meanwhile: it has said all it had to say.
+        return
+    except (*objects.TROUBLES, OSError) as error:
+        troubles.append(error)
 
 
 def explain(options: argparse.Namespace) -> None:

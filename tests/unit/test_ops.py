@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from docker.errors import NotFound
+from urllib3.exceptions import ProtocolError
 
 from ops import __main__ as ops
 from ops import forget, kept, logs, psql, rollback, stack
@@ -165,3 +168,49 @@ def test_what_pulumi_refuses_is_said_in_its_own_words(
 
 def test_a_stack_is_found_on_the_engine_by_the_last_part_of_its_name() -> None:
     assert {stack.prefix(name) for name in ("it", "organization/mlflow-postgres/it")} == {"mlflow-postgres-it"}
+
+
+@pytest.mark.parametrize("name", ["it", "organization/mlflow-postgres/it"])
+def test_psql_enters_the_engine_that_everything_else_uses(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    database = FakeContainer("database", labels=labels("postgres", stack="mlflow-postgres-it"))
+    use(monkeypatch, FakeDocker(containers=[database]))
+    became: list[list[str]] = []
+    monkeypatch.setenv("DOCKER_HOST", "tcp://engine.example:2375")
+    monkeypatch.setattr(psql, "outputs", lambda _: {"postgres_user": "u", "postgres_database": "d"})
+    monkeypatch.setattr("ops.psql.shutil.which", lambda _: "/bin/docker")
+    monkeypatch.setattr("ops.psql.os.execv", lambda _, words: became.append(words))
+    assert ops.main(["psql", "--stack", name]) == 0
+    ((client, *words),) = became
+    assert client == "/bin/docker"
+    assert words[:2] == ["--host", "tcp://engine.example:2375"], "its client follows a context, which may be another"
+    assert words[-5:] == ["psql", "--username", "u", "--dbname", "d"]
+
+
+def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def full() -> FakeDocker:
+        raise OSError(28, "No space left on device", "/tmp/copy")
+
+    monkeypatch.setattr(kept, "open_engine", full)
+    assert ops.main(["kept", "--stack", "dev"]) == 1
+    assert capsys.readouterr().err == "ops kept: /tmp/copy: No space left on device\n"
+
+
+class Failing(FakeContainer):
+    """One that cannot be read from."""
+
+    trouble: Exception = NotFound("No such container")
+
+    def logs(self, **_: object) -> Any:
+        raise self.trouble
+
+
+def test_an_engine_that_goes_away_while_logs_are_read_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    removed, broken = (Failing(name, labels=labels("mlflow")) for name in ("removed", "broken"))
+    use(monkeypatch, FakeDocker(containers=[removed]))
+    assert ops.main(["logs", "--stack", "dev"]) == 0
+    broken.trouble = ProtocolError("Connection broken")
+    use(monkeypatch, FakeDocker(containers=[removed, broken]))
+    assert ops.main(["logs", "--stack", "dev"]) == 1
+    assert capsys.readouterr().err == "ops logs: Connection broken\n"
