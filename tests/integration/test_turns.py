@@ -10,6 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from .examined import checks
 from .harness import Deployment, wait_for
 from .old_stores import Old, contents, importing, made, started, waits_for_experiments
 
@@ -18,7 +19,7 @@ from .old_stores import Old, contents, importing, made, started, waits_for_exper
 def up(own_stack: Deployment) -> Deployment:
     own_stack.up()
     # The first one makes an experiment, which it then keeps.
-    own_stack.ops("doctor")
+    checks(own_stack)
     return own_stack
 
 
@@ -83,7 +84,7 @@ def test_while_an_import_works_others_wait_or_refuse_and_it_is_committed(up: Dep
                 up.ops(command)
         refused = up.pulumi("destroy", "--yes", "--skip-preview", "--stack", up.name, fails=True)
         assert f"bin/pulumi: {who}" in refused
-        up.ops("doctor")
+        assert checks(up)["dumps"]["state"] == "ok"
         (container,) = importing(up)
         assert helpers(up) == {container.name}, "the doctor leaves nothing"
     ended_well(one, *others)
