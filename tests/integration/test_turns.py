@@ -12,7 +12,7 @@ import pytest
 
 from .examined import checks
 from .harness import Deployment, wait_for
-from .old_stores import Old, contents, importing, made, started, waits_for_experiments
+from .old_stores import Old, change, contents, experiments_alone, importing, made, started, waits_for_experiments
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +24,15 @@ def up(own_stack: Deployment) -> Deployment:
 
 
 @pytest.fixture(scope="module")
-def stores(up: Deployment, tmp_path_factory: pytest.TempPathFactory) -> list[Old]:
-    return [made(up, tmp_path_factory.mktemp(name), "sqlite", name) for name in ("one", "two", "three")]
+def store(up: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Old:
+    return made(up, tmp_path_factory.mktemp("store"), "sqlite", "store")
+
+
+def renamed(store: Old, folder: Path, name: str) -> tuple[Path, set[str]]:
+    """A store with the experiments alone, and the names that they have there."""
+    path = experiments_alone(store, folder)
+    change(path, f"UPDATE experiments SET name = name || '-{name}'")
+    return path, {f"{each}-{name}" for each in store.contents["experiments"]}
 
 
 @contextmanager
@@ -68,12 +75,14 @@ def helpers(stack: Deployment) -> set[str]:
     return stack.objects()["containers"] - own - {f"{name}-courier" for name in own}
 
 
-def test_while_an_import_works_others_wait_or_refuse_and_it_is_committed(up: Deployment, stores: list[Old]) -> None:
-    first, second, _ = stores
+def test_while_an_import_works_others_wait_or_refuse_and_it_is_committed(
+    up: Deployment, store: Old, tmp_path: Path
+) -> None:
+    second, names = renamed(store, tmp_path, "second")
     with held(up) as session:
-        one = imports(up, first.path)
+        one = imports(up, store.path)
         wait_for(lambda: waits_for_experiments(session) or one.poll() is not None, "an import that works")
-        others = [brings_up(up), imports(up, second.path)]
+        others = [brings_up(up), imports(up, second)]
         who = f"import (process {one.pid}, since "
         for each in others:
             assert said(each, "waiting for it to end").startswith(who)
@@ -88,14 +97,16 @@ def test_while_an_import_works_others_wait_or_refuse_and_it_is_committed(up: Dep
         (container,) = importing(up)
         assert helpers(up) == {container.name}, "the doctor leaves nothing"
     ended_well(one, *others)
-    assert {*first.contents["runs"], *second.contents["runs"]} <= set(contents(up)["runs"])
+    found = contents(up)
+    assert set(store.contents["runs"]) <= set(found["runs"])
+    assert names <= set(found["experiments"])
     assert helpers(up) == set()
 
 
-def test_an_import_whose_command_is_killed_is_waited_for_by_an_up(up: Deployment, stores: list[Old]) -> None:
-    store = stores[2]
+def test_an_import_whose_command_is_killed_is_waited_for_by_an_up(up: Deployment, store: Old, tmp_path: Path) -> None:
+    path, names = renamed(store, tmp_path, "third")
     with held(up) as session:
-        with imports(up, store.path) as killed:
+        with imports(up, path) as killed:
             wait_for(lambda: waits_for_experiments(session) or killed.poll() is not None, "an import that works")
             killed.kill()
         (container,) = importing(up)
@@ -108,7 +119,7 @@ def test_an_import_whose_command_is_killed_is_waited_for_by_an_up(up: Deployment
         container.reload()
         assert container.status == "running"
     ended_well(waiting)
-    assert set(store.contents["runs"]) <= set(contents(up)["runs"])
+    assert names <= set(contents(up)["experiments"])
     assert helpers(up) == set(), "what was left has gone"
 
 
