@@ -20,8 +20,8 @@ ROLE = "postgres"
 PORT = 5432
 
 # MLflow's tables that the reading role does not read. users: password hashes. secrets: the gateway's keys, wrapped.
-# webhooks: encrypted signing keys. jobs: token hashes, and parameters that may hold anything. Both the server's start and
-# the schema job take them back after they have given all tables.
+# webhooks: encrypted signing keys. jobs: token hashes, and parameters that may hold anything. A server's start and the
+# schema job give all tables to that role, and then take these back.
 PRIVATE_TABLES = {"MLFLOW_POSTGRES_PRIVATE_TABLES": "users,secrets,webhooks,jobs"}
 
 # The user id of `postgres` in the official image.

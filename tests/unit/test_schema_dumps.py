@@ -79,7 +79,9 @@ def test_a_dump_that_was_not_put_back_is_named_whatever_died(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(dump, "verified", lambda *_: (tmp_path / "archive", ["one"]))
     connection: Any = SimpleNamespace(info=SimpleNamespace(server_version=170012))
-    job: Any = SimpleNamespace(database_uri="postgresql://", server_role="server", readonly_role="reader")
+    job: Any = SimpleNamespace(
+        database_uri="postgresql://", server_role="server", readonly_role="reader", private_tables=("users",)
+    )
     with pytest.raises(Failed) as error:
         restore.put_back(connection, job, NAME)
     assert str(error.value).startswith(f"the dump {NAME} was not put back ({reason}); the database is as it was.")
