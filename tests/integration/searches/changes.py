@@ -45,9 +45,9 @@ def outcome(work: Any) -> Any:
     try:
         return work()
     except Exception as error:
-        # What the database was asked is quoted behind it.
         said = error.message if isinstance(error, MlflowException) else ""
-        said = re.sub("[0-9a-f]{32}", "RUN", said.partition("[SQL")[0])
+        # The shorter one is where a refusal of the database's is found in the log.
+        said = re.sub("[0-9a-f]{32}|[0-9a-f]{12}", "ID", said)
         return f"{type(error).__name__} {getattr(error, 'error_code', '')} {said}"
 
 
