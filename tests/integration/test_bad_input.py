@@ -51,6 +51,9 @@ def _says(printed: str, words: Sequence[str], mend: str) -> None:
 
 @pytest.mark.parametrize(("settings", "words", "mend"), [
     ({"mlflowPort": 80}, ["mlflowPort is 80", "from 1024 to 65535"], "bin/pulumi config set mlflowPort 5000"),
+    ({"mlflowPort": 80, "postgresVersion": "12", "mlflowprot": 1},
+     ["mlflowPort is 80", "postgresVersion is '12'", "mlflowprot is not a setting"],
+     "bin/pulumi config set mlflowPort 5000"),
     ({"mlflowPort": 70000}, ["mlflowPort is 70000", "from 1024 to 65535"], "bin/pulumi config set mlflowPort 5000"),
     ({"adminerPort": 20000, "mlflowPort": 20000}, ["adminerPort is 20000", "mlflowPort has that port already"],
      "bin/pulumi config set adminerPort 20001"),
