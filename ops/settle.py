@@ -59,7 +59,7 @@ def wait_for_recovery(engine: docker.DockerClient, prefix: str) -> None:
         if _restarts(container) > began.setdefault(str(container.id), _restarts(container)):
             return
         if not told or time.monotonic() - told > AGAIN:
-            print(f"waiting for {container.name}, which recovers from a crash, to take connections", flush=True)
+            print(f"waiting for {container.name} to take connections: it starts, or recovers from a crash", flush=True)
             told = time.monotonic()
         time.sleep(1)
 
@@ -101,8 +101,8 @@ def _recovers(container: Container) -> bool:
     if container.status != "running" or container.health == "healthy":
         return False
     try:
-        # Over TCP: a server that makes a new cluster answers on its socket alone.
-        asked = container.exec_run(["pg_isready", "--quiet", "--host=127.0.0.1"], demux=True)
+        # Over the socket: a server that starts answers nowhere else until it has seen to the roles.
+        asked = container.exec_run(["pg_isready", "--quiet"], demux=True)
     except APIError:
         # It has ended meanwhile.
         return False

@@ -190,7 +190,7 @@ def test_a_database_that_recovers_is_waited_for_whatever_it_takes(
     wait_for_recovery(FakeDocker(containers=[database]), "mlflow-postgres-dev")
     assert (database.looks, database.done) == (2_000, []), "its recovery would begin anew"
     told = capsys.readouterr().out.splitlines()
-    assert told[0] == "waiting for database, which recovers from a crash, to take connections"
+    assert told[0] == "waiting for database to take connections: it starts, or recovers from a crash"
     assert len(told) == 7, "said again now and then: who waits unheard is killed"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -114,3 +115,9 @@ def test_without_its_passwords_the_database_is_not_prepared() -> None:
     done = run("prepare-database")
     assert done.returncode == 64, "a role without a password could never sign in"
     assert done.stderr.startswith("prepare-database: /run/secrets/owner-password is empty, or ")
+
+
+def test_a_recovery_that_takes_days_is_not_ended_and_begun_anew() -> None:
+    script = (IMAGES / "postgres" / "bin" / "serve").read_text()
+    starts = re.findall(r"--timeout=(\d+) --silent \\\n.* start$", script, re.MULTILINE)
+    assert [int(seconds) >= 7 * 24 * 3600 for seconds in starts] == [True]
