@@ -25,6 +25,7 @@ from docker.errors import APIError
 from docker.models.containers import Container
 
 from components.engine import LABEL
+from ops import turns
 from ops.objects import remove_network
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -213,6 +214,8 @@ class Deployment:
     def remove(self) -> None:
         """Take away everything that the engine has of this stack, whatever state a test left it in."""
         wait_for(self._remove_all, f"the end of everything of {self.prefix}")
+        for file in turns.FOLDER.glob(f"{self.prefix}-*.turn"):
+            file.unlink()
 
     def _remove_all(self) -> bool:
         """Whether it is all gone. While the engine still makes what a killed run has asked for, it is not."""
