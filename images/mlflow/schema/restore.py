@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -96,10 +97,12 @@ def put_back(connection: psycopg.Connection[Any], job: Job, name: str) -> None:
             if reader.returncode == 0:
                 # Not psql's --single-transaction, which commits whatever a killed pg_restore had sent until then.
                 psql.stdin.write("\n" + ";\n".join(statements(job)) + ";\nCOMMIT;\n")
-            psql.stdin.close()
         except BrokenPipeError:
             # It has ended at an error, which is read below.
             pass
+        # What it has not read yet is tried once more, and then given up.
+        with suppress(BrokenPipeError):
+            psql.stdin.close()
         ended = psql.wait()
         complaints.seek(0)
         said = [line.strip() for line in complaints if line.strip()]
