@@ -18,14 +18,19 @@ class InsideError(Exception):
     """A command inside a container failed; the message is its last word."""
 
 
-def run(container: Container, *command: str, environment: dict[str, str] | None = None) -> str:
-    """What a command prints inside a container. Raises `InsideError` if it fails or takes longer than five seconds."""
-    ended = container.exec_run(["timeout", str(_PATIENCE), *command], environment=environment, demux=True)
+def run(
+    container: Container, *command: str, environment: dict[str, str] | None = None, patience: int = _PATIENCE
+) -> str:
+    """What a command prints inside a container.
+
+    Raises `InsideError` if it fails, or takes longer than `patience` seconds.
+    """
+    ended = container.exec_run(["timeout", str(patience), *command], environment=environment, demux=True)
     said: Any = ended.output
     printed, complaint = ((part or b"").decode(errors="replace") for part in said)
     # What `timeout` ends with when it had to end the command.
     if ended.exit_code == 124:
-        raise InsideError(f"{command[0]} did not end within {_PATIENCE} s")
+        raise InsideError(f"{command[0]} did not end within {patience} s")
     if ended.exit_code:
         raise InsideError(_last_word(complaint) or f"{command[0]} ended with exit code {ended.exit_code}")
     return printed

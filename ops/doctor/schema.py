@@ -57,7 +57,9 @@ def compare(wanted: Mapping[str, str], found: Sequence[Mapping[str, Any]]) -> li
 
 def _wanted(subject: Subject) -> dict[str, Any]:
     """What the image says; it alone knows which MLflow is in it."""
-    said: dict[str, Any] = json.loads(inside.run(subject.running("mlflow"), "python", "-m", "schema", "wanted"))
+    # A Python that starts while an import has the processors takes longer than a question does.
+    command = ("python", "-m", "schema", "wanted")
+    said: dict[str, Any] = json.loads(inside.run(subject.running("mlflow"), *command, patience=30))
     return said
 
 

@@ -51,7 +51,13 @@ def files(folder: Path) -> dict[str, str]:
 
 def test_regular_artifacts_are_copied_and_nothing_else(tmp_path: Path) -> None:
     names = ["run/artifacts/a", "run/artifacts/deep/b", "models/m/artifacts/c", "traces/t/artifacts/d"]
-    for name in (*names, "run/meta.yaml", "run/metrics/loss", "models/m/meta.yaml"):
+    for name in (
+        *names,
+        "run/meta.yaml",
+        "run/metrics/loss",
+        "models/m/meta.yaml",
+        "run/artifacts/.artifact.uploading.a",
+    ):
         written(tmp_path / "1" / name)
     assert copied(tmp_path / "1", 7, tmp_path / "volume") == 4
     assert files(tmp_path / "volume") == {f"7/{name}": "fine" for name in names}

@@ -133,6 +133,11 @@ def test_json_is_written_without_what_postgresql_refuses(engine: sqlalchemy.Engi
     assert json.loads(write(given)) == kept
 
 
+def test_of_what_a_client_sends_only_halves_of_pairs_are_replaced() -> None:
+    given = {"\ud800": ["a\udfffb", "𝄞", "a\0b", math.inf, 1, None, True]}
+    assert characters.without_halves(given) == {"\ufffd": ["a\ufffdb", "𝄞", "a\0b", math.inf, 1, None, True]}
+
+
 class Connection:
     """A stand-in for psycopg's, which is asked for a cursor."""
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 REPLACEMENT = "\ufffd"
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_HALF = re.compile("[\ud800-\udfff]")
 # With a backslash before it, the same letters are harmless; then nothing is found to replace.
 _ESCAPED = re.compile(r"\\u(?:0000|d[89a-f][0-9a-f]{2})")
 
@@ -30,20 +32,31 @@ def json_text(value: Any) -> str:
     try:
         text = json.dumps(value, allow_nan=False)
     except ValueError:
-        return json.dumps(_storable_value(value))
-    return json.dumps(_storable_value(value)) if _ESCAPED.search(text) else text
+        return json.dumps(_changed(value, storable, _finite))
+    return json.dumps(_changed(value, storable, _finite)) if _ESCAPED.search(text) else text
 
 
-def _storable_value(value: Any) -> Any:
+def without_halves(value: Any) -> Any:
+    """What JSON has said, with U+FFFD for each half of a surrogate pair."""
+    return _changed(value, lambda text: _HALF.sub(REPLACEMENT, text), float)
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _changed(value: Any, of_text: Callable[[str], str], of_number: Callable[[float], float | None]) -> Any:
     match value:
         case str():
-            return storable(value)
+            return of_text(value)
         case float():
-            return value if math.isfinite(value) else None
+            return of_number(value)
         case dict():
             # A key may also be a number; JSON makes a text of it.
-            return {_storable_value(key): _storable_value(each) for key, each in value.items()}
+            return {
+                _changed(key, of_text, of_number): _changed(each, of_text, of_number) for key, each in value.items()
+            }
         case list() | tuple():
-            return [_storable_value(each) for each in value]
+            return [_changed(each, of_text, of_number) for each in value]
         case _:
             return value

@@ -23,7 +23,7 @@ def keep_to_the_log(context: Any) -> None:
     # The detail of a psycopg error quotes rows, and whoever logs a traceback logs the original, too.
     original.args = (said(original),)
     # MLflow looks for a deadlock by its name.
-    wrapped.args = (f"The database did not do it ({name}). The server's log says why, under {number}.",)
+    wrapped.args = (f"The database reported an error ({name}). The server's log has the details under {number}.",)
     wrapped.statement = wrapped.params = wrapped.code = None
     wrapped.hide_parameters = True
 

@@ -23,7 +23,7 @@ _DIGEST = re.compile("[0-9a-f]{8}")
 _TIMES = re.compile(r"\b1[5-9]\d{11}\b|\b20\d\d-\d\d-\d\dT[0-9:.]+Z?")
 _DATABASE = re.compile(
     r"(?:\(raised as a result of [^\n]*\n)?"
-    r"(?:\((?:psycopg2\.errors|sqlite3|builtins)\.\w+\)|The database did not do it \().*",
+    r"(?:\((?:psycopg2\.errors|sqlite3|builtins)\.\w+\)|The database reported an error \().*",
     re.DOTALL,
 )
 """What MLflow hands on of a database's refusal, and what our server says instead."""

@@ -54,7 +54,9 @@ STAYING = (
 
 
 def reason(of: str, step: Step) -> str | None:
-    """Why an answer differs, if that is known."""
+    """Why an answer differs, if that is known. Nothing is known of a call as it is meant to be."""
+    if not step.kind:
+        return None
     for each in STAYING:
         if of in each.of and step.kind in each.kinds and any(path in step.call.path for path in each.paths):
             return each.reason

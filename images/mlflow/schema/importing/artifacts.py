@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..housekeeping import unfinished
 from ..job import Failed
 from . import walking
 from .telling import Counter
@@ -69,7 +70,9 @@ def copy(found: Found) -> None:
 
 def _files(folder: Path) -> Iterator[Parts]:
     for parts, is_folder in walking.below(folder, _may_lead_to_artifacts):
-        if not is_folder and any(len(parts) > len(pattern) and _fits(parts, pattern) for pattern in _FOLDERS):
+        if is_folder or parts[-1].startswith(unfinished.PREFIX):
+            continue
+        if any(len(parts) > len(pattern) and _fits(parts, pattern) for pattern in _FOLDERS):
             yield parts
 
 
