@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +11,6 @@ import pytest
 from .harness import Deployment, deployment
 
 HERE = Path(__file__).parent
-
-
-# What a shell starts in the background ignores Ctrl-C, and so would every command that is started and stopped here.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
