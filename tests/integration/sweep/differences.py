@@ -34,18 +34,6 @@ STAYING = (
     ),
     Difference(
         (SQLITE,),
-        ("number",),
-        ("/review-queues/", "/users/", "/roles/", "/gateway/", "/datasets/", "/label-schemas/", "/issues/"),
-        "PostgreSQL, by psycopg2 as well, compares no text with a number.",
-    ),
-    Difference(
-        (SQLITE,),
-        ("negative",),
-        ("/metrics/get-history-bulk",),
-        "PostgreSQL, by psycopg2 as well, has no limit below 0.",
-    ),
-    Difference(
-        (SQLITE,),
         ("10 digits", "20 digits", "30 digits"),
         ("/",),
         "SQLite has integers of 64 bits alone, whatever the column, and MLflow a 500 for larger ones.",
