@@ -1,4 +1,4 @@
-"""What a client sends as JSON, with U+FFFD for half of a surrogate pair, which is no character.
+"""What a client sends as JSON, with NUL for half of a surrogate pair: it is replaced, or refused in a name, as NUL is.
 
 protobuf refuses such a text. MLflow then goes on with what it had read before it, so the rest of the message is lost,
 and the answer is 200 all the same.

@@ -37,8 +37,8 @@ def json_text(value: Any) -> str:
 
 
 def without_halves(value: Any) -> Any:
-    """What JSON has said, with U+FFFD for each half of a surrogate pair."""
-    return _changed(value, lambda text: _HALF.sub(REPLACEMENT, text), float)
+    """What JSON has said, with NUL for each half of a surrogate pair: protobuf takes that, and PostgreSQL neither."""
+    return _changed(value, lambda text: _HALF.sub("\0", text), float)
 
 
 def _finite(number: float) -> float | None:
