@@ -147,7 +147,9 @@ class Room:
             with suppress(APIError):
                 for volume in volumes:
                     volume.remove(force=True)
-        tags = [tag for image in self.engine.images.list() for tag in image.tags if tag.startswith(self.prefix)]
+        # Not `images.list`: it inspects every image, and fails when somebody else removes one in the meantime.
+        every = (tag for image in self.engine.api.images() for tag in image["RepoTags"] or ())
+        tags = [tag for tag in every if tag.startswith(self.prefix)]
         with suppress(APIError):
             for tag in tags:
                 self.engine.images.remove(tag)

@@ -201,9 +201,7 @@ class Deployment:
             "containers": {str(each.name) for each in self._containers()},
             "networks": {str(each.name) for each in self.engine.networks.list(filters=mine)},
             "volumes": {str(each.name) for each in self.engine.volumes.list(filters=mine)},
-            "images": {
-                tag for each in self.engine.images.list() for tag in each.tags if tag.startswith(f"{self.prefix}/")
-            },
+            "images": {tag for tag in image_tags(self.engine) if tag.startswith(f"{self.prefix}/")},
         }
 
     def mounted_volumes(self) -> set[str]:
@@ -273,6 +271,11 @@ def workers(stack: Deployment) -> set[int]:
 def running(engine: docker.DockerClient) -> list[Container]:
     """The containers of the whole engine that run. One that somebody else removes in the meantime is left out."""
     return engine.containers.list(ignore_removed=True)
+
+
+def image_tags(engine: docker.DockerClient) -> list[str]:
+    """Tags of all images. `images.list` inspects each one, and fails when somebody else removes it in the meantime."""
+    return [str(tag) for image in engine.api.images() for tag in image["RepoTags"] or ()]
 
 
 Moment = Callable[[Deployment], bool]

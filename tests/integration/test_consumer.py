@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlflow import MlflowClient
 
-from .harness import Deployment
+from .harness import Deployment, image_tags
 
 
 def test_a_consumer_logs_its_run_and_leaves_the_platform_alone(stack: Deployment) -> None:
@@ -25,7 +25,7 @@ def test_a_consumer_logs_its_run_and_leaves_the_platform_alone(stack: Deployment
         for each in stack.engine.containers.list(all=True, ignore_removed=True)
         if "mlflow-consumer" in str(each.name)
     ]
-    left += [tag for each in stack.engine.images.list() for tag in each.tags if stack.name in tag]
+    left += [tag for tag in image_tags(stack.engine) if stack.name in tag]
     assert not [each for each in left if "mlflow-consumer" in str(each)]
     client = MlflowClient(stack.outputs()["tracking_url"])
     experiment = client.get_experiment_by_name("consumer")
