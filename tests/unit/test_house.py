@@ -146,12 +146,6 @@ def relative(path: Path) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("room", [*MAY_USE, "docs", "tests"])
-def test_a_file_is_read_in_one_sitting(room: str) -> None:
-    long = {path.name: length for path in sources(room) if (length := len(path.read_text().splitlines())) >= 300}
-    assert long == {}, "a file of 300 lines is two files"
-
-
 def test_every_component_is_of_our_package_and_named_by_one_noun() -> None:
     engine: FakeEngine = everything()
     types = {each.type for each in engine.registered.values() if each.name in engine.outputs}
