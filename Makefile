@@ -73,7 +73,7 @@ pin: setup ## write the digests that the base images have now into the stack's c
 	@bin/pulumi stack select --create $(STACK) >/dev/null
 	@$(PYTHON) -m ops pin --stack $(STACK)
 
-lock: ## pin every package anew; MLFLOW=3.17.2 also pins that version's image, with its SBOM
+lock: ## pin every Python package anew; with MLFLOW=3.17.2 also those of that version's image
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
 	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --universal --python-version 3.11 requirements.in -o requirements.txt
 	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt
@@ -81,12 +81,10 @@ lock: ## pin every package anew; MLFLOW=3.17.2 also pins that version's image, w
 ifdef MLFLOW
 	@printf 'mlflow==%s\n' '$(MLFLOW)' | cat images/mlflow/requirements.in - | $(PYTHON) -m uv pip compile --quiet \
 	  --generate-hashes --python-version 3.13 --no-header - -o images/mlflow/locks/$(MLFLOW).txt
-	@$(MAKE) --silent --no-print-directory .venv/tests
-	@$(PYTHON) docs/sbom.py images/mlflow/locks/$(MLFLOW).txt
 endif
 
-sbom: .venv/tests ## what is in MLflow's image, as a CycloneDX file beside each lock file
-	@$(PYTHON) docs/sbom.py images/mlflow/locks/*.txt
+sbom: .venv/tests ## write the SBOM of each version of MLflow's image into dist/, in CycloneDX
+	@$(PYTHON) docs/sbom.py dist images/mlflow/locks/*.txt
 
 pictures: browser .venv/tests ## take the pictures of the docs anew, of a stack with sign-in and Adminer that nobody needs
 	@$(PYTHON) -m docs.pictures --stack $(STACK)

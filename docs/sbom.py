@@ -1,8 +1,9 @@
-"""The software bill of materials of MLflow's image: CycloneDX beside each lock file, made by cyclonedx-py.
+"""Writes the software bill of materials (SBOM) of MLflow's image, in CycloneDX: `make sbom`.
 
-python docs/sbom.py images/mlflow/locks/3.17.2.txt ...    writes 3.17.2.cdx.json beside it, and so on
+python docs/sbom.py dist images/mlflow/locks/3.17.2.txt    writes dist/mlflow-3.17.2.cdx.json
 
-It names the Python packages of the lock with the hashes that pip checks; the base image and its packages are not in it.
+The SBOM lists the Python packages of the lock file with the hashes that pip checks. It does not list the packages of
+the base image.
 """
 
 from __future__ import annotations
@@ -15,33 +16,36 @@ from pathlib import Path
 from typing import Any
 
 ROOT = "mlflow-postgres/mlflow"
-"""The component that a bill of materials describes: the image, in the version of its MLflow."""
+"""The component that the SBOM describes: MLflow's image. Its version is MLflow's version."""
 
 
-def main(locks: list[str]) -> int:
-    """Write the bill of each lock file. Raises `subprocess.CalledProcessError` if cyclonedx-py refuses one."""
-    for lock in map(Path, locks):
-        bill = lock.with_suffix(".cdx.json")
-        bill.write_text(json.dumps(_bill(lock), indent=1) + "\n")
-        print(bill)
+def main(arguments: list[str]) -> int:
+    """Write the SBOM of each lock file into the folder. Raises `subprocess.CalledProcessError` if cyclonedx-py fails."""
+    folder, *locks = map(Path, arguments)
+    folder.mkdir(exist_ok=True)
+    for lock in locks:
+        path = folder / f"mlflow-{lock.stem}.cdx.json"
+        path.write_text(json.dumps(sbom(lock), indent=1) + "\n")
+        print(path)
     return 0
 
 
-def _bill(lock: Path) -> dict[str, Any]:
+def sbom(lock: Path) -> dict[str, Any]:
+    """The SBOM of one lock file. Raises `subprocess.CalledProcessError` if cyclonedx-py fails."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "pyproject.toml"
         root.write_text(f'[project]\nname = "{ROOT}"\nversion = "{lock.stem}"\n')
-        # Without --output-reproducible, every run has its own time and serial number. The warning that is ignored: the
-        # bill does not say who needs whom, which a lock file has in comments alone.
+        # --output-reproducible leaves out the time and the serial number. -W ignore hides the warning that the SBOM has
+        # no dependency graph: a lock file has it in comments only.
         tool = [sys.executable, "-W", "ignore", "-m", "cyclonedx_py", "requirements", "--output-reproducible"]
         done = subprocess.run(
             [*tool, "--spec-version", "1.6", "--pyproject", root, lock], check=True, stdout=subprocess.PIPE
         )
-    bill: dict[str, Any] = json.loads(done.stdout)
-    for component in bill["components"]:
-        # The line of the lock file, with every hash a second time: half of the bill.
+    document: dict[str, Any] = json.loads(done.stdout)
+    for component in document["components"]:
+        # The description repeats the line of the lock file with all its hashes. It is half of the document.
         del component["description"]
-    return bill
+    return document
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from .deploy import CHECKOUT
 
-PAGES = sorted([*CHECKOUT.glob("README*.md"), *CHECKOUT.glob("docs/**/*.md"), CHECKOUT / "toolchain" / "README.md"])
+PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md"), CHECKOUT / "toolchain" / "README.md"])
 PICTURES = CHECKOUT / "docs" / "pictures"
 LARGEST_PICTURE = 150_000
 
@@ -53,3 +54,11 @@ def test_the_chinese_readme_has_the_english_ones_commands() -> None:
     text = (CHECKOUT / "README.md").read_text()
     said = {line.strip() for block in chinese for line in block.splitlines()} | commands("README.zh-CN.md")
     assert {command for command in said if command not in text} == set()
+
+
+def test_every_commit_hook_is_a_recipe_of_the_makefile_and_needs_no_network() -> None:
+    (repository,) = yaml.safe_load((CHECKOUT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    assert {hook["language"] for hook in repository["hooks"]} == {"system"}
+    recipes = re.findall(r"^([a-z]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
+    assert {hook["entry"].removeprefix("make ") for hook in repository["hooks"]} <= set(recipes)

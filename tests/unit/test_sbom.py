@@ -1,24 +1,32 @@
-"""The bills of materials that are committed: one for each lock file, with what the lock holds and nothing else."""
+"""The SBOM that `make sbom` writes: it lists what the lock file lists, and nothing else."""
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .deploy import IMAGES
+from .deploy import CHECKOUT, IMAGES
 
 LOCKS = sorted((IMAGES / "mlflow" / "locks").glob("*.txt"))
 
 
-def bill_of(lock: Path) -> dict[str, Any]:
-    path = lock.with_suffix(".cdx.json")
-    assert path.exists(), f"{path.name} is missing. Mend it with: make sbom"
-    bill: dict[str, Any] = json.loads(path.read_text())
-    return bill
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the SBOM of every lock file."""
+    path = tmp_path_factory.mktemp("sbom") / "dist"
+    subprocess.run([sys.executable, CHECKOUT / "docs" / "sbom.py", path, *LOCKS], check=True)
+    return path
+
+
+def sbom_of(lock: Path, folder: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((folder / f"mlflow-{lock.stem}.cdx.json").read_text())
+    return document
 
 
 def hashes_of(component: dict[str, Any]) -> set[str]:
@@ -30,34 +38,35 @@ def hashes_of(component: dict[str, Any]) -> set[str]:
 
 
 def packages_of(lock: Path) -> dict[tuple[str, str], set[str]]:
-    """The hashes of every package and version that pip would install by the lock."""
-    found: dict[tuple[str, str], set[str]] = {}
+    """The hashes of every package and version that pip would install from the lock file."""
+    packages: dict[tuple[str, str], set[str]] = {}
     for entry in re.split(r"^(?=[a-z0-9])", lock.read_text(), flags=re.MULTILINE)[1:]:
         name, _, version = entry.split()[0].partition("==")
-        found[name, version] = set(re.findall(r"--hash=(\S+)", entry))
-    return found
+        packages[name, version] = set(re.findall(r"--hash=(\S+)", entry))
+    return packages
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
-def test_the_bill_of_a_lock_names_exactly_its_packages(lock: Path) -> None:
-    components = bill_of(lock)["components"]
-    listed = {(each["name"], each["version"]): hashes_of(each) for each in components}
-    assert listed == packages_of(lock), "the lock has changed since. Mend it with: make sbom"
-    assert len(components) == len(listed), "nothing is in it twice"
+def test_the_sbom_lists_exactly_the_packages_of_the_lock_file(lock: Path, folder: Path) -> None:
+    components = sbom_of(lock, folder)["components"]
+    assert {(each["name"], each["version"]): hashes_of(each) for each in components} == packages_of(lock)
+    assert len(components) == len(packages_of(lock)), "a package is listed twice"
     for each in components:
-        assert each["purl"].startswith(f"pkg:pypi/{each['name']}@{each['version']}"), "what scanners look it up by"
+        assert each["purl"].startswith(f"pkg:pypi/{each['name']}@{each['version']}"), "scanners look packages up by purl"
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
-def test_the_bill_says_which_image_it_is_of_and_is_the_same_every_time(lock: Path) -> None:
-    bill = bill_of(lock)
-    root = bill["metadata"]["component"]
+def test_the_sbom_names_its_image_and_is_reproducible(lock: Path, folder: Path) -> None:
+    document = sbom_of(lock, folder)
+    root = document["metadata"]["component"]
     assert (root["name"], root["version"]) == ("mlflow-postgres/mlflow", lock.stem)
-    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
-    assert "serialNumber" not in bill
-    assert "timestamp" not in bill["metadata"]
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
+    assert "serialNumber" not in document
+    assert "timestamp" not in document["metadata"]
 
 
-def test_no_bill_is_left_of_a_lock_that_is_gone() -> None:
-    bills = {path.name for path in (IMAGES / "mlflow" / "locks").glob("*.cdx.json")}
-    assert bills == {f"{lock.stem}.cdx.json" for lock in LOCKS}
+def test_the_sboms_stay_outside_the_tree_that_git_tracks(folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} == {f"mlflow-{lock.stem}.cdx.json" for lock in LOCKS}
+    recipe = (CHECKOUT / "Makefile").read_text().partition("\nsbom:")[2].partition("\n\n")[0]
+    assert "docs/sbom.py dist " in recipe
+    assert "/dist/" in (CHECKOUT / ".gitignore").read_text().splitlines()
