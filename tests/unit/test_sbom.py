@@ -52,7 +52,9 @@ def test_the_sbom_lists_exactly_the_packages_of_the_lock_file(lock: Path, folder
     assert {(each["name"], each["version"]): hashes_of(each) for each in components} == packages_of(lock)
     assert len(components) == len(packages_of(lock)), "a package is listed twice"
     for each in components:
-        assert each["purl"].startswith(f"pkg:pypi/{each['name']}@{each['version']}"), "scanners look packages up by purl"
+        assert each["purl"].startswith(f"pkg:pypi/{each['name']}@{each['version']}"), (
+            "scanners look packages up by purl"
+        )
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
