@@ -20,7 +20,7 @@ ROOT = "mlflow-postgres/mlflow"
 
 
 def main(arguments: list[str]) -> int:
-    """Write the SBOM of each lock file into the folder. Raises `subprocess.CalledProcessError` if cyclonedx-py fails."""
+    """Write the SBOM of each lock file into the folder. Raises `subprocess.CalledProcessError` if the tool fails."""
     folder, *locks = map(Path, arguments)
     folder.mkdir(exist_ok=True)
     for lock in locks:
