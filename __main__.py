@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pulumi
 
-from components import Platform, Settings, object_prefix, platform_args
-from preflight import check_host
+from components import Platform, Settings, platform_args
+from contract.names import object_prefix
+from preflight.host import check_host
 
 IMAGES = Path("images")
 

@@ -20,7 +20,7 @@ from bench.room import BenchError, Room, build_plain, say, stopped
 from bench.show import show
 from bench.verdict import verdict
 from bench.wire import WrongAnswerError
-from preflight import EngineError, open_engine
+from preflight.engine import EngineError, open_engine
 
 
 def main(arguments: list[str]) -> int:

@@ -20,7 +20,7 @@ import yaml
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
-from components.engine import LABEL
+from contract.labels import PREFIX, STACK
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -77,7 +77,7 @@ class Room:
         # Not in /tmp, which may be memory: SQLite's file must lie on a disk, as PostgreSQL's do.
         self.folder = folder.resolve() / f"room-{self.name}"
         self.folder.mkdir(parents=True)
-        self._labels = {f"{LABEL}.bench": self.prefix}
+        self._labels = {f"{PREFIX}.bench": self.prefix}
         self.network = engine.networks.create(self.prefix, driver="bridge", labels=self._labels)
 
     def run(
@@ -132,7 +132,7 @@ class Room:
     def _remove_all(self) -> bool:
         """Whether it is all gone; while the engine still makes what an interrupted run has asked for, it is not."""
         left = 0
-        for label in (f"{LABEL}.bench={self.prefix}", *(f"{LABEL}.stack={self.prefix}{part}" for part in ("", "-in"))):
+        for label in (f"{PREFIX}.bench={self.prefix}", *(f"{STACK}={self.prefix}{part}" for part in ("", "-in"))):
             mine: Any = {"label": label}
             containers = self.engine.containers.list(all=True, filters=mine, ignore_removed=True)
             networks = self.engine.networks.list(filters=mine)

@@ -1,7 +1,7 @@
 """MLflow on PostgreSQL as Pulumi components. None of them reads configuration; `Settings` does, for our own program."""
 
 from .from_settings import platform_args
-from .platform import Platform, PlatformArgs, object_prefix
+from .platform import Platform, PlatformArgs
 from .settings import Settings
 
-__all__ = ["Platform", "PlatformArgs", "Settings", "object_prefix", "platform_args"]
+__all__ = ["Platform", "PlatformArgs", "Settings", "platform_args"]

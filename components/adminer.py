@@ -6,15 +6,14 @@ from dataclasses import dataclass
 
 import pulumi
 
+from contract import environment, ports, roles, users
+
 from .engine import SingleHost
 from .image import Image
 from .workload import Limits, Port, Probe, Workload
 
-ROLE = "adminer"
-PORT = 8080
-
-# The user id of `www-data` in Debian.
-_USER = 33
+ROLE = roles.ADMINER
+PORT = ports.ADMINER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +45,12 @@ class Adminer(pulumi.ComponentResource):
             ROLE,
             Workload(
                 image=image.image_id,
-                user=_USER,
+                user=users.WWW_DATA,
                 environment={
-                    "MLFLOW_POSTGRES_HOST": args.host,
-                    "MLFLOW_POSTGRES_DATABASE": args.database,
-                    "MLFLOW_POSTGRES_USER": args.user,
-                    "MLFLOW_POSTGRES_READONLY_USER": args.readonly_user,
+                    environment.POSTGRES_HOST: args.host,
+                    environment.POSTGRES_DATABASE: args.database,
+                    environment.POSTGRES_USER: args.user,
+                    environment.READONLY_USER: args.readonly_user,
                 },
                 ports=[args.port],
                 networks=args.networks,

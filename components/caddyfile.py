@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from textwrap import dedent, indent
 from typing import Final
 
+from contract import paths, ports
+
 from .workload import in_url
 
-HTTPS_PORT: Final = 8443
+HTTPS_PORT: Final = ports.GATEWAY_HTTPS
 """Inside the container, where a process without capabilities cannot listen below 1024."""
-HTTP_PORT: Final = 8080
-CERTIFICATE: Final = "/run/secrets/certificate.pem"
-KEY: Final = "/run/secrets/key.pem"
+HTTP_PORT: Final = ports.GATEWAY_HTTP
+CERTIFICATE: Final = f"{paths.SECRETS}/{paths.CERTIFICATE}"
+KEY: Final = f"{paths.SECRETS}/{paths.CERTIFICATE_KEY}"
 TLS_MODES: Final = ("off", "internal", "files", "acme")
 _MORE_NAMES: Final = "The setting allowedHosts adds others."
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")

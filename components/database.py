@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pulumi
 
-from .postgres import Login
-from .workload import SECRETS, SecretFile
+from contract import environment, paths
 
-_PASS_FILE = "pgpass"
+from .postgres import Login
+from .workload import SecretFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Database:
     @property
     def environment(self) -> dict[str, str]:
         """What MLflow and libpq read. No password: that is in the pass file."""
-        return {"MLFLOW_BACKEND_STORE_URI": self.uri, "PGPASSFILE": f"{SECRETS}/{_PASS_FILE}"}
+        return {environment.STORE_URI: self.uri, environment.PASS_FILE: f"{paths.SECRETS}/{paths.PASS_FILE}"}
 
     @property
     def pass_file(self) -> SecretFile:
@@ -37,4 +37,4 @@ class Database:
         line = pulumi.Output.concat(
             f"{self.host}:{self.port}:{self.name}:{self.login.user}:", self.login.password, "\n"
         )
-        return SecretFile(name=_PASS_FILE, content=pulumi.Output.secret(line))
+        return SecretFile(name=paths.PASS_FILE, content=pulumi.Output.secret(line))

@@ -12,16 +12,14 @@ from typing import Any
 import pulumi
 import pulumi_docker as docker
 
+from contract.labels import COURIER, DEPLOYMENT, KIND, PROBE, ROLE, SECRETS_VERSION, SERVICE, STACK, TASK
+from contract.names import object_name
+from contract.paths import SECRETS
+from contract.roles import courier_of
+
 from . import probing
 from .image import Image
-from .workload import SECRETS, Mount, Port, Probe, SecretFile, Task, Workload
-
-LABEL = "mlflow-postgres"
-"""Every object carries labels of this prefix, so that what no state knows can be found and told from the rest."""
-
-SERVICE, TASK, COURIER, HELPER = "service", "task", "courier", "helper"
-"""What a container is, by its label "kind": one that stays, one that ends, one that only carries secrets; and one that
-a command beside Pulumi runs for itself, which no state knows."""
+from .workload import Mount, Port, Probe, SecretFile, Task, Workload
 
 
 class SingleHost:
@@ -36,7 +34,7 @@ class SingleHost:
 
     def object_name(self, role: str) -> str:
         """The name on the engine of what plays a role in this stack."""
-        return f"{self.prefix}-{role}"
+        return object_name(self.prefix, role)
 
     def network(
         self, name: str, role: str, *, internal: bool, opts: pulumi.ResourceOptions, way_out: bool = True
@@ -71,8 +69,8 @@ class SingleHost:
             name,
             name=self.object_name(role),
             labels=[
-                docker.VolumeLabelArgs(label=f"{LABEL}.{key}", value=value)
-                for key, value in {"stack": self.prefix, "role": role, **labels}.items()
+                docker.VolumeLabelArgs(label=label, value=value)
+                for label, value in {STACK: self.prefix, ROLE: role, **labels}.items()
             ],
             # None of these can be changed in place: without this, a new label, or a volume made beforehand on a
             # disk of its own, would replace the data.
@@ -107,7 +105,7 @@ class SingleHost:
             role,
             workload,
             opts,
-            labels={"kind": SERVICE, "probe": probing.fingerprint(workload.probe)},
+            labels={KIND: SERVICE, PROBE: probing.fingerprint(workload.probe)},
             ports=[_port(port) for port in workload.ports],
             healthcheck=_healthcheck(workload.probe),
             wait=True,
@@ -133,7 +131,7 @@ class SingleHost:
             opts,
             # The provider would cut a task short at its usual limit of 20 minutes.
             timeouts=pulumi.CustomTimeouts(create="24h"),
-            labels={"kind": TASK},
+            labels={KIND: TASK},
             attach=True,
             logs=True,
             must_run=False,
@@ -165,7 +163,7 @@ class SingleHost:
             volume, courier = self._deliver(name, role, task, pulumi.ResourceOptions(parent=opts.parent))
             mounts.append(Mount(volume=volume.name, target=SECRETS, read_only=True))
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[courier]))
-            labels = {**labels, "secrets": task.secrets_version}
+            labels = {**labels, SECRETS_VERSION: task.secrets_version}
         return docker.Container(
             name,
             name=self.object_name(role),
@@ -219,7 +217,7 @@ class SingleHost:
         volume = self.volume(f"{name}-secrets", _secrets_role(role, task), keep=False, labels={}, opts=last)
         courier = docker.Container(
             f"{name}-courier",
-            name=self.object_name(f"{role}-courier"),
+            name=self.object_name(courier_of(role)),
             image=task.image,
             command=["true"],
             uploads=[_upload(secret, task.user) for secret in task.secret_files],
@@ -228,17 +226,19 @@ class SingleHost:
             start=False,
             must_run=False,
             log_driver="json-file",
-            labels=self._container_labels(f"{role}-courier", {"kind": COURIER}),
+            labels=self._container_labels(courier_of(role), {KIND: COURIER}),
             opts=opts,
         )
         return volume, courier
 
     def _container_labels(self, role: str, more: Mapping[str, str]) -> list[docker.ContainerLabelArgs]:
-        labels = {**self._labels(role), **{f"{LABEL}.{key}": value for key, value in more.items()}}
-        return [docker.ContainerLabelArgs(label=label, value=value) for label, value in labels.items()]
+        return [
+            docker.ContainerLabelArgs(label=label, value=value)
+            for label, value in {**self._labels(role), **more}.items()
+        ]
 
     def _labels(self, role: str) -> dict[str, pulumi.Input[str]]:
-        return {f"{LABEL}.stack": self.prefix, f"{LABEL}.role": role, f"{LABEL}.deployment": self._deployment}
+        return {STACK: self.prefix, ROLE: role, DEPLOYMENT: self._deployment}
 
 
 def _secrets_role(role: str, task: Task) -> str:

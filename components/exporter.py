@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import pulumi
 
+from contract import paths, roles, users
+
 from .database import Database
 from .engine import SingleHost
 from .image import Image
 from .workload import Limits, Port, Probe, SecretFile, Workload
 
-ROLE = "exporter"
+ROLE = roles.EXPORTER
 
-_USER = 65534
 # In seconds. A database that is gone must be told before Prometheus gives up, which is after ten; the search for its
 # name alone would take those.
 _PATIENCE = "connect_timeout=2"
@@ -42,14 +43,14 @@ class Exporter(pulumi.ComponentResource):
         super().__init__("mlflow-postgres:index:Exporter", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         database = args.database
-        password = SecretFile(name="monitor-password", content=database.login.password)
+        password = SecretFile(name=paths.MONITOR_PASSWORD, content=database.login.password)
         image = engine.build(f"{name}-image", ROLE, args.image, child)
         engine.run(
             f"{name}-server",
             ROLE,
             Workload(
                 image=image.image_id,
-                user=_USER,
+                user=users.NOBODY,
                 environment={
                     # On a network that nobody else is on, and PostgreSQL has no certificate.
                     "DATA_SOURCE_URI": f"{database.host}:{database.port}/{database.name}?sslmode=disable&{_PATIENCE}",

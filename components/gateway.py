@@ -8,16 +8,14 @@ from dataclasses import dataclass
 
 import pulumi
 
+from contract import environment, paths, ports, roles, users
+
 from .caddyfile import caddyfile
 from .engine import SingleHost
 from .image import Image
 from .workload import Limits, Mount, Port, Probe, SecretFile, Workload, in_url
 
-ROLE = "gateway"
-HTTPS_PORT = 8443
-HTTP_PORT = 8080
-
-_USER = 65534
+ROLE = roles.GATEWAY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +50,10 @@ class FrontDoor:
 
     def ports(self, address: str) -> list[Port]:
         """The ports of the Docker host that it opens on an address."""
-        https = [] if self.tls == "off" else [Port(container=HTTPS_PORT, host=self.https_port, address=address)]
-        http = [Port(container=HTTP_PORT, host=self.http_port, address=address)] if self.http_port else []
+        https = (
+            [] if self.tls == "off" else [Port(container=ports.GATEWAY_HTTPS, host=self.https_port, address=address)]
+        )
+        http = [Port(container=ports.GATEWAY_HTTP, host=self.http_port, address=address)] if self.http_port else []
         return [*https, *http]
 
 
@@ -92,8 +92,8 @@ class Gateway(pulumi.ComponentResource):
             ROLE,
             Workload(
                 image=image.image_id,
-                user=_USER,
-                environment={"GATEWAY_HOSTNAME": door.hostname, "GATEWAY_TLS": door.tls},
+                user=users.NOBODY,
+                environment={environment.GATEWAY_HOSTNAME: door.hostname, environment.GATEWAY_TLS: door.tls},
                 secret_files=files,
                 secrets_version=_fingerprint(args),
                 mounts=[Mount(volume=volume.name, target="/data")],
@@ -124,10 +124,10 @@ def _configuration(args: GatewayArgs) -> str:
 
 def _files(args: GatewayArgs) -> list[SecretFile]:
     door = args.front_door
-    files = [SecretFile(name="Caddyfile", content=_configuration(args))]
+    files = [SecretFile(name=paths.CADDYFILE, content=_configuration(args))]
     if door.tls == "files" and door.key is not None:
-        files.append(SecretFile(name="certificate.pem", content=door.certificate))
-        files.append(SecretFile(name="key.pem", content=door.key))
+        files.append(SecretFile(name=paths.CERTIFICATE, content=door.certificate))
+        files.append(SecretFile(name=paths.CERTIFICATE_KEY, content=door.key))
     return files
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import pulumi
 
+from contract import paths, roles, users
+
 from .database import Database
 from .engine import SingleHost
-from .mlflow import ARTIFACTS, USER
 from .workload import Limits, Mount, Probe, Workload
 
-ROLE = "gc"
+ROLE = roles.GC
 
 # Its own words for why, in what the engine keeps of a failed probe. Not before it was found ready once (probing.py): a
 # single folder that cannot be removed would end every `up`, and with it an upgrade.
@@ -47,12 +48,12 @@ class Housekeeping(pulumi.ComponentResource):
             ROLE,
             Workload(
                 image=args.image,
-                user=USER,
+                user=users.NOBODY,
                 command=["collect-deleted", str(args.after_days)],
                 environment=args.database.environment,
                 secret_files=[args.database.pass_file],
-                mounts=[Mount(volume=args.artifacts, target=ARTIFACTS)],
-                memory_folders=["/home/mlflow"],
+                mounts=[Mount(volume=args.artifacts, target=paths.ARTIFACTS)],
+                memory_folders=[paths.HOME],
                 networks=[args.network],
                 probe=Probe(command=["sh", "-c", _WELL], grace=20),
                 limits=Limits(memory_mb=256),

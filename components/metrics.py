@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from contract import ports
+
 from .workload import Port
 
 ADDRESS: Final = "127.0.0.1"
 """Not the address of the other ports, which may be open to the network."""
-_MLFLOW_PORT: Final = 9464
-_POSTGRES_PORT: Final = 9187
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +22,11 @@ class Metrics:
 
     @property
     def of_mlflow(self) -> Port:
-        return Port(container=_MLFLOW_PORT, host=self.mlflow_port, address=ADDRESS)
+        return Port(container=ports.MLFLOW_METRICS, host=self.mlflow_port, address=ADDRESS)
 
     @property
     def of_postgres(self) -> Port:
-        return Port(container=_POSTGRES_PORT, host=self.postgres_port, address=ADDRESS)
+        return Port(container=ports.POSTGRES_METRICS, host=self.postgres_port, address=ADDRESS)
 
     @property
     def mlflow_url(self) -> str:

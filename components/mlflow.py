@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import pulumi
 
+from contract import environment, paths, ports, roles, users
+
 from .connections import MAX_OVERFLOW, POOL_SIZE
 from .database import Database
 from .engine import SingleHost
@@ -15,13 +17,9 @@ from .schema import Keys
 from .sign_in import SignIn
 from .workload import Limits, Mount, Port, Probe, Workload, in_url
 
-ROLE = "mlflow"
-PORT = 5000
+ROLE = roles.MLFLOW
+PORT = ports.MLFLOW
 
-# `nobody`: the artifacts in every volume so far belong to it.
-USER = 65534
-ARTIFACTS = "/mlartifacts"
-_METRICS = "/run/metrics"
 # What MLflow 3.17 answers to by itself: this machine and private networks, on any port. In its own list a bracket that
 # opens a set of characters is written "[[]"; its patterns of IPv6 lack the bracket that a browser sends.
 _LOOPBACK = ["localhost", "127.0.0.1", "[::1]", "0.0.0.0", "localhost:*", "127.0.0.1:*", "[[]::1]:*", "0.0.0.0:*"]
@@ -82,11 +80,11 @@ class Mlflow(pulumi.ComponentResource):
             ROLE,
             Workload(
                 image=args.image,
-                user=USER,
+                user=users.NOBODY,
                 command=[
                     *("mlflow", "server", "--host", "0.0.0.0", "--port", str(PORT)),
                     *("--workers", str(args.workers)),
-                    *("--serve-artifacts", "--artifacts-destination", ARTIFACTS),
+                    *("--serve-artifacts", "--artifacts-destination", paths.ARTIFACTS),
                     *("--allowed-hosts", ",".join(_allowed_hosts(args, engine.object_name(ROLE)))),
                     *(["--cors-allowed-origins", ",".join(origins)] if (origins := _origins(args)) else []),
                     *(sign_in.server_options if sign_in else []),
@@ -99,14 +97,14 @@ class Mlflow(pulumi.ComponentResource):
                     "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(POOL_SIZE),
                     "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(MAX_OVERFLOW),
                     **(sign_in.server_environment if sign_in else {}),
-                    **({"METRICS_PORT": str(args.metrics.container)} if args.metrics else {}),
+                    **({environment.METRICS_PORT: str(args.metrics.container)} if args.metrics else {}),
                 },
                 secret_files=[
                     args.database.pass_file,
                     *(sign_in.server_files(args.database.uri) if sign_in else []),
                 ],
-                mounts=[Mount(volume=volume.name, target=ARTIFACTS), args.keys.mount],
-                memory_folders=["/home/mlflow", *([_METRICS] if args.metrics else [])],
+                mounts=[Mount(volume=volume.name, target=paths.ARTIFACTS), args.keys.mount],
+                memory_folders=[paths.HOME, *([paths.METRICS] if args.metrics else [])],
                 # An artifact on its way is kept here as a whole.
                 scratch_folders=["/tmp"],
                 ports=[port for port in (args.port, args.metrics) if port],

@@ -10,6 +10,8 @@ import pulumi
 import pulumi_docker as docker
 import pulumi_random as random
 
+from contract.names import object_prefix
+
 from . import adminer, exporter, gateway, mlflow, postgres
 from .adminer import Adminer, AdminerArgs
 from .connections import connection_budget
@@ -292,8 +294,3 @@ class Platform(pulumi.ComponentResource):
             self._engine,
             self._child,
         )
-
-
-def object_prefix(name: str, stack: str) -> str:
-    """What the names of the objects on the engine begin with, for the platform `name` in the stack `stack`."""
-    return f"{name}-{stack}"

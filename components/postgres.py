@@ -10,22 +10,21 @@ from typing import Literal
 import pulumi
 import pulumi_random as random
 
+from contract import environment, labels, paths, ports, roles, users
+
 from .connections import ConnectionBudget
 from .engine import SingleHost
 from .image import Image
 from .postgres_settings import settings_for
 from .workload import Limits, Mount, Port, Probe, SecretFile, Task, Workload
 
-ROLE = "postgres"
-PORT = 5432
+ROLE = roles.POSTGRES
+PORT = ports.POSTGRES
 
 # MLflow's tables that the reading role does not read. users: password hashes. secrets: the gateway's keys, wrapped.
 # webhooks: encrypted signing keys. jobs: token hashes, and parameters that may hold anything. A server's start and the
 # schema job give all tables to that role, and then take these back.
-PRIVATE_TABLES = {"MLFLOW_POSTGRES_PRIVATE_TABLES": "users,secrets,webhooks,jobs"}
-
-# The user id of `postgres` in the official image.
-_USER = 999
+PRIVATE_TABLES = {environment.PRIVATE_TABLES: "users,secrets,webhooks,jobs"}
 
 # A server on a cluster of its own starts with the settings, or says why not, while the one in use goes on. All of it in
 # one line, for the last line of a task is what people are shown.
@@ -106,7 +105,7 @@ class Postgres(pulumi.ComponentResource):
             f"{ROLE}-data",
             keep=args.keep_data,
             protect=args.protect_data,
-            labels={"postgres-major": str(args.major)},
+            labels={labels.POSTGRES_MAJOR: str(args.major)},
             opts=child,
         )
         image = engine.build(f"{name}-image", ROLE, args.image, child)
@@ -118,26 +117,26 @@ class Postgres(pulumi.ComponentResource):
             ROLE,
             Workload(
                 image=image.image_id,
-                user=_USER,
+                user=users.POSTGRES,
                 command=["postgres", *settings],
                 environment={
-                    "MLFLOW_POSTGRES_MAJOR": str(args.major),
-                    "MLFLOW_POSTGRES_VOLUME": engine.object_name(f"{ROLE}-data"),
-                    "MLFLOW_POSTGRES_DATABASE": args.database,
-                    "MLFLOW_POSTGRES_USER": args.user,
+                    environment.POSTGRES_MAJOR: str(args.major),
+                    environment.POSTGRES_VOLUME: engine.object_name(f"{ROLE}-data"),
+                    environment.POSTGRES_DATABASE: args.database,
+                    environment.POSTGRES_USER: args.user,
                     **PRIVATE_TABLES,
-                    "MLFLOW_POSTGRES_INTERNAL_NETWORK": args.internal_network,
-                    "MLFLOW_POSTGRES_PUBLISHED_TO": args.published_to if args.port else "nobody",
-                    "MLFLOW_POSTGRES_SERVER_CONNECTIONS": str(args.connections.server),
-                    "MLFLOW_POSTGRES_OWNER_CONNECTIONS": str(args.connections.owner),
-                    "MLFLOW_POSTGRES_READONLY_CONNECTIONS": str(args.connections.readonly),
-                    "MLFLOW_POSTGRES_MONITOR_CONNECTIONS": str(args.connections.monitor),
+                    environment.INTERNAL_NETWORK: args.internal_network,
+                    environment.PUBLISHED_TO: args.published_to if args.port else "nobody",
+                    environment.SERVER_CONNECTIONS: str(args.connections.server),
+                    environment.OWNER_CONNECTIONS: str(args.connections.owner),
+                    environment.READONLY_CONNECTIONS: str(args.connections.readonly),
+                    environment.MONITOR_CONNECTIONS: str(args.connections.monitor),
                 },
                 secret_files=[
-                    SecretFile(name="owner-password", content=self.owner.password),
-                    SecretFile(name="server-password", content=self.server.password),
-                    SecretFile(name="readonly-password", content=self.readonly.password),
-                    *([SecretFile(name="monitor-password", content=self.monitor.password)] if self.monitor else []),
+                    SecretFile(name=paths.OWNER_PASSWORD, content=self.owner.password),
+                    SecretFile(name=paths.SERVER_PASSWORD, content=self.server.password),
+                    SecretFile(name=paths.READONLY_PASSWORD, content=self.readonly.password),
+                    *([SecretFile(name=paths.MONITOR_PASSWORD, content=self.monitor.password)] if self.monitor else []),
                 ],
                 mounts=[Mount(volume=volume.name, target=data_path(args.major))],
                 memory_folders=["/tmp", "/run/postgresql"],
@@ -164,10 +163,10 @@ class Postgres(pulumi.ComponentResource):
         """Start a server with the settings once, beside the one in use; one that does not start ends the program."""
         return engine.run_once(
             f"{name}-settings",
-            "settings",
+            roles.SETTINGS,
             Task(
                 image=image,
-                user=_USER,
+                user=users.POSTGRES,
                 entrypoint=["sh", "-c", _CHECK, "settings"],
                 command=[f"{_CHECK_OPTIONS} {shlex.join(settings)}"],
                 scratch_folders=["/tmp"],

@@ -7,17 +7,15 @@ from dataclasses import dataclass
 
 import pulumi
 
+from contract import environment, paths, roles, users
+
 from .database import Database
 from .engine import SingleHost
 from .postgres import PRIVATE_TABLES
 from .sign_in import SignIn
 from .workload import Limits, Mount, Task
 
-ROLE = "schema"
-
-# As the server's: the job writes the keys that the server reads.
-_USER = 65534
-_KEYS = "/keys"
+ROLE = roles.SCHEMA
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +43,15 @@ class Keys:
 
     @property
     def mount(self) -> Mount:
-        return Mount(volume=self.volume, target=_KEYS, read_only=True)
+        return Mount(volume=self.volume, target=paths.KEYS, read_only=True)
 
     @property
     def environment(self) -> dict[str, str]:
         return {
             # Read at every use: a server goes on when they are made anew.
-            "MLFLOW_CRYPTO_KEK_VERSION_FILE": f"{_KEYS}/current/version",
-            "MLFLOW_CRYPTO_KEK_PASSPHRASE_FILE": f"{_KEYS}/current/passphrase",
-            "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY_FILE": f"{_KEYS}/webhooks",
+            environment.KEK_VERSION_FILE: f"{paths.KEYS}/current/version",
+            environment.KEK_PASSPHRASE_FILE: f"{paths.KEYS}/current/passphrase",
+            environment.WEBHOOK_KEY_FILE: f"{paths.KEYS}/webhooks",
         }
 
 
@@ -79,22 +77,23 @@ class Schema(pulumi.ComponentResource):
             ROLE,
             Task(
                 image=args.image,
-                user=_USER,
+                # As the server: the job writes the keys that the server reads.
+                user=users.NOBODY,
                 command=["migrate"],
                 environment={
                     **args.database.environment,
-                    "MLFLOW_POSTGRES_USER": args.server_user,
+                    environment.POSTGRES_USER: args.server_user,
                     **PRIVATE_TABLES,
-                    "CREDENTIALS_VERSION": str(args.credentials_version),
-                    "SIGN_IN": "true" if sign_in else "false",
+                    environment.CREDENTIALS_VERSION: str(args.credentials_version),
+                    environment.SIGN_IN: "true" if sign_in else "false",
                     **(sign_in.job_environment if sign_in else {}),
                     # Named in what the job says.
-                    "BACKUPS_VOLUME": engine.object_name("backups"),
+                    environment.BACKUPS_VOLUME: engine.object_name("backups"),
                 },
                 secret_files=[args.database.pass_file, *(sign_in.administrator_files if sign_in else [])],
                 secrets_version=str(args.credentials_version),
-                mounts=[Mount(volume=backups.name, target="/backups"), Mount(volume=keys.name, target=_KEYS)],
-                memory_folders=["/home/mlflow"],
+                mounts=[Mount(volume=backups.name, target=paths.BACKUPS), Mount(volume=keys.name, target=paths.KEYS)],
+                memory_folders=[paths.HOME],
                 scratch_folders=["/tmp"],
                 networks=[args.network],
                 limits=Limits(memory_mb=1536),

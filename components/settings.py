@@ -10,7 +10,9 @@ from pathlib import Path
 import pulumi
 from pulumi.runtime import config as runtime_config
 
-from . import rules, stack_name
+from contract.names import is_stack_name, stack_name_near
+
+from . import rules
 from .rules import bad_setting
 from .without_effect import without_effect
 
@@ -186,10 +188,10 @@ def _against_unknown_keys(namespace: str) -> rules.Errors:
 
 
 def _against_stack_name(name: str) -> rules.Errors:
-    if not stack_name.is_usable(name):
+    if not is_stack_name(name):
         yield pulumi.RunError(
             f"the stack's name is {name!r}: Docker wants a lower-case letter, then letters, digits and single dashes. "
-            f"Mend it with: bin/pulumi stack rename {stack_name.proposed(name)} --stack {name}"
+            f"Mend it with: bin/pulumi stack rename {stack_name_near(name)} --stack {name}"
         )
 
 

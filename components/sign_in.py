@@ -5,16 +5,14 @@ from __future__ import annotations
 import pulumi
 import pulumi_random as random
 
-from .workload import SECRETS, SecretFile
+from contract import environment, paths
+
+from .workload import SecretFile
 
 ADMINISTRATOR = "admin"
 
 # How long a worker remembers a password that was right, in seconds. Without it every request costs a password's hash.
 _REMEMBERED = 60
-
-_PASSWORD_FILE = "admin-password"
-_KEY_FILE = "secret-key"
-_CONFIGURATION_FILE = "basic-auth.ini"
 
 
 class SignIn(pulumi.ComponentResource):
@@ -44,33 +42,33 @@ class SignIn(pulumi.ComponentResource):
     def administrator_environment(self) -> dict[str, str]:
         """Who the administrator is, and the file that the password is read from."""
         return {
-            "MLFLOW_AUTH_ADMIN_USERNAME": ADMINISTRATOR,
-            "MLFLOW_AUTH_ADMIN_PASSWORD_FILE": f"{SECRETS}/{_PASSWORD_FILE}",
+            environment.ADMIN_USERNAME: ADMINISTRATOR,
+            environment.ADMIN_PASSWORD_FILE: f"{paths.SECRETS}/{paths.ADMIN_PASSWORD}",
         }
 
     @property
     def job_environment(self) -> dict[str, str]:
         """For the job that makes the administrator, and that waits until a former password is forgotten."""
-        return {**self.administrator_environment, "SIGN_IN_REMEMBERED": str(_REMEMBERED)}
+        return {**self.administrator_environment, environment.SIGN_IN_REMEMBERED: str(_REMEMBERED)}
 
     @property
     def administrator_files(self) -> list[SecretFile]:
-        return [SecretFile(name=_PASSWORD_FILE, content=self.password)]
+        return [SecretFile(name=paths.ADMIN_PASSWORD, content=self.password)]
 
     @property
     def server_environment(self) -> dict[str, str]:
         return {
             **self.administrator_environment,
-            "MLFLOW_AUTH_CONFIG_PATH": f"{SECRETS}/{_CONFIGURATION_FILE}",
-            "MLFLOW_FLASK_SERVER_SECRET_KEY_FILE": f"{SECRETS}/{_KEY_FILE}",
+            environment.AUTH_CONFIG_PATH: f"{paths.SECRETS}/{paths.BASIC_AUTH}",
+            environment.FLASK_SECRET_KEY_FILE: f"{paths.SECRETS}/{paths.SECRET_KEY}",
         }
 
     def server_files(self, store_uri: str) -> list[SecretFile]:
         """Files of a server whose users are in the database at `store_uri`."""
         return [
             *self.administrator_files,
-            SecretFile(name=_KEY_FILE, content=self._key),
-            SecretFile(name=_CONFIGURATION_FILE, content=_configuration(store_uri)),
+            SecretFile(name=paths.SECRET_KEY, content=self._key),
+            SecretFile(name=paths.BASIC_AUTH, content=_configuration(store_uri)),
         ]
 
 

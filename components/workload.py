@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-SECRETS = "/run/secrets"
-"""Folder of the secret files, inside every container."""
+from contract.paths import SECRETS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,11 +14,13 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from contract.import_events import Progress
+
 from .sources import Source
 from .stack import StackError
 
-Tell = Callable[[dict[str, Any]], None]
-"""What is told how far it is, in events as the import's own."""
+Report = Callable[[Progress], None]
+"""Is called with the progress of reading."""
 
 FILE = "rows.db"
 _BATCH = 10_000
@@ -47,7 +49,7 @@ def is_address(given: str) -> bool:
     return bool(found) and scheme.partition("+")[0] in ("postgresql", "postgres")
 
 
-def rows_of(given: str, folder: Path, tell: Tell) -> Source:
+def rows_of(given: str, folder: Path, report: Report) -> Source:
     """Its tables in a file in a new folder. Raises `StackError` when it cannot be read."""
     parameters = _parameters(given)
     shown = _shown(parameters)
@@ -63,7 +65,7 @@ def rows_of(given: str, folder: Path, tell: Tell) -> Source:
             )
         rows.execute("PRAGMA synchronous = OFF")
         for table, columns in found.items():
-            _copy(connection, rows, sql.Identifier(schema, table), table, columns, tell)
+            _copy(connection, rows, sql.Identifier(schema, table), table, columns, report)
         rows.commit()
     return Source(path=file, shown=shown, rows_only=True)
 
@@ -158,7 +160,7 @@ def _copy(
     there: sql.Identifier,
     table: str,
     columns: Sequence[tuple[str, str]],
-    tell: Tell,
+    report: Report,
 ) -> None:
     names = ", ".join('"' + name.replace('"', '""') + '"' for name, _ in columns)
     quoted = '"' + table.replace('"', '""') + '"'
@@ -177,8 +179,8 @@ def _copy(
         while batch := cursor.fetchmany(size):
             rows.executemany(insert, _exact(batch, floats) if floats else batch)
             done += len(batch)
-            tell({"phase": "read", "table": table, "rows": done, "of": 0})
-    tell({"phase": "read", "table": table, "rows": done, "of": done})
+            report(Progress(phase="read", table=table, rows=done, of=0))
+    report(Progress(phase="read", table=table, rows=done, of=done))
 
 
 def _exact(batch: Sequence[Any], floats: Sequence[int]) -> Iterator[list[Any]]:

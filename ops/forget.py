@@ -8,8 +8,8 @@ import time
 
 import docker
 
-from components.engine import HELPER
-from preflight import open_engine
+from contract import labels
+from preflight.engine import open_engine
 
 from . import backend, helpers, objects
 from .stack import prefix, short_name
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
 def _remove(engine: docker.DockerClient, prefix: str) -> None:
     for container in objects.containers(engine, prefix):
         # What is left of those only reads, and is waited for.
-        if objects.label(container, "kind") != HELPER:
+        if objects.label(container, labels.KIND) != labels.HELPER:
             objects.remove_container(container)
             print(f"removed the container {container.name}")
     for network in objects.networks(engine, prefix):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import docker
 from docker.models.containers import Container
 
-from components.engine import HELPER, LABEL, TASK
+from contract import labels, roles
 
 from . import objects
 from .processes import process_of, this_process
@@ -23,11 +23,17 @@ _RUNNING = ("running", "paused", "restarting")
 _LEFT = 600
 
 
-def labels(job: Mapping[str, str], role: str, by: str, *, changes: bool) -> dict[str, str]:
+def helper_labels(job: Mapping[str, str], role: str, by: str, *, changes: bool) -> dict[str, str]:
     """What a helper is marked with: the job's own marks, and which command waits for it."""
-    marks = {"role": role, "kind": HELPER, "by": by, "changes": str(changes).lower(), "waiter": str(this_process())}
-    kept = {f"{LABEL}.{key}": job.get(f"{LABEL}.{key}", "") for key in ("stack", "deployment")}
-    return kept | {f"{LABEL}.{key}": value for key, value in marks.items()}
+    return {
+        labels.STACK: job.get(labels.STACK, ""),
+        labels.DEPLOYMENT: job.get(labels.DEPLOYMENT, ""),
+        labels.ROLE: role,
+        labels.KIND: labels.HELPER,
+        labels.COMMAND: by,
+        labels.CHANGES: str(changes).lower(),
+        labels.WAITER: str(this_process()),
+    }
 
 
 @contextmanager
@@ -62,11 +68,11 @@ def wait_for_unfinished(engine: docker.DockerClient, prefix: str) -> None:
 def sweep(engine: docker.DockerClient, prefix: str) -> None:
     """Remove the helpers that have ended and that nobody waits for any more."""
     for each in objects.containers(engine, prefix):
-        if objects.label(each, "kind") != HELPER or each.status in _RUNNING or _is_waited_for(engine, each):
+        if objects.label(each, labels.KIND) != labels.HELPER or each.status in _RUNNING or _is_waited_for(engine, each):
             continue
         objects.remove_container(each)
         print(f"recovered: removed the container {each.name}, which a killed {_command(each)} had left", flush=True)
-        if objects.label(each, "role") == "restore":
+        if objects.label(each, labels.ROLE) == roles.RESTORE:
             _remove_job(engine, prefix)
 
 
@@ -86,17 +92,17 @@ def _refuse_unfinished(engine: docker.DockerClient, stack: str) -> None:
 
 
 def _is_work(container: Container) -> bool:
-    match objects.label(container, "kind"):
-        case kind if kind == TASK:
+    match objects.label(container, labels.KIND):
+        case kind if kind == labels.TASK:
             return True
-        case kind if kind == HELPER:
-            waiter = process_of(objects.label(container, "waiter"))
-            return objects.label(container, "changes") == "true" or not (waiter and waiter.lives())
+        case kind if kind == labels.HELPER:
+            waiter = process_of(objects.label(container, labels.WAITER))
+            return objects.label(container, labels.CHANGES) == "true" or not (waiter and waiter.lives())
     return False
 
 
 def _is_waited_for(engine: docker.DockerClient, container: Container) -> bool:
-    waiter = process_of(objects.label(container, "waiter"))
+    waiter = process_of(objects.label(container, labels.WAITER))
     if waiter is None or not waiter.lives():
         return False
     return waiter.is_here or objects.age(container, objects.now(engine)) < _LEFT
@@ -104,13 +110,13 @@ def _is_waited_for(engine: docker.DockerClient, container: Container) -> bool:
 
 def _whose(container: Container) -> str:
     """Why something runs that no command here waits for."""
-    if objects.label(container, "kind") != HELPER:
+    if objects.label(container, labels.KIND) != labels.HELPER:
         return ""
-    waiter = process_of(objects.label(container, "waiter"))
+    waiter = process_of(objects.label(container, labels.WAITER))
     if waiter and not waiter.is_here:
         return f": {_command(container)} on {waiter.host} has started it"
     return f": {_command(container)} has started it" + ("" if waiter and waiter.lives() else ", and was killed")
 
 
 def _command(container: Container) -> str:
-    return objects.label(container, "by")
+    return objects.label(container, labels.COMMAND)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-Event = dict[str, Any]
+from contract.import_events import Committed, Compared, Comparison, Done, Event, Note, Phase, Plan
+from contract.import_events import Progress as Step
 
-_DOING = {"read": "reading", "examine": "examining", "write": "writing", "check": "checking"}
-_DONE = {"read": "read", "examine": "examined", "write": "wrote", "check": "checked"}
+_DOING: dict[Phase, str] = {"read": "reading", "examine": "examining", "write": "writing", "check": "checking"}
+_DONE: dict[Phase, str] = {"read": "read", "examine": "examined", "write": "wrote", "check": "checked"}
 
 
 class _Rate(TextColumn):
@@ -45,7 +45,7 @@ class Progress:
         )
         self._task: TaskID | None = None
         self._total = 0
-        self._done: dict[tuple[str, str], int] = {}
+        self._done: dict[tuple[Phase, str], int] = {}
 
     def __enter__(self) -> Progress:
         self._bar.start()
@@ -58,26 +58,26 @@ class Progress:
 
     def show(self, event: Event) -> None:
         """Show one event."""
-        if "plan" in event:
+        if isinstance(event, Plan):
             # Each row is written, and read back.
-            self._total = sum(self._done.values()) + 2 * sum(event["plan"].values())
-        if self._console.is_terminal and "phase" in event:
+            self._total = sum(self._done.values()) + 2 * sum(event.plan.values())
+        if self._console.is_terminal and isinstance(event, Step):
             self._advance(event)
             return
         for line in lines(event):
             self._console.print(line, soft_wrap=True)
 
-    def _advance(self, event: Event) -> None:
+    def _advance(self, step: Step) -> None:
         # Artifacts are files, and not of the same kind as rows.
-        rows = event["table"] != "artifacts"
-        self._done[event["phase"], event["table"]] = event["rows"]
+        rows = step.table != "artifacts"
+        self._done[step.phase, step.table] = step.rows
         if self._task is None:
             self._task = self._bar.add_task("")
         self._bar.update(
             self._task,
             # While it is read, nobody knows how much it will be.
             total=self._total or None,
-            description=f"{_DOING[event['phase']]} {event['table']}",
+            description=f"{_DOING[step.phase]} {step.table}",
             completed=sum(done for (_, table), done in self._done.items() if table != "artifacts") if rows else 0,
         )
 
@@ -85,33 +85,33 @@ class Progress:
 def lines(event: Event) -> Iterator[str]:
     """An event in words, for whoever reads it later; nothing for a step on the way."""
     match event:
-        case {"note": note}:
-            yield str(note)
-        case {"plan": plan, "clashes": clashes, "clash": clash}:
-            yield from planned(plan, clashes, clash)
-        case {"phase": phase, "table": table, "rows": rows, "of": of} if rows >= of and of:
+        case Note(note=note):
+            yield note
+        case Plan():
+            yield from planned(event)
+        case Step(phase=phase, table=table, rows=rows, of=of) if rows >= of and of:
             yield f"{_DONE[phase]} {table}: {rows:,}"
-        case {"compared": compared}:
-            yield _compared(compared)
-        case {"committed": True}:
+        case Compared(compared=comparison):
+            yield _compared(comparison)
+        case Committed():
             yield "committed: it is in the database from now on"
-        case {"done": rows, "file": file}:
+        case Done(done=rows, file=file):
             yield f"imported {rows:,} rows; the comparison is kept as {file}"
 
 
-def planned(plan: dict[str, int], clashes: list[str], clash: str) -> Iterator[str]:
-    """What is to come, and what stands in its way."""
-    width = max(map(len, plan), default=0)
-    for table, rows in plan.items():
+def planned(event: Plan) -> Iterator[str]:
+    """The rows that are going to be imported, and the names that are taken."""
+    width = max(map(len, event.plan), default=0)
+    for table, rows in event.plan.items():
         yield f"{table:{width}}  {rows:>12,} rows"
-    if clashes and clash == "refuse":
-        yield f"names that are taken: {', '.join(clashes)}"
+    if event.clashes and event.clash == "refuse":
+        yield f"names that are taken: {', '.join(event.clashes)}"
 
 
-def _compared(table: Event) -> str:
-    if table["same"]:
-        return f"same on both sides: {table['table']}, {table['rows']:,} rows, checksum {table['checksum']}"
+def _compared(table: Comparison) -> str:
+    if table.same:
+        return f"same on both sides: {table.table}, {table.rows:,} rows, checksum {table.checksum}"
     return (
-        f"DIFFERENT: {table['table']}, {table['rows']:,} rows with checksum {table['checksum']} were to come, "
-        f"{table['rows_found']:,} with {table['checksum_found']} are there"
+        f"DIFFERENT: {table.table}, {table.rows:,} rows with checksum {table.checksum} were to come, "
+        f"{table.rows_found:,} with {table.checksum_found} are there"
     )

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import docker
 from docker.errors import DockerException
 from docker.models.containers import Container
 from requests import RequestException
 
-from components.engine import SERVICE
-from preflight import open_engine
+from contract import import_events, labels, locations, paths, roles
+from contract.import_events import Committed, Committing, Event, Note
+from contract.locations import Locations
+from preflight.engine import open_engine
 
 from . import helpers, job, objects
 from .places import Places, places
 from .sources import Source, in_words, recognised
 from .stack import StackError, prefix, short_name
 
-ROLE = "import"
-_SOURCE = "/source"
-_PLACES = "/places"
-_USERS = "/users"
-_LOCATIONS = "/locations.json"
-_ARTIFACTS = "/mlartifacts"
+ROLE = roles.IMPORT
 
 # Root there may read the files of whoever started this, and do nothing else; the work is done as the server's user.
 _RIGHTS = ["DAC_READ_SEARCH", "SETUID", "SETGID"]
@@ -179,17 +174,17 @@ def _shown(text: object) -> str:
 def _artifacts_volume(engine: docker.DockerClient, stack: str) -> str:
     """Where the server keeps artifacts. Raises `StackError` when it or its database does not run."""
     running = {
-        objects.label(each, "role"): each
+        objects.label(each, labels.ROLE): each
         for each in objects.containers(engine, prefix(stack))
-        if objects.label(each, "kind") == SERVICE and each.status == "running"
+        if objects.label(each, labels.KIND) == labels.SERVICE and each.status == "running"
     }
-    for role in ("postgres", "mlflow"):
+    for role in (roles.POSTGRES, roles.MLFLOW):
         if role not in running:
             raise StackError(
                 f"{role} of the stack {stack} does not run. Mend it with: make up STACK={short_name(stack)}"
             )
     return next(
-        str(mount["Name"]) for mount in running["mlflow"].attrs["Mounts"] if mount.get("Destination") == _ARTIFACTS
+        str(mount["Name"]) for mount in running["mlflow"].attrs["Mounts"] if mount.get("Destination") == paths.ARTIFACTS
     )
 
 
@@ -204,12 +199,12 @@ def _made(
     volume: str,
     scratch: Path,
 ) -> Container:
-    seen = {source.mounted: _SOURCE}
+    seen = {source.mounted: paths.IMPORT_SOURCE}
     if people:
-        seen.setdefault(people.mounted, _USERS)
+        seen.setdefault(people.mounted, paths.IMPORT_USERS)
     for number, folder in enumerate(allowed):
-        seen.setdefault(folder, f"{_PLACES}/{number}")
-    command = ["import-runs", "--shown", source.called, "--clash", options.clash, "--locations", _LOCATIONS]
+        seen.setdefault(folder, f"{paths.IMPORT_FOLDERS}/{number}")
+    command = ["import-runs", "--shown", source.called, "--clash", options.clash, "--locations", paths.IMPORT_LOCATIONS]
     command += ["--file", source.file] if source.file else []
     command += ["--rows-only"] if source.rows_only else []
     command += ["--users", _seen_as(people.path, seen)] if people else []
@@ -218,9 +213,9 @@ def _made(
     command += ["--leave-artifacts"] if options.artifacts == "leave" else []
     # Not in the command: those of some thousand experiments are longer than one may be.
     located = scratch / "locations.json"
-    places = {location: _seen_as(folder, seen) for location, folder in found.taken.items()}
-    located.write_text(json.dumps({"places": places, "empty": found.empty}))
-    seen[located] = _LOCATIONS
+    folders = {location: _seen_as(folder, seen) for location, folder in found.taken.items()}
+    located.write_text(locations.dump(Locations(folders=folders, empty=found.empty)))
+    seen[located] = paths.IMPORT_LOCATIONS
     return job.make(
         engine,
         its_job,
@@ -232,7 +227,7 @@ def _made(
         CapAdd=_RIGHTS,
         Mounts=[
             *(its_job.attrs["HostConfig"].get("Mounts") or []),
-            {"Type": "volume", "Source": volume, "Target": _ARTIFACTS},
+            {"Type": "volume", "Source": volume, "Target": paths.ARTIFACTS},
             *({"Type": "bind", "Source": str(path), "Target": at, "ReadOnly": True} for path, at in seen.items()),
         ],
     )
@@ -245,7 +240,7 @@ def _seen_as(folder: Path, seen: Mapping[Path, str]) -> str:
     )
 
 
-def _follow(container: Container, show: Callable[[dict[str, Any]], None]) -> None:
+def _follow(container: Container, show: Callable[[Event], None]) -> None:
     """Show what it says until it ends. Raises `StackError` with its last words if that is not well."""
     container.start()
     try:
@@ -257,19 +252,19 @@ def _follow(container: Container, show: Callable[[dict[str, Any]], None]) -> Non
     code = container.wait()["StatusCode"]
     if code:
         # Read once more: what followed it may have missed the end.
-        said = {word for line in _lines(iter([container.logs(stderr=False)])) for word in _event(line)}
+        said = {type(_event(line)) for line in _lines(iter([container.logs(stderr=False)]))}
         last = container.logs(stdout=False).decode(errors="replace").strip().splitlines()
         raise StackError(_ending(code, said, _shown(last[-1]).removeprefix("import: ") if last else ""))
 
 
-def _ending(code: int, said: Collection[str], last: str) -> str:
+def _ending(code: int, said: Collection[type[Event]], last: str) -> str:
     """What is known of an import that did not end well, by what its events were about and its last word."""
-    if "committed" in said:
+    if Committed in said:
         return f"the import was committed, and all of it is there; what is done after that ended with exit code {code}"
     if code in (1, 64) and last:
         return last
     # What ended it from outside left it no time for a word.
-    if "committing" in said:
+    if Committing in said:
         return (
             f"the import was cut short with exit code {code} while it was being committed: it is not known "
             "whether it was. Mend it by running it again: it will say"
@@ -287,12 +282,6 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
         yield rest.decode(errors="replace")
 
 
-def _event(line: str) -> dict[str, Any]:
-    """What a line says; a line that is no event, such as one of the lock's, is a note."""
-    try:
-        event = json.loads(line)
-    except ValueError:
-        event = None
-    if not isinstance(event, dict):
-        event = {"note": line}
-    return {**event, "note": _shown(event["note"])} if "note" in event else event
+def _event(line: str) -> Event:
+    event = import_events.parse(line)
+    return Note(note=_shown(event.note)) if isinstance(event, Note) else event

@@ -12,7 +12,7 @@ from docker.errors import DockerException
 from docker.models.containers import Container
 from requests import RequestException
 
-from components.engine import LABEL
+from contract import labels
 
 from . import helpers, objects
 from .stack import StackError, prefix, short_name
@@ -51,12 +51,12 @@ def make(
         **job.attrs["Config"],
         "Image": job.attrs["Image"],
         "Cmd": list(command),
-        "Labels": helpers.labels(job.labels, role, by, changes=changes),
+        "Labels": helpers.helper_labels(job.labels, role, by, changes=changes),
         "HostConfig": {**job.attrs["HostConfig"], "NetworkMode": network},
     }
     for name, value in changed.items():
         (configuration["HostConfig"] if name in _OF_THE_HOST else configuration)[name] = value
-    name = f"{job.labels[f'{LABEL}.stack']}-{role}-{secrets.token_hex(3)}"
+    name = f"{job.labels[labels.STACK]}-{role}-{secrets.token_hex(3)}"
     made = engine.api.create_container_from_config(configuration, name)  # type: ignore[no-untyped-call]  # of the SDK
     return engine.containers.get(made["Id"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from preflight import open_engine
+from preflight.engine import open_engine
 
 from . import objects
 from .stack import prefix

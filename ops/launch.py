@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from contract.names import is_stack_name, stack_name_near
+
 from . import backend
 from .refusal import StackError
 
@@ -87,13 +89,11 @@ def _refuse_unusable_names(words: Sequence[str], arguments: Sequence[str]) -> No
     name = (words[2] if len(words) > 2 else _option(arguments)) if making else None
     if name is None:
         return
-    from components import stack_name
-
     short = name.rpartition("/")[2]
-    if not stack_name.is_usable(short):
+    if not is_stack_name(short):
         raise StackError(
             f"the stack's name is {short!r}: Docker wants a lower-case letter, then letters, digits and single dashes; "
-            f"nothing was made. Mend it with: make up STACK={stack_name.proposed(short)}"
+            f"nothing was made. Mend it with: make up STACK={stack_name_near(short)}"
         )
 
 

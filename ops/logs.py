@@ -9,7 +9,8 @@ import threading
 from docker.errors import NotFound
 from docker.models.containers import Container
 
-from preflight import open_engine
+from contract import labels
+from preflight.engine import open_engine
 
 from . import objects
 from .stack import StackError, prefix, short_name
@@ -69,7 +70,7 @@ def explain(options: argparse.Namespace) -> None:
 
 
 def _print(container: Container, lines: int, follow: bool) -> None:
-    role = objects.label(container, "role")
+    role = objects.label(container, labels.ROLE)
     rest = b""
     for chunk in container.logs(stream=True, follow=follow, tail=lines):
         *whole, rest = (rest + chunk).split(b"\n")

@@ -12,8 +12,9 @@ from docker.models.volumes import Volume
 from requests import RequestException
 from urllib3.exceptions import HTTPError
 
-from components.engine import COURIER, HELPER, LABEL, TASK
-from preflight import EngineError
+from contract import labels, roles
+from contract.names import object_name
+from preflight.engine import EngineError
 
 TROUBLES = (EngineError, DockerException, RequestException, HTTPError)
 """What whoever asks the engine must be ready for. The last is of what is read as it comes."""
@@ -34,15 +35,15 @@ def volumes(engine: docker.DockerClient, prefix: str) -> list[Volume]:
     return engine.volumes.list(filters=_labelled(prefix))
 
 
-def label(thing: Container | Network, key: str) -> str:
+def label(thing: Container | Network, name: str) -> str:
     """The value of one of our labels, empty if it has none."""
-    labels = thing.labels if isinstance(thing, Container) else (thing.attrs or {}).get("Labels") or {}
-    return str(labels.get(f"{LABEL}.{key}", ""))
+    found = thing.labels if isinstance(thing, Container) else (thing.attrs or {}).get("Labels") or {}
+    return str(found.get(name, ""))
 
 
 def is_schema_job(container: Container, prefix: str) -> bool:
     """Whether it is the schema job itself, and not another command of the job's."""
-    return container.name == f"{prefix}-schema" and label(container, "kind") == TASK
+    return container.name == object_name(prefix, roles.SCHEMA) and label(container, labels.KIND) == labels.TASK
 
 
 def now(engine: docker.DockerClient) -> datetime:
@@ -60,22 +61,22 @@ def is_well(container: Container) -> bool:
 
     A command's helper comes and goes with it.
     """
-    match label(container, "kind"):
-        case kind if kind == HELPER:
+    match label(container, labels.KIND):
+        case kind if kind == labels.HELPER:
             return True
-        case kind if kind == COURIER:
+        case kind if kind == labels.COURIER:
             return container.status == "created"
-        case kind if kind == TASK:
+        case kind if kind == labels.TASK:
             return container.status == "exited" and exit_code(container) == 0
     return container.status == "running" and container.health == "healthy"
 
 
 def condition(container: Container) -> str:
     """How it is, in a few words."""
-    match label(container, "kind"):
-        case kind if kind == TASK:
+    match label(container, labels.KIND):
+        case kind if kind == labels.TASK:
             return f"{container.status} with exit code {exit_code(container)}"
-        case kind if kind == COURIER:
+        case kind if kind == labels.COURIER:
             return str(container.status)
     return f"{container.status} and {container.health}"
 
@@ -115,4 +116,4 @@ def _grace(container: Container) -> int:
 
 
 def _labelled(prefix: str) -> dict[str, str | list[str] | bool]:
-    return {"label": f"{LABEL}.stack={prefix}"}
+    return {"label": f"{labels.STACK}={prefix}"}

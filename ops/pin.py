@@ -8,7 +8,7 @@ import docker
 from docker.errors import APIError, DockerException
 from requests import RequestException
 
-from preflight import open_engine
+from preflight.engine import open_engine
 
 from .stack import StackError, configuration, pulumi
 

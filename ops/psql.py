@@ -7,8 +7,8 @@ import os
 import shutil
 import sys
 
-from preflight import open_engine
-from preflight.engine import engine_host
+from contract import labels
+from preflight.engine import engine_host, open_engine
 
 from . import objects
 from .stack import StackError, outputs, prefix, short_name
@@ -34,7 +34,7 @@ def _server(stack: str) -> str:
     engine = open_engine()
     try:
         for container in objects.containers(engine, prefix(stack)):
-            if objects.label(container, "role") == "postgres":
+            if objects.label(container, labels.ROLE) == "postgres":
                 return str(container.name)
     finally:
         engine.close()

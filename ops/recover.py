@@ -16,8 +16,8 @@ import docker
 from docker.models.containers import Container
 from docker.models.networks import Network
 
-from components.engine import HELPER
-from preflight import open_engine
+from contract import labels
+from preflight.engine import open_engine
 
 from . import helpers, locks, objects
 from .settle import settle, wait_for_recovery
@@ -60,7 +60,9 @@ def mended(stack: str, before: str, *, waits: bool) -> Iterator[int]:
 def _mend(engine: docker.DockerClient, stack: str, before: str) -> None:
     _release_stale_lock(stack)
     # Looked at before the state is read: what another machine's run makes meanwhile is in the state by then, or unseen.
-    containers = [each for each in objects.containers(engine, prefix(stack)) if objects.label(each, "kind") != HELPER]
+    containers = [
+        each for each in objects.containers(engine, prefix(stack)) if objects.label(each, labels.KIND) != labels.HELPER
+    ]
     networks = objects.networks(engine, prefix(stack))
     state = export(stack)
     if before == "destroy":
@@ -100,7 +102,7 @@ def _refuse_foreign(
 ) -> None:
     """What another state made, and what another machine may be making at this moment, is not ours to remove."""
     for each in orphans:
-        if objects.label(each, "deployment") != deployment:
+        if objects.label(each, labels.DEPLOYMENT) != deployment:
             raise StackError(_foreign(str(each.name), stack))
     if not orphans or locks.folder(project_name(), short_name(stack)):
         # The locks of a state in a folder tell whether somebody works on it.

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
-from typing import Any
 
 import docker
 from docker.models.containers import Container
 
-from components.engine import SERVICE
-from preflight import open_engine
+from contract import dumps, labels, roles
+from contract.dumps import ListedDump
+from preflight.engine import open_engine
 
 from . import helpers, inside, job, objects
 from .inside import InsideError
 from .stack import PROJECT, StackError, prefix, pulumi, short_name
 
 _COMMAND = "rollback"
-
-# What a rollback itself dumps first: the way back from it.
-_BEFORE_ROLLBACK = "before-rollback-"
 
 
 def run(options: argparse.Namespace) -> None:
@@ -33,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
     try:
         if options.list:
             for dump in _dumps(engine, job.find(engine, options.stack)):
-                print(f"{dump['name']}  MLflow {dump['from_version'] or 'unknown'}  {dump['size']} bytes")
+                print(f"{dump.name}  MLflow {dump.from_version or 'unknown'}  {dump.size} bytes")
             return
         again = f"make rollback STACK={short_name(options.stack)}"
         with helpers.alone(engine, options.stack, _COMMAND, waits=False, again=again):
@@ -47,11 +43,11 @@ def _go_back(engine: docker.DockerClient, options: argparse.Namespace) -> str:
     """Put the dump back; the version of MLflow that worked on it."""
     its_job = job.find(engine, options.stack)
     dump = _chosen(_dumps(engine, its_job), options.dump)
-    version: str = options.to or dump["from_version"]
+    version: str | None = options.to or dump.from_version
     if not version:
         raise StackError(
-            f"the dump {dump['name']} does not say which version of MLflow worked on it. Mend it with: "
-            f"python -m ops rollback --stack {options.stack} --dump {dump['name']} --to VERSION"
+            f"the dump {dump.name} does not say which version of MLflow worked on it. Mend it with: "
+            f"python -m ops rollback --stack {options.stack} --dump {dump.name} --to VERSION"
         )
     if not (PROJECT / "images" / "mlflow" / "locks" / f"{version}.txt").exists():
         raise StackError(
@@ -60,25 +56,24 @@ def _go_back(engine: docker.DockerClient, options: argparse.Namespace) -> str:
         )
     if not options.dump:
         _refuse_without_need(engine, options.stack, dump)
-    print(f"putting back {dump['name']} ({dump['created']}), of MLflow {version}", flush=True)
-    _restore(engine, its_job, options.stack, str(dump["name"]))
+    print(f"putting back {dump.name} ({dump.created}), of MLflow {version}", flush=True)
+    _restore(engine, its_job, options.stack, dump.name)
     # It sees to the administrator and the keys as well, which are those of the dump now: it is to run again.
     objects.remove_container(its_job)
     return version
 
 
-def _dumps(engine: docker.DockerClient, its_job: Container) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(job.run(engine, its_job, "dumps", by=_COMMAND))
-    return found
+def _dumps(engine: docker.DockerClient, its_job: Container) -> list[ListedDump]:
+    return dumps.parse(job.run(engine, its_job, "dumps", by=_COMMAND))
 
 
-def _chosen(dumps: list[dict[str, Any]], name: str | None) -> dict[str, Any]:
+def _chosen(found: list[ListedDump], name: str | None) -> ListedDump:
     """The dump of a name, or the newest that an upgrade made."""
     upgrades = [
-        dump for dump in dumps if (dump["name"] == name if name else not dump["name"].startswith(_BEFORE_ROLLBACK))
+        dump for dump in found if (dump.name == name if name else not dump.name.startswith(dumps.BEFORE_ROLLBACK))
     ]
     if not upgrades:
-        known = ", ".join(dump["name"] for dump in dumps) or "none"
+        known = ", ".join(dump.name for dump in found) or "none"
         raise StackError(f"there is no dump {name or 'of an upgrade'} to go back to; there are: {known}")
     return upgrades[0]
 
@@ -100,26 +95,26 @@ def _servers(engine: docker.DockerClient, stack: str) -> list[Container]:
     return [
         each
         for each in objects.containers(engine, prefix(stack))
-        if objects.label(each, "role") == "mlflow" and objects.label(each, "kind") == SERVICE
+        if objects.label(each, labels.ROLE) == roles.MLFLOW and objects.label(each, labels.KIND) == labels.SERVICE
     ]
 
 
-def _refuse_without_need(engine: docker.DockerClient, stack: str, dump: dict[str, Any]) -> None:
+def _refuse_without_need(engine: docker.DockerClient, stack: str, dump: ListedDump) -> None:
     """Go back from the upgrade that the dump was made before, and from nothing else: not from one that failed, after
     which what was logged since is in no dump, and not over a later one that changed no table."""
     revision = _asked(engine, stack, "SELECT version_num FROM alembic_version")
     version = _asked(engine, stack, "SELECT mlflow_version FROM mlflow_postgres.versions ORDER BY since DESC LIMIT 1")
-    anyway = f"or put it back all the same with: make rollback STACK={short_name(stack)} DUMP={dump['name']}"
-    if revision == dump["from_revision"]:
+    anyway = f"or put it back all the same with: make rollback STACK={short_name(stack)} DUMP={dump.name}"
+    if revision == dump.from_revision:
         raise StackError(
-            f"the database has the schema that it had before the upgrade to MLflow {dump['to_version']}, so there is "
+            f"the database has the schema that it had before the upgrade to MLflow {dump.to_version}, so there is "
             "nothing to go back from; nothing was touched. Mend the settings with: "
-            f"bin/pulumi config set mlflowVersion {dump['from_version']}; {anyway}"
+            f"bin/pulumi config set mlflowVersion {dump.from_version}; {anyway}"
         )
     # An upgrade that failed after it had migrated is not in the record yet.
-    if version not in (dump["to_version"], dump["from_version"] or ""):
+    if version not in (dump.to_version, dump.from_version or ""):
         raise StackError(
-            f"the newest dump, {dump['name']}, is of before MLflow {dump['to_version']}, and {version} has been here "
+            f"the newest dump, {dump.name}, is of before MLflow {dump.to_version}, and {version} has been here "
             f"since; nothing was touched. Mend it with: bin/pulumi config set mlflowVersion, and the version to run; "
             f"{anyway}"
         )
@@ -128,7 +123,7 @@ def _refuse_without_need(engine: docker.DockerClient, stack: str, dump: dict[str
 def _asked(engine: docker.DockerClient, stack: str, query: str) -> str:
     """What the database says, over its local socket; empty if it cannot."""
     for container in objects.containers(engine, prefix(stack)):
-        if objects.label(container, "role") == "postgres" and container.status == "running":
+        if objects.label(container, labels.ROLE) == roles.POSTGRES and container.status == "running":
             try:
                 return inside.ask(container, query).strip()
             except InsideError:

@@ -9,7 +9,7 @@ import docker
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
 
-from components.engine import HELPER
+from contract import labels, roles
 
 from . import objects
 from .stack import configuration, prefix
@@ -23,11 +23,11 @@ _REJECTING = 1
 
 # The setting that has each service that not every stack has, and what it is without.
 _SETTINGS = {
-    "adminer": "adminer",
-    "exporter": "metrics",
-    "gateway": "hostname",
-    "gc": "gcAfterDays",
-    "settings": "postgresSettings",
+    roles.ADMINER: "adminer",
+    roles.EXPORTER: "metrics",
+    roles.GATEWAY: "hostname",
+    roles.GC: "gcAfterDays",
+    roles.SETTINGS: "postgresSettings",
 }
 _OFF = ("", "false", "0", "{}")
 
@@ -70,7 +70,7 @@ def _wanted(engine: docker.DockerClient, prefix: str, settings: Mapping[str, str
 
 
 def _is_off(container: Container, settings: Mapping[str, str]) -> bool:
-    setting = _SETTINGS.get(objects.label(container, "role").removesuffix("-courier"))
+    setting = _SETTINGS.get(roles.served_by(objects.label(container, labels.ROLE)))
     return setting is not None and settings.get(setting, "") in _OFF
 
 
@@ -96,7 +96,7 @@ def _is_starting(container: Container) -> bool:
 
 
 def _recovers(container: Container) -> bool:
-    if objects.label(container, "role") != "postgres" or objects.label(container, "kind") == HELPER:
+    if objects.label(container, labels.ROLE) != "postgres" or objects.label(container, labels.KIND) == labels.HELPER:
         return False
     if container.status != "running" or container.health == "healthy":
         return False

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from components.platform import object_prefix
+from contract.names import object_prefix
 
 from .refusal import StackError as StackError
 

@@ -1,9 +1,5 @@
 """A look at the Docker host before anything is planned, so that what cannot work stops before anything is touched.
 
-Reads only. Beside `components`, which never leaves the program while planning.
+Reads only. Nothing is imported here: `preflight.host` imports Pulumi, and the commands that run before every `up` and
+need only `preflight.engine` would wait for it.
 """
-
-from .engine import EngineError, open_engine
-from .host import check_host
-
-__all__ = ["EngineError", "check_host", "open_engine"]

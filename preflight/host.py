@@ -14,22 +14,21 @@ from docker.models.containers import Container
 from requests import RequestException
 
 from components import metrics
-from components.engine import LABEL
 from components.platform import PlatformArgs
-from components.postgres import ROLE as POSTGRES
 from components.rules import Errors, bad_setting, free_number, refuse
-from components.schema import ROLE as SCHEMA
+from contract import roles
+from contract.labels import POSTGRES_MAJOR, ROLE, SECRETS_VERSION, STACK
 
 from .engine import EngineError, engine_host, open_engine
 
 _ROLE = {
-    "mlflowPort": "mlflow",
-    "postgresPort": "postgres",
-    "adminerPort": "adminer",
-    "mlflowMetricsPort": "mlflow",
-    "postgresMetricsPort": "exporter",
-    "httpsPort": "gateway",
-    "httpPort": "gateway",
+    "mlflowPort": roles.MLFLOW,
+    "postgresPort": roles.POSTGRES,
+    "adminerPort": roles.ADMINER,
+    "mlflowMetricsPort": roles.MLFLOW,
+    "postgresMetricsPort": roles.EXPORTER,
+    "httpsPort": roles.GATEWAY,
+    "httpPort": roles.GATEWAY,
 }
 # How long a service has to end by itself that does not say how long.
 _STOP_SECONDS = 30
@@ -96,8 +95,8 @@ def _against_credentials(engine: docker.DockerClient, prefix: str, wanted: int) 
     """Secrets of a version that was left are gone; what they sealed is sealed by newer ones."""
     # The job that makes them has ended.
     for container in engine.containers.list(all=True, ignore_removed=True):
-        if _is_ours(container, prefix) and container.labels.get(f"{LABEL}.role") == SCHEMA:
-            there = int(container.labels.get(f"{LABEL}.secrets", wanted))
+        if _is_ours(container, prefix) and container.labels.get(ROLE) == roles.SCHEMA:
+            there = int(container.labels.get(SECRETS_VERSION, wanted))
             if there > wanted:
                 yield bad_setting("credentialsVersion", wanted, f"it only rises, and was {there} already", there)
 
@@ -108,7 +107,7 @@ def _containers(engine: docker.DockerClient) -> Iterator[Container]:
 
 
 def _is_ours(container: Container, prefix: str) -> bool:
-    return bool(container.labels.get(f"{LABEL}.stack") == prefix)
+    return bool(container.labels.get(STACK) == prefix)
 
 
 def _against_ports(containers: list[Container], args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> Errors:
@@ -133,7 +132,7 @@ def _let_go_of_ports(containers: list[Container], args: PlatformArgs, ports: Map
     """
     for key, port in ports.items():
         for holder in _holders(containers, port, _address(args, key)):
-            if holder.labels.get(f"{LABEL}.role") != _ROLE[key]:
+            if holder.labels.get(ROLE) != _ROLE[key]:
                 pulumi.log.info(f"stopping {holder.name}: its port {port} is {key} now")
                 with suppress(NotFound):
                     holder.stop(timeout=holder.attrs["Config"].get("StopTimeout") or _STOP_SECONDS)
@@ -176,12 +175,12 @@ def _against_bind(key: str, address: str, port: int, numbers: dict[str, int]) ->
 
 
 def _against_major(engine: docker.DockerClient, prefix: str, wanted: int) -> Errors:
-    name = f"{prefix}-{POSTGRES}-data"
+    name = f"{prefix}-{roles.POSTGRES}-data"
     try:
         labels = engine.volumes.get(name).attrs["Labels"] or {}
     except NotFound:
         return
-    held = labels.get(f"{LABEL}.postgres-major", str(wanted))
+    held = labels.get(POSTGRES_MAJOR, str(wanted))
     if held != str(wanted):
         rule = (
             f"the volume {name} holds a cluster of PostgreSQL {held}, and data files do not move between majors "
@@ -193,7 +192,7 @@ def _against_major(engine: docker.DockerClient, prefix: str, wanted: int) -> Err
 
 def _against_volume(containers: list[Container], prefix: str) -> Errors:
     """Two servers on one volume would ruin it."""
-    name = f"{prefix}-{POSTGRES}-data"
+    name = f"{prefix}-{roles.POSTGRES}-data"
     for container in containers:
         if _is_ours(container, prefix):
             continue
@@ -211,7 +210,7 @@ def _against_images(engine: docker.DockerClient, args: PlatformArgs, prefix: str
         if not _is_local(engine, f"{prefix.lower()}/{role}:{image.digest}"):
             for base in image.bases:
                 # MLflow's image has PostgreSQL's tools from the image that PostgreSQL's own is built from.
-                needed.setdefault(base, role if base == image.base else POSTGRES)
+                needed.setdefault(base, role if base == image.base else roles.POSTGRES)
     for base, role in needed.items():
         if not _is_local(engine, base):
             yield from _against_registry(engine, role, base)

@@ -10,7 +10,7 @@ from typing import Any
 from docker.errors import DockerException
 from requests import RequestException
 
-from preflight import EngineError, open_engine
+from preflight.engine import EngineError, open_engine
 
 from ..stack import StackError, outputs, short_name
 from . import (

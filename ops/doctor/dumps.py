@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+
+from contract import dumps
+from contract.dumps import ListedDump
 
 from .. import job
 from ..stack import StackError, prefix
@@ -19,24 +20,23 @@ def look(subject: Subject) -> Verdict:
         its_job = job.find(subject.engine, subject.stack)
     except StackError:
         raise NotTried("there is no schema job") from None
-    found = json.loads(job.run(subject.engine, its_job, "dumps", "--lost", by="doctor"))
+    found = dumps.parse(job.run(subject.engine, its_job, "dumps", "--lost", by="doctor"))
     return judge(found, f"{prefix(subject.stack)}-backups", datetime.now(UTC))
 
 
-def judge(found: Sequence[Mapping[str, Any]], volume: str, now: datetime) -> Verdict:
+def judge(found: Sequence[ListedDump], volume: str, now: datetime) -> Verdict:
     """What follows from the dumps as the schema job lists them, newest first."""
     if not found:
         return ok("none yet: one is made before each upgrade")
     for dump in found:
-        # An image of before this was asked lists those alone that have their file.
-        there = dump.get("bytes_there", dump["size"])
-        if there != dump["size"]:
-            seen = "is gone" if there is None else f"has {there} bytes and was made with {dump['size']}"
+        there = dump.bytes_there
+        if there != dump.size:
+            seen = "is gone" if there is None else f"has {there} bytes and was made with {dump.size}"
             return broken(
-                f"the file of {dump['name']} {seen}: there is no way back to it, unless {dump['name']}.dump is put "
+                f"the file of {dump.name} {seen}: there is no way back to it, unless {dump.name}.dump is put "
                 f"back into the volume {volume}",
-                f"docker run --rm --volume {volume}:/backups debian:trixie-slim rm /backups/{dump['name']}.json",
+                f"docker run --rm --volume {volume}:/backups debian:trixie-slim rm /backups/{dump.name}.json",
             )
     newest = found[0]
-    days = (now - datetime.fromisoformat(newest["created"])).days
-    return ok(f"{len(found)} there; the newest, {newest['name']}, is {days} days old")
+    days = (now - datetime.fromisoformat(newest.created)).days
+    return ok(f"{len(found)} there; the newest, {newest.name}, is {days} days old")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from contract import roles
+from contract import schema as requirements
+from contract.schema import Requirements
 
 from .. import inside
 from .check import Verdict, broken, ok, warning
@@ -20,22 +23,22 @@ SELECT relname AS name, indisvalid AS valid, obj_description(pg_class.oid, 'pg_c
 
 def revisions(subject: Subject) -> Verdict:
     """Each set of MLflow's tables is at the newest revision that its image knows."""
-    wanted = _wanted(subject)
+    required = _required(subject)
     tables = _tables(subject)
     apart = []
-    for record, head in wanted["revisions"].items():
+    for record, head in required.revisions.items():
         found = subject.ask(f'SELECT version_num FROM public."{record}"').split() if record in tables else []
         if found != [head]:
-            apart.append(f"{record} says {', '.join(found) or 'nothing'}, MLflow {wanted['mlflow']} wants {head}")
+            apart.append(f"{record} says {', '.join(found) or 'nothing'}, MLflow {required.mlflow} wants {head}")
     if apart:
         return broken("; ".join(apart), subject.anew("schema"))
-    return ok(f"at {', '.join(wanted['revisions'].values())}, as MLflow {wanted['mlflow']} wants it")
+    return ok(f"at {', '.join(required.revisions.values())}, as MLflow {required.mlflow} wants it")
 
 
 def indexes(subject: Subject) -> Verdict:
     """The indexes that searches are fast with are there, whole, and made as they are today."""
     tables = _tables(subject)
-    wanted = {name: each["made_as"] for name, each in _wanted(subject)["indexes"].items() if each["table"] in tables}
+    wanted = {name: each.made_as for name, each in _required(subject).indexes.items() if each.table in tables}
     if troubles := compare(wanted, subject.rows(_INDEXES)):
         return warning(f"{'; '.join(troubles)}: searches are slow without", subject.anew("schema"))
     return ok(f"all {len(wanted)} are there")
@@ -55,12 +58,11 @@ def compare(wanted: Mapping[str, str], found: Sequence[Mapping[str, Any]]) -> li
     return troubles
 
 
-def _wanted(subject: Subject) -> dict[str, Any]:
+def _required(subject: Subject) -> Requirements:
     """What the image says; it alone knows which MLflow is in it."""
     # A Python that starts while an import has the processors takes longer than a question does.
     command = ("python", "-m", "schema", "wanted")
-    said: dict[str, Any] = json.loads(inside.run(subject.running("mlflow"), *command, patience=30))
-    return said
+    return requirements.parse(inside.run(subject.running(roles.MLFLOW), *command, patience=30))
 
 
 def _tables(subject: Subject) -> set[str]:

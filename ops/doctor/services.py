@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from docker.models.containers import Container
 
-from components.engine import COURIER, SERVICE, TASK
+from contract import labels, roles
 
 from .. import objects
 from .check import Verdict, broken, ok, together, warning
 from .subject import Subject
 
-_ALWAYS = {"postgres", "schema", "mlflow"}
-_COURIER_SUFFIX = "-courier"
+_ALWAYS = {roles.POSTGRES, roles.SCHEMA, roles.MLFLOW}
 
 
 def look(subject: Subject) -> Verdict:
     """Every service runs and is healthy, and the tasks have ended well."""
-    there = {objects.label(each, "role") for each in subject.containers}
+    there = {objects.label(each, labels.ROLE) for each in subject.containers}
     gone = _expected(subject, there) - there
     troubles = [
         *(broken(f"{role} is gone", subject.make_up) for role in sorted(gone)),
@@ -24,20 +23,19 @@ def look(subject: Subject) -> Verdict:
     ]
     if troubles:
         return together(troubles)
-    services = sorted(_roles(subject, SERVICE))
-    tasks = sorted(there - _roles(subject, SERVICE) - _roles(subject, COURIER))
+    services = sorted(_roles(subject, labels.SERVICE))
+    tasks = sorted(there - _roles(subject, labels.SERVICE) - _roles(subject, labels.COURIER))
     return ok(f"{', '.join(services)} are healthy; {', '.join(tasks)} ended well")
 
 
 def _expected(subject: Subject, there: set[str]) -> set[str]:
     """The roles that must be played: who is handed secrets, and who has an output, is missed when gone."""
-    couriers = {role for role in there if role.endswith(_COURIER_SUFFIX)}
-    adminer = {"adminer"} if "adminer_url" in subject.outputs else set()
-    return _ALWAYS | adminer | {role.removesuffix(_COURIER_SUFFIX) for role in couriers}
+    adminer = {roles.ADMINER} if "adminer_url" in subject.outputs else set()
+    return _ALWAYS | adminer | {roles.served_by(role) for role in there if roles.is_courier(role)}
 
 
 def _trouble(subject: Subject, container: Container) -> Verdict:
-    role = objects.label(container, "role")
+    role = objects.label(container, labels.ROLE)
     if container.status == "paused":
         return broken(f"{role} is paused", f"docker unpause {container.name}")
     seen = f"{role} is {objects.condition(container)}"
@@ -48,9 +46,9 @@ def _trouble(subject: Subject, container: Container) -> Verdict:
 
 def _on_its_way(container: Container) -> bool:
     """Whether it is about to be well: a service that starts, a task that has not ended yet."""
-    task = objects.label(container, "kind") == TASK
+    task = objects.label(container, labels.KIND) == labels.TASK
     return container.status == "running" and (task or container.health == "starting")
 
 
 def _roles(subject: Subject, kind: str) -> set[str]:
-    return {objects.label(each, "role") for each in subject.containers if objects.label(each, "kind") == kind}
+    return {objects.label(each, labels.ROLE) for each in subject.containers if objects.label(each, labels.KIND) == kind}

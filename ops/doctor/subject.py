@@ -12,6 +12,8 @@ from typing import Any
 import docker
 from docker.models.containers import Container
 
+from contract import labels
+
 from .. import inside, objects
 from ..stack import prefix, pulumi, short_name
 
@@ -58,7 +60,7 @@ class Subject:
 
     def find(self, role: str) -> Container | None:
         """The container that plays a role; None when the stack has none."""
-        return next((each for each in self.containers if objects.label(each, "role") == role), None)
+        return next((each for each in self.containers if objects.label(each, labels.ROLE) == role), None)
 
     def running(self, role: str) -> Container:
         """The container that plays a role. Raises `NotTried` unless it runs."""
@@ -97,5 +99,5 @@ class Subject:
 def subject_of(engine: docker.DockerClient, stack: str, outputs: Mapping[str, Any]) -> Subject:
     """The stack as it is now. What runs beside it for a moment, such as another command of the job, is left out."""
     found = objects.containers(engine, prefix(stack))
-    own = [each for each in found if each.name == f"{prefix(stack)}-{objects.label(each, 'role')}"]
+    own = [each for each in found if each.name == f"{prefix(stack)}-{objects.label(each, labels.ROLE)}"]
     return Subject(stack, engine, outputs, own)

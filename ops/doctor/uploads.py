@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from components.mlflow import ARTIFACTS
+from contract.paths import ARTIFACTS
 
 from .. import inside
 from .check import Verdict, ok, warning

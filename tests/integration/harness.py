@@ -24,7 +24,7 @@ import yaml
 from docker.errors import APIError
 from docker.models.containers import Container
 
-from components.engine import LABEL
+from contract.labels import STACK
 from ops import turns
 from ops.objects import remove_network
 
@@ -236,7 +236,7 @@ class Deployment:
         return self.engine.containers.list(all=True, filters=self._labelled(), ignore_removed=True)
 
     def _labelled(self) -> dict[str, str | list[str] | bool]:
-        return {"label": f"{LABEL}.stack={self.prefix}"}
+        return {"label": f"{STACK}={self.prefix}"}
 
 
 @contextmanager

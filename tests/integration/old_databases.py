@@ -14,7 +14,7 @@ from urllib.parse import quote
 import psycopg
 from docker.models.containers import Container
 
-from components.engine import LABEL
+from contract.labels import ROLE, STACK
 
 from .harness import Deployment, free_ports, wait_for
 from .old_stores import SCRIPT, Contents
@@ -95,7 +95,7 @@ def said(container: Container, *command: str) -> str:
 def database(stack: Deployment) -> Iterator[Database]:
     """Gone afterwards."""
     (port,) = free_ports(1)
-    mine = {f"{LABEL}.stack": stack.prefix, f"{LABEL}.role": "old"}
+    mine = {STACK: stack.prefix, ROLE: "old"}
     server = stack.engine.containers.run(
         "postgres:17-trixie",
         environment={"POSTGRES_PASSWORD": PASSWORD},

@@ -17,7 +17,8 @@ import psycopg
 import pytest
 from docker.models.containers import Container
 
-from components.engine import LABEL
+from contract.labels import ROLE, STACK
+from contract.roles import IMPORT
 
 from .harness import ROOT, Deployment
 
@@ -167,7 +168,7 @@ def started(stack: Deployment, *arguments: str) -> subprocess.Popen[str]:
 
 def importing(stack: Deployment) -> list[Container]:
     """The containers that import at the moment."""
-    mine: dict[str, Any] = {"label": [f"{LABEL}.stack={stack.prefix}", f"{LABEL}.role=import"]}
+    mine: dict[str, Any] = {"label": [f"{STACK}={stack.prefix}", f"{ROLE}={IMPORT}"]}
     return stack.engine.containers.list(all=True, filters=mine, ignore_removed=True)
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from docker.models.containers import Container
 
-from components.engine import LABEL
+from contract.labels import ROLE, STACK
 
 from .harness import Deployment
 
@@ -20,7 +20,7 @@ def small_volume(stack: Deployment, role: str, megabytes: int, user: int) -> Non
     stack.engine.volumes.create(
         f"{stack.prefix}-{role}",
         driver_opts={"type": "tmpfs", "device": "tmpfs", "o": options},
-        labels={f"{LABEL}.stack": stack.prefix, f"{LABEL}.role": role},
+        labels={STACK: stack.prefix, ROLE: role},
     )
 
 
@@ -31,7 +31,7 @@ def held_volume(stack: Deployment, role: str) -> Iterator[Container]:
         stack.image("postgres"),
         entrypoint=["sleep", "infinity"],
         volumes={f"{stack.prefix}-{role}": {"bind": HELD}},
-        labels={f"{LABEL}.stack": stack.prefix},
+        labels={STACK: stack.prefix},
         network_mode="none",
         init=True,
         detach=True,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from docker import DockerClient
 
-from preflight import EngineError, open_engine
+from preflight.engine import EngineError, open_engine
 
 from .harness import Deployment, deployment
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from docker import DockerClient
 
-from components.engine import LABEL
+from contract.labels import ROLE, STACK
 
 from .examined import certificate, checks, mended, sql, taken, unwell, wait_until, wait_until_well
 from .harness import Deployment, deployment, wait_for
@@ -28,7 +28,7 @@ def stack(engine: DockerClient) -> Iterator[Deployment]:
             name,
             driver="local",
             driver_opts={"type": "tmpfs", "device": "tmpfs", "o": "size=1200m,uid=65534,gid=65534,mode=755"},
-            labels={f"{LABEL}.stack": made.prefix, f"{LABEL}.role": "mlflow-artifacts"},
+            labels={STACK: made.prefix, ROLE: "mlflow-artifacts"},
         )
         certificate(made, days=60)
         made.up()

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from docker import DockerClient
 
-from components.engine import LABEL
+from contract.labels import STACK
 
 from .harness import Deployment, deployment, wait_for, workers
 from .load import Load, Report, Write
@@ -101,7 +101,7 @@ def full_volume(stack: Deployment) -> None:
         entrypoint=["rm", "/held/ballast"],
         user="999:999",
         volumes={f"{stack.prefix}-postgres-data": {"bind": "/held"}},
-        labels={f"{LABEL}.stack": stack.prefix},
+        labels={STACK: stack.prefix},
         network_mode="none",
         detach=True,
     )

@@ -15,7 +15,7 @@ import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 
-from components.engine import LABEL
+from contract.labels import ROLE, STACK
 
 from .harness import Deployment, deployment, wait_for
 from .old_databases import said
@@ -60,7 +60,7 @@ def old_server(stack: Deployment, folder: Path) -> Iterator[Container]:
         user=f"{os.getuid()}:{os.getgid()}",
         volumes={str(folder): {"bind": "/store"}},
         working_dir="/store",
-        labels={f"{LABEL}.stack": stack.prefix, f"{LABEL}.role": "old"},
+        labels={STACK: stack.prefix, ROLE: "old"},
         init=True,
         detach=True,
     )

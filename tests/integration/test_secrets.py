@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from docker import DockerClient
 
-from components.engine import LABEL
+from contract.labels import ROLE, STACK
 
 from .harness import Deployment, deployment
 from .leaks import engine_shows, hits, process_list, state_files, watched_processes
@@ -64,7 +64,7 @@ class Case:
         """The volume of keys holds one of a later version: an up that ends with the job's last words."""
         stack = self.stack
         name = f"{stack.prefix}-keys"
-        stack.engine.volumes.create(name, labels={f"{LABEL}.stack": stack.prefix, f"{LABEL}.role": "keys"})
+        stack.engine.volumes.create(name, labels={STACK: stack.prefix, ROLE: "keys"})
         base = stack.engine.images.get("python:3.13-slim-trixie")
         carrier = stack.engine.containers.create(
             base, ["rm", "/keys/kek-9"], volumes={name: {"bind": "/keys"}}, network_mode="none"
@@ -153,7 +153,7 @@ def test_the_search_finds_a_secret_that_was_planted(case: Case) -> None:
         case.stack.image("postgres"),
         entrypoint=["sh", "-c", f"echo {planted}; sleep 60 # {planted}"],
         environment={"PLANTED": planted},
-        labels={f"{LABEL}.stack": case.stack.prefix, "planted": planted},
+        labels={STACK: case.stack.prefix, "planted": planted},
         name=f"{case.stack.prefix}-planted",
         network_mode="none",
         detach=True,

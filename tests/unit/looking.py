@@ -9,7 +9,8 @@ import pulumi
 import pytest
 
 from components import PlatformArgs
-from preflight import check_host, host
+from preflight import host
+from preflight.host import check_host
 
 from .deploy import IMAGES, front_door
 from .fake_docker import FakeDocker

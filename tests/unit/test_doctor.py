@@ -14,7 +14,7 @@ from ops.doctor import command, report
 from ops.doctor.check import Check, Finding, State, Verdict, broken, carry_out, from_error, ok, together, warning
 from ops.doctor.subject import NotTried, Subject, subject_of
 from ops.stack import StackError
-from preflight import EngineError
+from preflight.engine import EngineError
 
 from .fake_docker import FakeContainer, FakeDocker, labels
 

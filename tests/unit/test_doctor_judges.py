@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from contract.dumps import ListedDump
 from ops.doctor import (
     certificate,
     collation,
@@ -85,7 +87,18 @@ def test_a_copy_that_stays_behind_is_told_from_one_that_is_lost(verdict: Verdict
     assert bool(verdict.mend) == (state != "ok")
 
 
-DUMP = {"name": "before-3.17.2-1", "created": "2026-01-01T00:00:00+00:00", "size": 5, "bytes_there": 5}
+DUMP = ListedDump(
+    name="before-3.17.2-1",
+    created="2026-01-01T00:00:00+00:00",
+    database="mlflow",
+    from_revision=None,
+    to_revision=None,
+    from_version=None,
+    to_version="3.17.2",
+    size=5,
+    sha256="",
+    bytes_there=5,
+)
 
 
 @pytest.mark.parametrize(
@@ -93,11 +106,11 @@ DUMP = {"name": "before-3.17.2-1", "created": "2026-01-01T00:00:00+00:00", "size
     [
         ([], "ok", "none yet"),
         ([DUMP], "ok", "1 there; the newest, before-3.17.2-1, is 9 days old"),
-        ([DUMP, {**DUMP, "name": "older", "bytes_there": None}], "broken", "the file of older is gone"),
-        ([{**DUMP, "bytes_there": 4}], "broken", "has 4 bytes and was made with 5"),
+        ([DUMP, replace(DUMP, name="older", bytes_there=None)], "broken", "the file of older is gone"),
+        ([replace(DUMP, bytes_there=4)], "broken", "has 4 bytes and was made with 5"),
     ],
 )
-def test_a_dump_counts_when_all_of_its_file_is_there(found: list[dict[str, Any]], state: str, seen: str) -> None:
+def test_a_dump_counts_when_all_of_its_file_is_there(found: list[ListedDump], state: str, seen: str) -> None:
     verdict = dumps.judge(found, "backups", datetime(2026, 1, 10, tzinfo=UTC))
     assert (verdict.state.value, seen in verdict.seen) == (state, True)
 

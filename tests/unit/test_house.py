@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,11 +16,12 @@ from .fake_engine import FakeEngine
 
 # Which rooms a room may use beside itself.
 MAY_USE = {
-    "__main__": {"components", "preflight"},
-    "components": set[str](),
-    "preflight": {"components"},
-    "ops": {"components", "preflight"},
-    "bench": {"components", "preflight", "ops"},
+    "__main__": {"components", "contract", "preflight"},
+    "contract": set[str](),
+    "components": {"contract"},
+    "preflight": {"components", "contract"},
+    "ops": {"contract", "preflight"},
+    "bench": {"components", "contract", "preflight", "ops"},
     "images": set[str](),
     "toolchain": set[str](),
 }
@@ -56,6 +58,11 @@ def test_a_room_uses_only_those_below_it(room: str) -> None:
     used = {(path.name, name.partition(".")[0]) for path in sources(room) for name in imported(path)}
     wrong = {(file, other) for file, other in used if other in ROOMS - MAY_USE[room] - {room}}
     assert wrong == set(), "arrows go down only"
+
+
+def test_the_contract_uses_the_standard_library_alone() -> None:
+    used = {name.partition(".")[0] for path in sources("contract") for name in imported(path)}
+    assert used <= sys.stdlib_module_names, "an image would have to install what it imports"
 
 
 def test_nobody_knows_that_there_is_a_toolchain() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from contract.import_events import Note
 from images.mlflow.schema.importing import __main__ as program
 from images.mlflow.schema.importing import addresses, links, sources, target, users, work
 from images.mlflow.schema.importing.plans import Plan
@@ -87,8 +88,8 @@ def test_a_full_disk_is_not_said_to_be_a_lack_of_rights() -> None:
 
 
 def test_what_a_store_says_gives_a_terminal_no_orders() -> None:
-    assert importing._event('{"note": "such as \\u001b]0;mine"}') == {"note": "such as ?]0;mine"}
-    assert importing._event("\x1b[2Jtext") == {"note": "?[2Jtext"}
+    assert importing._event('{"note": "such as \\u001b]0;mine"}') == Note(note="such as ?]0;mine")
+    assert importing._event("\x1b[2Jtext") == Note(note="?[2Jtext")
 
 
 def test_an_address_in_a_folder_that_is_no_text_is_none(tmp_path: Path) -> None:

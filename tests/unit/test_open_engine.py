@@ -12,7 +12,8 @@ import pulumi
 import pytest
 
 from components import PlatformArgs
-from preflight import EngineError, check_host, open_engine
+from preflight.engine import EngineError, open_engine
+from preflight.host import check_host
 
 from .deploy import IMAGES
 

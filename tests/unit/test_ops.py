@@ -12,7 +12,7 @@ from urllib3.exceptions import ProtocolError
 
 from ops import __main__ as ops
 from ops import forget, kept, logs, psql, rollback, stack
-from preflight import EngineError
+from preflight.engine import EngineError
 
 from .fake_docker import FakeContainer, FakeDocker, FakeNetwork, FakeVolume, labels
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-import preflight
 from components import PlatformArgs, Settings
 from components.gateway import FrontDoor
 from components.metrics import Metrics
 from components.workload import Limits
+from preflight import host
 
 from .deploy import CERTIFICATE, CHECKOUT, TLS_KEY
 from .fake_engine import CONTAINER, PROJECT, FakeEngine, plain, texts
@@ -71,7 +71,7 @@ EVERY_SETTING = {
 def checked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[PlatformArgs, str, dict[str, int]]]:
     """What the program asks the host about, with the host left out."""
     asked: list[tuple[PlatformArgs, str, dict[str, int]]] = []
-    monkeypatch.setattr(preflight, "check_host", lambda *question: asked.append(question))
+    monkeypatch.setattr(host, "check_host", lambda *question: asked.append(question))
     monkeypatch.chdir(CHECKOUT)
     return asked
 

@@ -15,7 +15,10 @@ from ops import rollback
 
 from .fake_docker import FakeContainer, FakeDocker, labels
 
-MADE = {"created": "2026-01-01", "from_revision": "old", "to_revision": "new"}
+MADE = {
+    **{"created": "2026-01-01", "from_revision": "old", "to_revision": "new"},
+    **{"database": "mlflow", "sha256": ""},
+}
 
 # Newest first, as the job lists them.
 BEFORE_RESTORE = {"name": "before-rollback-4", "from_version": "3.17.2", "to_version": "3.16.0", **MADE, "size": 4}

@@ -1,0 +1,127 @@
+"""The events of an import: `import-runs` of MLflow's image prints one JSON object a line, and `ops import` shows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal, get_args
+
+Phase = Literal["read", "examine", "write", "check"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """A sentence for the user."""
+
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is going to be imported."""
+
+    plan: Mapping[str, int]
+    """Rows by table."""
+    clashes: Sequence[str]
+    """Names that are taken in the database."""
+    clash: str
+    """What is done about them: refuse, skip or rename."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far one phase is with one table."""
+
+    phase: Phase
+    table: str
+    """`artifacts` counts files."""
+    rows: int
+    of: int
+    """All rows; 0 while that is unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A table that was written and read back."""
+
+    table: str
+    rows: int
+    checksum: str
+    rows_found: int
+    checksum_found: str
+    same: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """A comparison has been made."""
+
+    compared: Comparison
+
+
+@dataclass(frozen=True, kw_only=True)
+class Committing:
+    """COMMIT is sent next. Whoever hears nothing after it does not know the outcome."""
+
+    committing: Literal[True] = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Committed:
+    """COMMIT has succeeded."""
+
+    committed: Literal[True] = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """The import has ended."""
+
+    done: int
+    """Rows."""
+    file: str
+    """Where the comparison is kept."""
+
+
+Event = Note | Plan | Progress | Compared | Committing | Committed | Done
+
+
+def dump(event: Event) -> str:
+    """One line."""
+    return json.dumps(asdict(event))
+
+
+def parse(line: str) -> Event:
+    """The event of a line. A line that is none, such as one that a library printed, is a note."""
+    try:
+        return _event(json.loads(line))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Note(note=line)
+
+
+def _event(found: dict[str, object]) -> Event:
+    match found:
+        case {"note": str(note)}:
+            return Note(note=note)
+        case {"plan": dict(plan), "clashes": list(clashes), "clash": str(clash)}:
+            return Plan(plan=plan, clashes=clashes, clash=clash)
+        case {"phase": phase, "table": str(table), "rows": int(rows), "of": int(of)}:
+            return Progress(phase=_phase(phase), table=table, rows=rows, of=of)
+        case {"compared": dict(compared)}:
+            return Compared(compared=Comparison(**compared))
+        case {"committing": True}:
+            return Committing()
+        case {"committed": True}:
+            return Committed()
+        case {"done": int(done), "file": str(file)}:
+            return Done(done=done, file=file)
+    raise ValueError("not an event of an import")
+
+
+def _phase(found: object) -> Phase:
+    for phase in get_args(Phase):
+        if found == phase:
+            known: Phase = phase
+            return known
+    raise ValueError(f"not a phase of an import: {found!r}")

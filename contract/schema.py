@@ -1,0 +1,45 @@
+"""What an image's MLflow requires of its database, as `python -m schema wanted` of that image prints it in JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """One of our indexes."""
+
+    table: str
+    made_as: str
+    """Its definition, which is also the comment on the index."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requirements:
+    """The version of MLflow, the newest revision by the table that records it, and our indexes by name."""
+
+    mlflow: str
+    revisions: Mapping[str, str]
+    indexes: Mapping[str, Index]
+
+
+def dump(requirements: Requirements) -> str:
+    return json.dumps(asdict(requirements))
+
+
+def parse(text: str) -> Requirements:
+    """Raises `ValueError` for anything else."""
+    try:
+        found = json.loads(text)
+        return Requirements(
+            mlflow=str(found["mlflow"]),
+            revisions={str(table): str(head) for table, head in found["revisions"].items()},
+            indexes={
+                str(name): Index(table=str(each["table"]), made_as=str(each["made_as"]))
+                for name, each in found["indexes"].items()
+            },
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not the requirements of a schema: {error}") from error
