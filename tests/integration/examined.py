@@ -14,6 +14,7 @@ from pathlib import Path
 from ops.doctor.subject import Subject, subject_of
 
 from .harness import ROOT, Deployment, wait_for
+from .limits import CONDITION
 
 _AUTHORITY = """
 [ca]
@@ -83,7 +84,7 @@ def wait_until_well(stack: Deployment) -> None:
 
 def wait_until(stack: Deployment, expected: dict[str, str]) -> None:
     """Look until these alone are unwell; a look takes seconds, and on a busy machine its own patience may end."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + CONDITION
     while (found := unwell(stack)) != expected and time.monotonic() < deadline:
         pass
     assert found == expected, [each for each in checks(stack).values() if each["state"] != "ok"]

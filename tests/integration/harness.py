@@ -28,6 +28,8 @@ from contract.labels import STACK
 from ops import turns
 from ops.objects import remove_network
 
+from .limits import CONDITION, REQUEST
+
 ROOT = Path(__file__).resolve().parents[2]
 
 NOTHING: dict[str, set[str]] = {"containers": set(), "networks": set(), "images": set(), "volumes": set()}
@@ -155,7 +157,7 @@ class Deployment:
         except OSError:
             return False
 
-    def ask(self, seconds: int = 60) -> bool:
+    def ask(self, seconds: int = REQUEST) -> bool:
         """One request that reads the database. Raises what went wrong; True, so that it can be asserted."""
         url = f"{self._address()}/api/2.0/mlflow/experiments/search?max_results=1"
         # Whose certificate it is, is not the question here.
@@ -251,7 +253,7 @@ def deployment(engine: docker.DockerClient, **settings: Any) -> Iterator[Deploym
             made.remove()
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = CONDITION) -> None:
     """Wait until a condition holds; fails the test, naming it, when that takes too long."""
     pause = threading.Event()
     for _ in range(int(seconds * 20)):

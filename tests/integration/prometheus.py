@@ -12,6 +12,7 @@ import yaml
 from docker import DockerClient
 
 from .harness import ROOT, free_ports, wait_for
+from .limits import REQUEST
 from .servers import put_file
 
 FILES = ROOT / "examples" / "monitoring"
@@ -53,7 +54,9 @@ class Prometheus:
 
     def ask(self, path: str, **parameters: str) -> Any:
         """What the API answers. Raises OSError with what is wrong with a question."""
-        with urllib.request.urlopen(f"{self.url}/{path}?{urllib.parse.urlencode(parameters)}", timeout=10) as answer:
+        with urllib.request.urlopen(
+            f"{self.url}/{path}?{urllib.parse.urlencode(parameters)}", timeout=REQUEST
+        ) as answer:
             return json.load(answer)["data"]
 
     def finds(self, expression: str) -> list[float]:
@@ -64,9 +67,9 @@ class Prometheus:
         """The alerts, by name."""
         return {rule["name"]: rule for group in self.ask("rules")["groups"] for rule in group["rules"]}
 
-    def wait_until(self, expression: str, value: float, seconds: float = 120) -> None:
+    def wait_until(self, expression: str, value: float) -> None:
         """Wait until an expression has one value alone."""
-        wait_for(lambda: self.finds(expression) == [value], f"{expression} to be {value}", seconds)
+        wait_for(lambda: self.finds(expression) == [value], f"{expression} to be {value}")
 
     def wait_until_alert(self, name: str, *, there: bool) -> None:
         """Wait until an alert has begun, whether or not it lasts long enough to fire, or has ended."""

@@ -11,6 +11,8 @@ from docker.models.containers import Container
 
 from components.postgres import PRIVATE_TABLES
 
+from .limits import STOP
+
 DATA = "/var/lib/postgresql/data"
 PASSWORD = "a-password-of-a-test"
 USER = "999:999"
@@ -108,7 +110,7 @@ def answers(container: Container) -> bool:
 
 def refuses(container: Container) -> str:
     """What a server that does not start says; a test fails if it starts."""
-    assert container.wait(timeout=60)["StatusCode"] == 64, container.logs().decode()
+    assert container.wait(timeout=STOP)["StatusCode"] == 64, container.logs().decode()
     return container.logs().decode()
 
 

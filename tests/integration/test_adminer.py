@@ -12,6 +12,7 @@ from http.cookiejar import CookieJar
 import pytest
 
 from .harness import Deployment
+from .limits import REQUEST
 
 READER = "mlflow_readonly"
 
@@ -35,7 +36,7 @@ class Browser:
 
     def _open(self, what: str | urllib.request.Request) -> str:
         try:
-            with self.opener.open(what, timeout=60) as answer:
+            with self.opener.open(what, timeout=REQUEST) as answer:
                 return str(answer.read().decode())
         except urllib.error.HTTPError as error:
             with error:

@@ -16,12 +16,11 @@ from docker import DockerClient
 from contract.labels import STACK
 
 from .harness import Deployment, deployment, wait_for, workers
+from .limits import RECOVERY
 from .load import Load, Report, Write
 from .small_volumes import held_volume, small_volume
 
 DATA = "postgres-data"
-BACK_WITHIN = 60
-"""Seconds from the end of a cause to the first answer."""
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +36,7 @@ def under_load(stack: Deployment, fault: Callable[[Deployment], None]) -> tuple[
     with held_volume(stack, DATA), Load(stack.outputs()["tracking_url"], clients=8) as load:
         load.wait_for_writes(100)
         fault(stack)
-        wait_for(stack.answers, f"an answer after {fault.__name__}", BACK_WITHIN)
+        wait_for(stack.answers, f"an answer after {fault.__name__}", RECOVERY)
         load.wait_for_writes(100)
     with psycopg.connect(stack.outputs()["backend_store_uri"].replace("+psycopg", "")) as connection:
         return load.report, load.missing(connection)

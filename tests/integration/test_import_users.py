@@ -14,6 +14,7 @@ import pytest
 from docker import DockerClient
 
 from .harness import Deployment, deployment
+from .limits import REQUEST
 from .old_databases import database
 from .old_stores import brought, change
 
@@ -105,7 +106,7 @@ def ask(stack: Deployment, user: str, path: str, password: str = PASSWORD, metho
         method=method or None,
     )
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=REQUEST) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:

@@ -19,6 +19,7 @@ from docker import DockerClient
 from docker.errors import NotFound
 
 from .harness import Deployment, deployment, wait_for, workers
+from .limits import REQUEST, STOP
 from .prometheus import FILES, Prometheus
 from .servers import ask
 
@@ -50,7 +51,7 @@ def prometheus(engine: DockerClient, stack: Deployment) -> Iterator[Prometheus]:
 
 def figures(stack: Deployment, of: str) -> dict[str, float]:
     """What is served at one of the stack's addresses, by name and labels."""
-    with urllib.request.urlopen(stack.outputs()[f"{of}_metrics_url"], timeout=10) as answer:
+    with urllib.request.urlopen(stack.outputs()[f"{of}_metrics_url"], timeout=REQUEST) as answer:
         lines = [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
@@ -66,7 +67,7 @@ def log_a_run(stack: Deployment, experiment: str = "0") -> None:
     body = json.dumps({"experiment_id": experiment, "run_name": "counted"}).encode()
     request = urllib.request.Request(f"{stack.outputs()['tracking_url']}{CREATE}", body)
     request.add_header("Content-Type", "application/json")
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=REQUEST) as answer:
         answer.read()
 
 
@@ -81,14 +82,16 @@ def test_an_answer_is_counted_by_its_status_and_its_route(stack: Deployment) -> 
     with pytest.raises(urllib.error.HTTPError):
         log_a_run(stack, "4711")
     with pytest.raises(urllib.error.HTTPError):
-        urllib.request.urlopen(f"{stack.outputs()['tracking_url']}/made/up", timeout=60)
+        urllib.request.urlopen(f"{stack.outputs()['tracking_url']}/made/up", timeout=REQUEST)
     found = figures(stack, "mlflow")
     assert found[f'mlflow_http_requests_total{{method="POST",route="{CREATE}",status="404"}}'] == 1
     assert found['mlflow_http_requests_total{method="GET",route="other",status="404"}'] == 1
     assert not [name for name in found if "/made/up" in name], "whoever asks would make new series without an end"
     assert found["mlflow_http_requests_in_flight"] == 0
     # Not found by Flask's part of MLflow, but by FastAPI's.
-    urllib.request.urlopen(f"{stack.outputs()['tracking_url']}/ajax-api/3.0/mlflow/server-info", timeout=60).close()
+    urllib.request.urlopen(
+        f"{stack.outputs()['tracking_url']}/ajax-api/3.0/mlflow/server-info", timeout=REQUEST
+    ).close()
     route = '{method="GET",route="/ajax-api/3.0/mlflow/server-info",status="200"}'
     assert figures(stack, "mlflow")[f"mlflow_http_requests_total{route}"] == 1
 
@@ -106,7 +109,7 @@ def test_the_counts_stay_when_a_worker_is_killed(stack: Deployment) -> None:
 
 def test_figures_are_on_no_address_that_others_reach(stack: Deployment) -> None:
     with pytest.raises(urllib.error.HTTPError, match="404"):
-        urllib.request.urlopen(f"{stack.outputs()['tracking_url']}/metrics", timeout=10)
+        urllib.request.urlopen(f"{stack.outputs()['tracking_url']}/metrics", timeout=REQUEST)
     for role in ("mlflow", "exporter"):
         bindings = stack.container(role).attrs["NetworkSettings"]["Ports"]
         opened = {bound["HostIp"] for each in bindings.values() for bound in each or []}
@@ -160,7 +163,7 @@ def test_every_panel_of_the_dashboard_shows_something(stack: Deployment, prometh
 
     assert len(QUERIES) > 25
     try:
-        wait_for(all_speak, "every panel", 60)
+        wait_for(all_speak, "every panel")
     except AssertionError:
         raise AssertionError("\n".join(sorted(silent))) from None
 
@@ -187,7 +190,7 @@ def test_nothing_fires_while_all_is_well(prometheus: Prometheus) -> None:
 
 
 def test_a_database_that_is_stopped_is_seen(stack: Deployment, prometheus: Prometheus) -> None:
-    stack.container("postgres").stop(timeout=60)
+    stack.container("postgres").stop(timeout=STOP)
     try:
         prometheus.wait_until("pg_up", 0)
         prometheus.wait_until_alert("PostgresqlDown", there=True)

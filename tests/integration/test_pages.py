@@ -11,13 +11,12 @@ import pytest
 from docker import DockerClient
 from playwright.sync_api import HttpCredentials, Page, expect
 
-from docs.browser import DRAWN, browser, open_run, open_runs, open_tables
+from docs.browser import DRAWN, PATIENCE, browser, open_run, open_runs, open_tables
 
 from .harness import Deployment, deployment
 from .old_stores import Old, made
 
-# As patient as everything else in a browser: several stacks are up at the same time.
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=PATIENCE * 1000)
 
 
 @pytest.fixture(scope="module")
@@ -35,57 +34,56 @@ def old(new: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Old:
     return store
 
 
-@pytest.fixture
-def page() -> Iterator[Page]:
-    with browser() as opened:
-        yield opened
-
-
 def open_old_runs(page: Page, stack: Deployment, old: Old) -> None:
     number = old.contents["experiments"]["old-one"][-1]
     open_runs(page, stack.outputs()["tracking_url"], number)
 
 
-def test_imported_runs_are_in_the_table(page: Page, new: Deployment, old: Old) -> None:
-    open_old_runs(page, new, old)
-    # One of them is another's child.
-    page.get_by_role("row").filter(has_text="first").get_by_role("button").click()
-    runs = [each["info"] for each in old.contents["runs"].values() if each["experiment"] == "old-one"]
-    stages = {name: stage for name, _, _, _, stage, _ in runs}
-    assert sorted(stages.values()) == ["active", "active", "deleted"]
-    for name, stage in stages.items():
-        expect(page.get_by_role("link", name=name, exact=True)).to_have_count(int(stage == "active"))
+def test_imported_runs_are_in_the_table(new: Deployment, old: Old) -> None:
+    with browser() as page:
+        open_old_runs(page, new, old)
+        # One of them is another's child.
+        page.get_by_role("row").filter(has_text="first").get_by_role("button").click()
+        runs = [each["info"] for each in old.contents["runs"].values() if each["experiment"] == "old-one"]
+        stages = {name: stage for name, _, _, _, stage, _ in runs}
+        assert sorted(stages.values()) == ["active", "active", "deleted"]
+        for name, stage in stages.items():
+            expect(page.get_by_role("link", name=name, exact=True)).to_have_count(int(stage == "active"))
 
 
-def test_the_chart_of_an_imported_metric_is_drawn_with_its_whole_history(page: Page, new: Deployment, old: Old) -> None:
-    open_old_runs(page, new, old)
-    open_run(page, "first", "Model metrics")
-    card = page.get_by_test_id("experiment-view-compare-runs-card").filter(
-        has=page.get_by_role("heading", name="loss", exact=True)
-    )
-    expect(card.locator(DRAWN).first).to_be_visible()
-    drawn = card.locator(".js-plotly-plot").evaluate("chart => chart.data[0].y")
-    assert drawn == pytest.approx([1 / (step + 1) for step in range(200)])
+def test_the_chart_of_an_imported_metric_is_drawn_with_its_whole_history(new: Deployment, old: Old) -> None:
+    with browser() as page:
+        open_old_runs(page, new, old)
+        open_run(page, "first", "Model metrics")
+        card = page.get_by_test_id("experiment-view-compare-runs-card").filter(
+            has=page.get_by_role("heading", name="loss", exact=True)
+        )
+        expect(card.locator(DRAWN).first).to_be_visible()
+        drawn = card.locator(".js-plotly-plot").evaluate("chart => chart.data[0].y")
+        assert drawn == pytest.approx([1 / (step + 1) for step in range(200)])
 
 
-def test_an_imported_artifact_is_opened(page: Page, new: Deployment, old: Old) -> None:
-    open_old_runs(page, new, old)
-    open_run(page, "first", "Artifacts")
-    page.get_by_text("files", exact=True).click()
-    page.get_by_text("a.txt", exact=True).click()
-    expect(page.get_by_text("an artifact", exact=True)).to_be_visible()
+def test_an_imported_artifact_is_opened(new: Deployment, old: Old) -> None:
+    with browser() as page:
+        open_old_runs(page, new, old)
+        open_run(page, "first", "Artifacts")
+        page.get_by_text("files", exact=True).click()
+        page.get_by_text("a.txt", exact=True).click()
+        expect(page.get_by_text("an artifact", exact=True)).to_be_visible()
 
 
-def test_adminer_lists_the_tables(page: Page, new: Deployment) -> None:
-    outputs = new.outputs()
-    open_tables(page, outputs["adminer_url"], outputs["postgres_password"])
-    for table in ("experiments", "runs", "metrics", "params", "alembic_version"):
-        expect(page.get_by_role("table").get_by_role("link", name=table, exact=True)).to_be_visible()
+def test_adminer_lists_the_tables(new: Deployment) -> None:
+    with browser() as page:
+        outputs = new.outputs()
+        open_tables(page, outputs["adminer_url"], outputs["postgres_password"])
+        for table in ("experiments", "runs", "metrics", "params", "alembic_version"):
+            expect(page.get_by_role("table").get_by_role("link", name=table, exact=True)).to_be_visible()
 
 
-def test_adminer_lets_nobody_in_with_another_password(page: Page, new: Deployment) -> None:
-    open_tables(page, new.outputs()["adminer_url"], "another")
-    expect(page.get_by_text("Unable to connect to PostgreSQL server")).to_be_visible()
+def test_adminer_lets_nobody_in_with_another_password(new: Deployment) -> None:
+    with browser() as page:
+        open_tables(page, new.outputs()["adminer_url"], "another")
+        expect(page.get_by_text("Unable to connect to PostgreSQL server")).to_be_visible()
 
 
 @pytest.fixture(scope="module")

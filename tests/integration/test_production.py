@@ -15,6 +15,7 @@ import yaml
 from docker import DockerClient
 
 from .harness import ROOT, Deployment, deployment
+from .limits import REQUEST
 
 EXAMPLE = yaml.safe_load((ROOT / "Pulumi.prod.example.yaml").read_text())
 HOSTNAME = EXAMPLE["config"]["mlflow-postgres:hostname"]
@@ -36,7 +37,7 @@ def ask(stack: Deployment, path: str, **headers: str) -> tuple[int, dict[str, An
     )
     # The name leads nowhere here.
     with (
-        socket.create_connection(("127.0.0.1", 443), timeout=30) as cable,
+        socket.create_connection(("127.0.0.1", 443), timeout=REQUEST) as cable,
         trusted.wrap_socket(cable, server_hostname=HOSTNAME) as sealed,
     ):
         lines = [f"GET {path} HTTP/1.1", f"Host: {HOSTNAME}", "Connection: close"]

@@ -14,6 +14,7 @@ import pytest
 from docker import DockerClient
 
 from .harness import Deployment, deployment, wait_for, workers
+from .limits import REQUEST
 from .load import Load, Report, Write
 
 SEALED = "3.0/mlflow/gateway/secrets/create"
@@ -90,7 +91,7 @@ def ask(url: str, method: str, path: str, admin_password: str, body: dict[str, o
         data=json.dumps(body).encode(),
         headers={"Content-Type": "application/json", "Authorization": basic("admin", admin_password)},
     )
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=REQUEST) as answer:
         assert answer.status == 200
 
 
@@ -101,7 +102,7 @@ def basic(user: str, password: str) -> str:
 def status(url: str, user: str, password: str, path: str = "2.0/mlflow/experiments/search?max_results=1") -> int:
     request = urllib.request.Request(f"{url}/api/{path}", headers={"Authorization": basic(user, password)})
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=REQUEST) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

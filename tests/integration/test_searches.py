@@ -18,6 +18,7 @@ from mlflow import MlflowClient
 from images.mlflow.schema.tuning import INDEXES
 
 from .harness import Deployment, deployment
+from .limits import REQUEST
 from .searches.questions import FILTERS, NOWHERE, REFUSED, Question, questions
 from .searches.runs import KEY, LONG, LONG_TAG, Filled, fill
 
@@ -206,6 +207,6 @@ def search(stack: Deployment, question: dict[str, Any]) -> bytes:
         json.dumps(question).encode(),
         {"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=REQUEST) as answer:
         body: bytes = answer.read()
         return body

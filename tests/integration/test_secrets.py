@@ -16,6 +16,7 @@ from contract.labels import ROLE, STACK
 
 from .harness import Deployment, deployment
 from .leaks import engine_shows, hits, process_list, state_files, watched_processes
+from .limits import REQUEST, STOP
 from .servers import put_file
 
 SECRETS = {
@@ -75,7 +76,7 @@ class Case:
             assert "schema ended with exit code 64" in printed
             assert "Mend it with: bin/pulumi config set credentialsVersion 8" in printed
             carrier.start()
-            carrier.wait(timeout=60)
+            carrier.wait(timeout=STOP)
         finally:
             carrier.remove(force=True, v=True)
 
@@ -94,7 +95,7 @@ class Case:
         trust = ssl.create_default_context(cafile=str(self.certificate))
         request = urllib.request.Request(f"{url}/api/2.0/mlflow/experiments/search?max_results=1")
         request.add_header("Authorization", f"Basic {self.sent}")
-        with urllib.request.urlopen(request, timeout=30, context=trust) as answer:
+        with urllib.request.urlopen(request, timeout=REQUEST, context=trust) as answer:
             assert answer.status == 200
 
 

@@ -10,6 +10,7 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from .harness import Deployment, wait_for
+from .limits import STOP
 from .servers import DATA, PASSWORD, USER, Servers, answers, ask, does, refuses, signs_in
 
 
@@ -22,6 +23,7 @@ def servers(engine: DockerClient, stack: Deployment) -> Iterator[Servers]:
         made.remove()
 
 
+STARTING = b"starting PostgreSQL"
 MAKE = "CREATE TABLE runs (id serial PRIMARY KEY, name text); INSERT INTO runs (name) VALUES ('first')"
 
 
@@ -43,7 +45,7 @@ def test_a_cluster_that_was_made_by_a_tutorial_opens(servers: Servers, superuser
     if superuser == "postgres":
         assert tutorial.exec_run(["createdb", "-U", superuser, "mlflow"]).exit_code == 0
     assert does(tutorial, MAKE, user=superuser)
-    tutorial.stop(timeout=60)
+    tutorial.stop(timeout=STOP)
     server = servers.start()
     wait_for(lambda: answers(server), "our server")
     _is_ours(server)
@@ -56,7 +58,7 @@ def test_a_cluster_of_a_former_version_opens(servers: Servers) -> None:
     wait_for(lambda: answers(first), "the first server")
     own = "ALTER DATABASE mlflow OWNER TO mlflow; ALTER SCHEMA public OWNER TO mlflow; GRANT CREATE ON SCHEMA public"
     assert does(first, f"{own} TO mlflow; SET ROLE mlflow; {MAKE}", user="postgres")
-    first.stop(timeout=60)
+    first.stop(timeout=STOP)
     server = servers.start()
     wait_for(lambda: answers(server), "our server")
     _is_ours(server)
@@ -75,7 +77,7 @@ def _is_ours(server: Container) -> None:
 def test_a_database_of_another_name_is_not_left_behind_unseen(servers: Servers) -> None:
     first = servers.start()
     wait_for(lambda: answers(first), "the first server")
-    first.stop(timeout=60)
+    first.stop(timeout=STOP)
     said = refuses(servers.start(database="other"))
     assert "the volume holds the database mlflow, and not other" in said
     assert "bin/pulumi config set postgresDatabase mlflow" in said
@@ -85,7 +87,7 @@ def test_another_user_takes_over_and_the_former_one_is_out(servers: Servers) -> 
     first = servers.start()
     wait_for(lambda: answers(first), "the first server")
     assert does(first, "CREATE TABLE runs ()")
-    first.stop(timeout=60)
+    first.stop(timeout=STOP)
     second = servers.start(user="team")
     wait_for(lambda: answers(second), "the second server")
     assert signs_in(second, PASSWORD, user="team")
@@ -123,11 +125,14 @@ def test_a_secret_that_cannot_be_read_is_no_empty_password(servers: Servers) -> 
 
 
 def test_a_signal_in_the_middle_of_a_start_is_heard(servers: Servers) -> None:
+    """After a kill PostgreSQL first flushes every file of the volume. It hears a signal at once and stops then."""
     server = servers.start()
     wait_for(lambda: answers(server), "the server")
     server.kill()
+    before = server.logs().count(STARTING)
     server.start()
-    server.stop(timeout=60)
+    wait_for(lambda: server.logs().count(STARTING) > before, "the server to start again")
+    server.stop(timeout=STOP)
     server.reload()
     assert server.attrs["State"]["ExitCode"] != 137, "it was not heard, and the engine killed it"
 
@@ -176,7 +181,7 @@ def test_a_full_volume_is_said_and_nothing_is_lost_on_it(servers: Servers) -> No
     server.kill()
     assert keeper.exec_run(["dd", "if=/dev/zero", f"of={DATA}/filler", "bs=1M"]).exit_code, "it never was full"
     server.start()
-    assert server.wait(timeout=60)["StatusCode"] not in (0, 64)
+    assert server.wait(timeout=STOP)["StatusCode"] not in (0, 64)
     said = server.logs().decode()
     assert re.search(rf"the volume {servers.volume} has \d+ kB free, and PostgreSQL needs \d+ kB to recover", said), (
         said

@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 
 from . import readme_example
 from .harness import Deployment
+from .limits import REQUEST, STOP
 
 USERS = {"postgres": "999", "mlflow": "65534", "adminer": "33", "gateway": "65534", "gc": "65534"}
 """The services, and the user id of each."""
@@ -54,7 +55,7 @@ def test_the_first_run_of_the_readme_is_logged_by_somebody_who_was_just_let_in(
         json.dumps(anna).encode(),
         {"Authorization": f"Basic {token}", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=60, context=ssl.create_default_context(cafile=str(authority))):
+    with urllib.request.urlopen(request, timeout=REQUEST, context=ssl.create_default_context(cafile=str(authority))):
         readme_example.follow(url, **{f"MLFLOW_TRACKING_{key.upper()}": value for key, value in anna.items()})
     experiment = MlflowClient(url).get_experiment_by_name("first")
     assert experiment
@@ -166,7 +167,7 @@ def test_the_database_and_the_task_have_no_way_out(complete: Deployment) -> None
     )
     try:
         stranger.start()
-        assert stranger.wait(timeout=60)["StatusCode"]
+        assert stranger.wait(timeout=STOP)["StatusCode"]
         # Refused by the kernel, or dropped on its way: engines differ.
         assert b"unreachable" in stranger.logs() or b"timed out" in stranger.logs()
     finally:

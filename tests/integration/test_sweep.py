@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from .harness import Deployment, deployment, wait_for
+from .limits import REQUEST
 from .old_databases import database
 from .sweep.answers import LEAKS, Server
 from .sweep.calls import V2, V3, Call, post
@@ -103,7 +104,7 @@ def test_no_answer_quotes_the_database(ours: tuple[Deployment, Server], usual: S
         headers: dict[str, str | bytes] = {"Content-Type": each.content_type, **server.headers}
         if each.authorization is not None:
             headers["Authorization"] = each.authorization
-        answer = requests.request(each.method, server.url + each.path, headers=headers, data=each.body, timeout=60)
+        answer = requests.request(each.method, server.url + each.path, headers=headers, data=each.body, timeout=REQUEST)
         said.append(answer.text)
         if each.authorization is not None and answer.status_code not in (401, 404, 405):
             refused.append((each.kind, each.method, each.path, answer.status_code))

@@ -19,6 +19,7 @@ from mlflow.entities import Metric, Param, Run, RunTag
 
 from . import readme_example
 from .harness import Deployment, workers
+from .limits import REQUEST
 
 PARAMETERS = {"rate": "0.1", "depth": "7", "名前": "ünïcode"}
 METRICS = {"loss": 1.5, "accuracy": 0.25}
@@ -83,7 +84,7 @@ def test_the_server_answers_to_the_names_that_mlflow_s_own_default_answers_to(
     stack: Deployment, host: str, status: int
 ) -> None:
     """A tunnel comes by a port of its own, and a neighbour on the network by the container's name."""
-    connection = http.client.HTTPConnection("127.0.0.1", stack.settings["mlflowPort"], timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", stack.settings["mlflowPort"], timeout=REQUEST)
     with closing(connection):
         path = "/api/2.0/mlflow/experiments/search?max_results=1"
         connection.request("GET", path, headers={"Host": host.format(prefix=stack.prefix)})
