@@ -1,4 +1,4 @@
-"""Another stack's program: it knows the platform by its outputs alone."""
+"""The program of another stack. It uses the platform only through its outputs."""
 
 import pulumi
 import pulumi_docker as docker
@@ -21,12 +21,12 @@ job = docker.Container(
     envs=[pulumi.Output.format("MLFLOW_TRACKING_URI={}", platform.require_output("internal_tracking_url"))],
     network_mode="bridge",
     networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=platform.require_output("network_name"))],
-    # What it writes goes with it.
+    # The root file system is read-only; the job may write into /tmp, which disappears with the container.
     read_only=True,
     tmpfs={"/tmp": "size=64m"},
     capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
     security_opts=["no-new-privileges:true"],
-    # A job runs once and ends: `attach` waits for that, and an ended container is not a lost one.
+    # The job runs once. `attach` waits for its end. With must_run, Pulumi would take the ended container for a lost one.
     must_run=False,
     attach=True,
     logs=True,

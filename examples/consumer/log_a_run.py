@@ -1,4 +1,4 @@
-"""What a training job does: it logs a run to the tracking server that MLFLOW_TRACKING_URI names."""
+"""A training job: it logs a run to the tracking server at MLFLOW_TRACKING_URI."""
 
 import mlflow
 
