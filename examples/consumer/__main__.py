@@ -26,7 +26,7 @@ job = docker.Container(
     tmpfs={"/tmp": "size=64m"},
     capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
     security_opts=["no-new-privileges:true"],
-    # The job runs once. `attach` waits for its end. With must_run, Pulumi would take the ended container for a lost one.
+    # The job runs once. `attach` waits for its end. With must_run, Pulumi would recreate a container that has ended.
     must_run=False,
     attach=True,
     logs=True,
