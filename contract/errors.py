@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Final
 
 REMEDY: Final = ". Mend it with: "
@@ -24,6 +24,11 @@ class UserError(Exception):
         self.remedy = remedy
 
     @property
+    def report(self) -> str:
+        """What a user sees: the code, by which docs/errors.md explains it, and the message."""
+        return f"[{self.code}] {self}"
+
+    @property
     def problem(self) -> str:
         """What is wrong, without the remedy."""
         return f"{self.seen}: {self.rule}" if self.rule else self.seen
@@ -41,6 +46,6 @@ class ArgumentError(UserError):
         self.value = value
 
 
-def lines(errors: Iterator[UserError]) -> str:
-    """Several errors, one a line; equal ones once."""
-    return "\n".join(dict.fromkeys(str(each) for each in errors))
+def report(errors: Iterable[UserError]) -> str:
+    """Several errors as a user sees them, one a line; equal ones once."""
+    return "\n".join(dict.fromkeys(each.report for each in errors))

@@ -8,8 +8,9 @@ import signal
 import sys
 from collections.abc import Callable
 
+from contract.errors import UserError
+
 from . import doctor, forget, importing, kept, logs, objects, pin, psql, recover, rollback
-from .stack import StackError
 
 Command = Callable[[argparse.Namespace], int | None]
 """What carries a command out; its exit code, None for 0."""
@@ -52,7 +53,10 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     try:
         return COMMANDS[options.command][0](options) or 0
-    except (StackError, *objects.TROUBLES) as error:
+    except UserError as error:
+        print(f"ops {options.command}: {error.report}", file=sys.stderr)
+        return 1
+    except objects.ENGINE_ERRORS as error:
         print(f"ops {options.command}: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:

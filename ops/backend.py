@@ -10,7 +10,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from .refusal import StackError
+from contract.errors import UserError
 
 _SALT = re.compile(r"^encryptionsalt: *(.+?) *\n?$", re.MULTILINE)
 
@@ -22,7 +22,7 @@ def folder() -> Path:
 
 
 def use(project: Path) -> None:
-    """Have Pulumi find the state and the passphrase. Raises `StackError` when the state's own passphrase is gone."""
+    """Have Pulumi find the state and the passphrase. Raises `UserError` when the state's own passphrase is gone."""
     own = _own()
     _drop_torn_descriptions(own or f"file://{folder()}")
     if own:
@@ -84,9 +84,12 @@ def _is_known(salt: str) -> bool:
 
 def _make(passphrase: Path) -> None:
     if any((folder() / ".pulumi" / "stacks").rglob("*.json")):
-        raise StackError(
-            f"the passphrase {folder()}/passphrase is gone, and the stacks in {folder()} cannot be read without it. "
-            "Put it back from your backup, or begin anew on the same data. Mend it with: make forget, then make up"
+        raise UserError(
+            "passphrase-missing",
+            f"the passphrase {folder()}/passphrase is gone",
+            rule=f"the stacks in {folder()} cannot be read without it. Put it back from your backup, or begin anew on "
+            "the same data",
+            remedy="make forget, then make up",
         )
     passphrase.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = passphrase.with_name(f"passphrase.{secrets.token_hex(4)}")

@@ -14,10 +14,10 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from contract.errors import UserError
 from contract.import_events import Progress
 
 from .sources import Source
-from .stack import StackError
 
 Report = Callable[[Progress], None]
 """Is called with the progress of reading."""
@@ -50,7 +50,7 @@ def is_address(given: str) -> bool:
 
 
 def rows_of(given: str, folder: Path, report: Report) -> Source:
-    """Its tables in a file in a new folder. Raises `StackError` when it cannot be read."""
+    """Its tables in a file in a new folder. Raises `UserError` when it cannot be read."""
     parameters = _parameters(given)
     shown = _shown(parameters)
     folder.mkdir()
@@ -59,9 +59,10 @@ def rows_of(given: str, folder: Path, report: Report) -> Source:
         # By its name: another schema may come first in the search path, and have a table of the same name.
         schema, found = _tables(connection)
         if not found:
-            raise StackError(
-                f"{shown} has no tables of MLflow's that may be read. Mend it by naming the database, and a user of "
-                "it, that MLflow keeps its runs in"
+            raise UserError(
+                "source-without-tables",
+                f"{shown} has no tables of MLflow's that may be read",
+                remedy="SOURCE=postgresql://user@host:port/database of the database and the user that MLflow has there",
             )
         rows.execute("PRAGMA synchronous = OFF")
         for table, columns in found.items():
@@ -75,20 +76,22 @@ def _parameters(given: str) -> dict[str, Any]:
     try:
         parameters = conninfo_to_dict(address)
     except psycopg.Error:
-        raise StackError(_unclear()) from None
+        raise _unclear_address() from None
     where = [str(parameters.get(name) or "") for name in ("host", "port", "dbname")]
     # A password that is not encoded ends early, and the rest of it is taken for one of these.
     if any("@" in each for each in where) or (not where[1].replace(",", "").isdecimal() and where[1]):
-        raise StackError(_unclear())
+        raise _unclear_address()
     return parameters
 
 
-def _unclear() -> str:
-    # Without what was seen: it may be a part of the password.
-    return (
-        "the address of the database cannot be understood. It must be postgresql://user:password@host:port/database, "
-        "with what is not a letter or a digit in the password written as in an address, such as %40 for @. "
-        "Mend it so, or leave the password out and put it into PGPASSWORD or ~/.pgpass"
+def _unclear_address() -> UserError:
+    # The address is not shown: a part of it may be the password.
+    return UserError(
+        "source-address-invalid",
+        "the address of the database cannot be understood",
+        rule="it must be postgresql://user:password@host:port/database, and in the password every character but "
+        "letters and digits is percent-encoded, such as %40 for @",
+        remedy="an address without the password, which PGPASSWORD or ~/.pgpass holds",
     )
 
 
@@ -103,23 +106,25 @@ def _in_words(shown: str) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
-        raise StackError(
-            f"{shown} holds a text that is not UTF-8. Mend it there: PostgreSQL takes nothing else"
+        raise UserError(
+            "source-not-utf8",
+            f"{shown} holds a text that is not UTF-8",
+            rule="PostgreSQL stores only UTF-8 here",
+            remedy="an UPDATE of that text in the old database",
         ) from error
     except (psycopg.Error, sqlite3.Error) as error:
         # The first line alone: what follows may show rows.
         reason = " ".join(str(error).partition("\n")[0].split())
         match error:
             case psycopg.OperationalError():
-                mend = (
-                    "the host and the port must be reached from this machine, and a password that is not in the "
-                    "address is taken from PGPASSWORD or ~/.pgpass"
-                )
+                remedy = "a host and a port that this machine reaches, and the password in PGPASSWORD or ~/.pgpass"
             case sqlite3.OperationalError():
-                mend = f"make room in {gettempdir()}, or set TMPDIR to a folder with room for all of its rows"
+                remedy = f"room in {gettempdir()}, or TMPDIR set to a folder with room for all of its rows"
             case _:
-                mend = "run it again, as a user who may read all of MLflow's tables"
-        raise StackError(f"{shown} was not read: {reason}; nothing was changed. Mend it: {mend}") from error
+                remedy = "the same command, as a user who may read all of MLflow's tables"
+        raise UserError(
+            "source-not-read", f"{shown} was not read: {reason}; nothing was changed", remedy=remedy
+        ) from error
 
 
 @contextmanager

@@ -11,10 +11,11 @@ import docker
 from docker.models.containers import Container
 
 from contract import labels, roles
+from contract.errors import UserError
 
 from . import objects
 from .processes import process_of, this_process
-from .stack import StackError, prefix, short_name
+from .stack import prefix, short_name
 from .turns import AGAIN, turn
 
 _RUNNING = ("running", "paused", "restarting")
@@ -38,7 +39,7 @@ def helper_labels(job: Mapping[str, str], role: str, by: str, *, changes: bool) 
 
 @contextmanager
 def alone(engine: docker.DockerClient, stack: str, command: str, *, waits: bool, again: str) -> Iterator[int]:
-    """Have a stack to oneself, and to what runs there; raises `StackError` as `turn` does."""
+    """Have a stack to oneself, and to what runs there; raises `UserError` as `turn` does."""
     with turn(engine, stack, command, waits=waits, again=again) as descriptor:
         if waits:
             wait_for_unfinished(engine, prefix(stack))
@@ -85,9 +86,10 @@ def _remove_job(engine: docker.DockerClient, prefix: str) -> None:
 
 def _refuse_unfinished(engine: docker.DockerClient, stack: str) -> None:
     for each in unfinished(engine, prefix(stack)):
-        raise StackError(
-            f"{each.name} still works on the stack {short_name(stack)}{_whose(each)}; nothing was touched. Mend it by "
-            f"waiting until it has ended, or end it with: docker stop {each.name}"
+        raise UserError(
+            "container-at-work",
+            f"{each.name} still works on the stack {short_name(stack)}{_whose(each)}; nothing was touched",
+            remedy=f"docker wait {each.name}, or docker stop {each.name}",
         )
 
 

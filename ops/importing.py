@@ -14,6 +14,7 @@ from docker.models.containers import Container
 from requests import RequestException
 
 from contract import import_events, labels, locations, paths, roles
+from contract.errors import UserError
 from contract.import_events import Committed, Committing, Event, Note
 from contract.locations import Locations
 from preflight.engine import open_engine
@@ -21,7 +22,7 @@ from preflight.engine import open_engine
 from . import helpers, job, objects
 from .places import Places, places
 from .sources import Source, in_words, recognised
-from .stack import StackError, prefix, short_name
+from .stack import not_running, prefix, short_name
 
 ROLE = roles.IMPORT
 
@@ -62,13 +63,18 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Import a store. Raises `StackError` when that is refused or fails, which says what is known of the database."""
+    """Import a store. Raises `UserError` when that is refused or fails, which says what is known of the database."""
     # Not needed by any other command, and `pulumi up` waits for one of them every time.
     from . import databases
     from .import_progress import Progress
 
     if not options.source:
-        raise StackError("SOURCE is empty: it must name the old store. Mend it with: make import SOURCE=mlflow.db")
+        raise UserError(
+            "source-not-named",
+            "SOURCE is empty",
+            rule="it must name the old store",
+            remedy="make import SOURCE=mlflow.db",
+        )
     people = None
     if options.users and not databases.is_address(options.users):
         people = _people(options.users)
@@ -87,9 +93,11 @@ def run(options: argparse.Namespace) -> None:
             try:
                 _follow(container, progress.show)
             except (DockerException, RequestException) as error:
-                raise StackError(
-                    f"the Docker engine went away during the import ({error}): it is not known whether it was "
-                    "committed. Mend it with: make up, then run it again: it will say"
+                raise UserError(
+                    "import-outcome-unknown",
+                    f"the Docker engine went away during the import ({error})",
+                    rule="it is not known whether it was committed",
+                    remedy="make up, then the import again, which says so",
                 ) from error
             finally:
                 # Its copy of the store is in a volume without a name, which goes with it, at the next import at last.
@@ -113,10 +121,12 @@ def _engine(options: argparse.Namespace) -> Iterator[docker.DockerClient]:
 
 
 def _people(given: str) -> Source:
-    """The sign-in database. Raises `StackError` when it is no file of SQLite's."""
+    """The sign-in database. Raises `UserError` when it is no file of SQLite's."""
     source = recognised(given)
     if source.is_folder:
-        raise StackError(f"{source.path} is a folder. Mend it with: --users, and a file such as basic_auth.db")
+        raise UserError(
+            "users-not-a-file", f"{source.path} is a folder", remedy='make import IMPORT="--users basic_auth.db"'
+        )
     return source
 
 
@@ -129,19 +139,22 @@ def _places(source: Source, options: argparse.Namespace) -> tuple[list[Path], Pl
     for line in _what_stays(found):
         print(line, flush=True)
     if options.artifacts == "copy" and not found.taken:
-        raise StackError(
-            f"none of the artifact locations in {source.called} is a folder that may be copied from. Mend it with: "
-            'make import IMPORT="--artifacts leave", or IMPORT="--artifacts-from PATH"'
+        raise UserError(
+            "artifacts-not-found",
+            f"none of the artifact locations in {source.called} is a folder that may be copied from",
+            remedy='make import IMPORT="--artifacts leave", or IMPORT="--artifacts-from PATH"',
         )
     return allowed, found
 
 
 def _allowed(given: str) -> Path:
-    """A folder that artifacts may be copied from. Raises `StackError` when it is none."""
+    """A folder that artifacts may be copied from. Raises `UserError` when it is none."""
     with in_words():
         path = Path(given).expanduser().resolve()
         if not path.is_dir():
-            raise StackError(f"{path} is not a folder. Mend it with: --artifacts-from, and one that artifacts are in")
+            raise UserError(
+                "artifacts-not-a-folder", f"{path} is not a folder", remedy='make import IMPORT="--artifacts-from PATH"'
+            )
         return path
 
 
@@ -172,7 +185,7 @@ def _shown(text: object) -> str:
 
 
 def _artifacts_volume(engine: docker.DockerClient, stack: str) -> str:
-    """Where the server keeps artifacts. Raises `StackError` when it or its database does not run."""
+    """Where the server keeps artifacts. Raises `UserError` when it or its database does not run."""
     running = {
         objects.label(each, labels.ROLE): each
         for each in objects.containers(engine, prefix(stack))
@@ -180,9 +193,7 @@ def _artifacts_volume(engine: docker.DockerClient, stack: str) -> str:
     }
     for role in (roles.POSTGRES, roles.MLFLOW):
         if role not in running:
-            raise StackError(
-                f"{role} of the stack {stack} does not run. Mend it with: make up STACK={short_name(stack)}"
-            )
+            raise not_running(role, stack)
     return next(
         str(mount["Name"]) for mount in running["mlflow"].attrs["Mounts"] if mount.get("Destination") == paths.ARTIFACTS
     )
@@ -241,7 +252,7 @@ def _seen_as(folder: Path, seen: Mapping[Path, str]) -> str:
 
 
 def _follow(container: Container, show: Callable[[Event], None]) -> None:
-    """Show what it says until it ends. Raises `StackError` with its last words if that is not well."""
+    """Show what it says until it ends. Raises `UserError` with its last words if that is not well."""
     container.start()
     try:
         for line in _lines(container.logs(stream=True, follow=True, stderr=False)):
@@ -254,22 +265,31 @@ def _follow(container: Container, show: Callable[[Event], None]) -> None:
         # Read once more: what followed it may have missed the end.
         said = {type(_event(line)) for line in _lines(iter([container.logs(stderr=False)]))}
         last = container.logs(stdout=False).decode(errors="replace").strip().splitlines()
-        raise StackError(_ending(code, said, _shown(last[-1]).removeprefix("import: ") if last else ""))
+        raise _failure(code, said, _shown(last[-1]).removeprefix("import: ") if last else "")
 
 
-def _ending(code: int, said: Collection[type[Event]], last: str) -> str:
-    """What is known of an import that did not end well, by what its events were about and its last word."""
+def _failure(code: int, said: Collection[type[Event]], last: str) -> UserError:
+    """What is known of an import that failed, by its events and its last line."""
     if Committed in said:
-        return f"the import was committed, and all of it is there; what is done after that ended with exit code {code}"
+        return UserError(
+            "import-committed",
+            f"the import was committed, and all of it is there; what is done after that ended with exit code {code}",
+        )
     if code in (1, 64) and last:
-        return last
+        return UserError("import-failed", last)
     # What ended it from outside left it no time for a word.
     if Committing in said:
-        return (
-            f"the import was cut short with exit code {code} while it was being committed: it is not known "
-            "whether it was. Mend it by running it again: it will say"
+        return UserError(
+            "import-outcome-unknown",
+            f"the import was cut short with exit code {code} while it was being committed",
+            rule="it is not known whether it was",
+            remedy="the import again, which says so",
         )
-    return f"the import was cut short with exit code {code}; nothing was changed. Mend it by running it again"
+    return UserError(
+        "import-cut-short",
+        f"the import was cut short with exit code {code}; nothing was changed",
+        remedy="the import again",
+    )
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[str]:

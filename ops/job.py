@@ -13,9 +13,10 @@ from docker.models.containers import Container
 from requests import RequestException
 
 from contract import labels
+from contract.errors import UserError
 
 from . import helpers, objects
-from .stack import StackError, prefix, short_name
+from .stack import not_up, prefix
 
 # How much of what a failed command said is shown, in lines.
 _LAST_WORDS = 5
@@ -25,11 +26,11 @@ _OF_THE_HOST = ("CapAdd", "Mounts")
 
 
 def find(engine: docker.DockerClient, stack: str) -> Container:
-    """The job's container, ended as it is. Raises `StackError` if the stack is not up."""
+    """The job's container, ended as it is. Raises `UserError` if the stack is not up."""
     for container in objects.containers(engine, prefix(stack)):
         if objects.is_schema_job(container, prefix(stack)):
             return container
-    raise StackError(f"the stack {stack} is not up. Mend it with: make up STACK={short_name(stack)}")
+    raise not_up(stack)
 
 
 def make(
@@ -62,14 +63,14 @@ def make(
 
 
 def run(engine: docker.DockerClient, job: Container, *command: str, by: str, changes: bool = False) -> str:
-    """Run another command of the job; what it printed. Raises `StackError` with its last words if it failed."""
+    """Run another command of the job; what it printed. Raises `UserError` with its last words if it failed."""
     container = make(engine, job, command, command[0], by=by, changes=changes)
     try:
         container.start()
         code = container.wait()["StatusCode"]
         if code:
             said = container.logs().decode(errors="replace").strip().splitlines()
-            raise StackError("\n".join(said[-_LAST_WORDS:]) or f"{command[0]} ended with exit code {code}")
+            raise UserError("job-failed", "\n".join(said[-_LAST_WORDS:]) or f"{command[0]} ended with exit code {code}")
         return container.logs(stderr=False).decode()
     finally:
         # The next command removes it if the engine went away.

@@ -14,10 +14,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from contract.errors import UserError
 from contract.names import is_stack_name, stack_name_near
 
 from . import backend
-from .refusal import StackError
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -41,8 +41,8 @@ def main(folder: str, arguments: Sequence[str]) -> int:
         if program in (None, PROJECT) and not {"-h", "--help"} & set(arguments):
             _launch(arguments)
         _become_pulumi(arguments)
-    except StackError as error:
-        print(f"{_NAME}: {error}", file=sys.stderr)
+    except UserError as error:
+        print(f"{_NAME}: {error.report}", file=sys.stderr)
     except OSError as error:
         print(f"{_NAME}: {error.filename or 'Pulumi'}: {error.strerror}", file=sys.stderr)
     except KeyboardInterrupt:
@@ -72,8 +72,8 @@ def _launch(arguments: Sequence[str]) -> None:
             # What Pulumi starts does not have the turn: it ends with Pulumi.
             os.set_inheritable(turn, True)
             _become_pulumi(arguments)
-    except objects.TROUBLES as error:
-        raise StackError(str(error)) from error
+    except objects.ENGINE_ERRORS as error:
+        raise UserError("engine-failed", f"the Docker engine failed: {error}", remedy="docker info") from error
 
 
 def _become_pulumi(arguments: Sequence[str]) -> None:
@@ -91,9 +91,11 @@ def _refuse_unusable_names(words: Sequence[str], arguments: Sequence[str]) -> No
         return
     short = name.rpartition("/")[2]
     if not is_stack_name(short):
-        raise StackError(
-            f"the stack's name is {short!r}: Docker wants a lower-case letter, then letters, digits and single dashes; "
-            f"nothing was made. Mend it with: make up STACK={stack_name_near(short)}"
+        raise UserError(
+            "stack-name-invalid",
+            f"the stack's name is {short!r}",
+            rule="Docker wants a lower-case letter, then letters, digits and single dashes; nothing was made",
+            remedy=f"make up STACK={stack_name_near(short)}",
         )
 
 

@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .stack import StackError, pulumi
+from contract.errors import UserError
+
+from .stack import pulumi
 
 # An update that takes longer than this, in seconds, is not waited for.
 _PATIENCE = 900
@@ -67,7 +69,7 @@ def held(where: Path) -> Iterator[Lock]:
 def wait_for_the_living(where: Path, stack: str) -> bool:
     """Wait while a living process of this machine holds the stack; whether what is left are the locks of the dead.
 
-    Raises `StackError` when it takes too long, or when another machine holds it: its holder cannot be seen from here.
+    Raises `UserError` when it takes too long, or when another machine holds it: its holder cannot be seen from here.
     """
     deadline = time.monotonic() + _PATIENCE
     told = False
@@ -77,16 +79,20 @@ def wait_for_the_living(where: Path, stack: str) -> bool:
             return True
         for lock in living:
             if lock.host != socket.gethostname():
-                raise StackError(
+                raise UserError(
+                    "pulumi-elsewhere",
                     f"another machine's run of Pulumi holds the stack {stack}: process {lock.pid} on {lock.host}; "
-                    "nothing was touched. Mend it by waiting until it has ended, or, if it was killed, with: "
-                    f"bin/pulumi cancel --yes --stack {stack}"
+                    "nothing was touched",
+                    rule="wait until it has ended, or release its lock if it was killed",
+                    remedy=f"bin/pulumi cancel --yes --stack {stack}",
                 )
         if time.monotonic() > deadline:
-            raise StackError(
+            raise UserError(
+                "pulumi-takes-long",
                 f"another run of Pulumi has held the stack {stack} for longer than {_PATIENCE // 60} minutes: process "
-                f"{living[0].pid}; nothing was touched. Mend it by waiting until it has ended, then: "
-                f"make up STACK={stack}"
+                f"{living[0].pid}; nothing was touched",
+                rule="wait until it has ended",
+                remedy=f"make up STACK={stack}",
             )
         if not told:
             print(f"another run works on this stack (process {living[0].pid}); waiting for it to end", flush=True)

@@ -10,10 +10,11 @@ from docker.errors import NotFound
 from docker.models.containers import Container
 
 from contract import labels
+from contract.errors import UserError
 from preflight.engine import open_engine
 
 from . import objects
-from .stack import StackError, prefix, short_name
+from .stack import prefix, short_name
 
 _LINES = 200
 _LAST_WORDS = 12
@@ -45,14 +46,14 @@ def _read(container: Container, follow: bool, troubles: list[Exception]) -> None
     except NotFound:
         # Removed meanwhile: it has said all it had to say.
         return
-    except (*objects.TROUBLES, OSError) as error:
+    except (*objects.ENGINE_ERRORS, OSError) as error:
         troubles.append(error)
 
 
 def explain(options: argparse.Namespace) -> None:
     """Print the last words of the services that are not well: Pulumi says only that they did not become ready.
 
-    Raises `StackError` if there is such a service.
+    Raises `UserError` if there is such a service.
     """
     engine = open_engine()
     try:
@@ -64,8 +65,11 @@ def explain(options: argparse.Namespace) -> None:
         engine.close()
     if unwell:
         names = ", ".join(str(each.name) for each in unwell)
-        raise StackError(
-            f"not ready: {names}. When the cause is gone, mend it with: make up STACK={short_name(options.stack)}"
+        raise UserError(
+            "not-ready",
+            f"not ready: {names}",
+            rule="remove the cause first",
+            remedy=f"make up STACK={short_name(options.stack)}",
         )
 
 

@@ -14,10 +14,9 @@ from urllib3.exceptions import HTTPError
 
 from contract import labels, roles
 from contract.names import object_name
-from preflight.engine import EngineError
 
-TROUBLES = (EngineError, DockerException, RequestException, HTTPError)
-"""What whoever asks the engine must be ready for. The last is of what is read as it comes."""
+ENGINE_ERRORS = (DockerException, RequestException, HTTPError)
+"""What a call of the engine may raise. A stream that breaks off raises the last."""
 
 
 def containers(engine: docker.DockerClient, prefix: str) -> list[Container]:

@@ -8,9 +8,10 @@ import docker
 from docker.errors import APIError, DockerException
 from requests import RequestException
 
+from contract.errors import UserError
 from preflight.engine import open_engine
 
-from .stack import StackError, configuration, pulumi
+from .stack import configuration, pulumi
 
 KEYS = ("postgresImage", "pythonImage", "debianImage")
 
@@ -18,7 +19,7 @@ KEYS = ("postgresImage", "pythonImage", "debianImage")
 def run(options: argparse.Namespace) -> None:
     """Write every base image as `name:tag@sha256:…` into the stack's configuration, by the digest of now.
 
-    One that has a digest already is asked for anew by its tag. Raises `StackError` if a registry has no answer;
+    One that has a digest already is asked for anew by its tag. Raises `UserError` if a registry has no answer;
     nothing is written then.
     """
     names = base_images(configuration(options.stack))
@@ -44,15 +45,19 @@ def _pinned(engine: docker.DockerClient, key: str, name: str) -> str:
     tagged = name.partition("@")[0]
     if ":" not in tagged.rpartition("/")[2]:
         # Without a tag the registry would be asked for `latest`, which may be anything.
-        raise StackError(
-            f"{key} is {name!r}: a tag, such as in debian:trixie-slim, says what the registry is asked for; nothing "
-            f"was written. Mend it with: bin/pulumi config set {key} {tagged}:TAG"
+        raise UserError(
+            "image-without-tag",
+            f"{key} is {name!r}",
+            rule="a tag, such as in debian:trixie-slim, says what the registry is asked for; nothing was written",
+            remedy=f"bin/pulumi config set {key} {tagged}:TAG",
         )
     try:
         return f"{tagged}@{engine.images.get_registry_data(tagged).id}"
     except (DockerException, RequestException) as error:
         reason = error.explanation if isinstance(error, APIError) and error.explanation else error
-        raise StackError(
+        raise UserError(
+            "image-without-digest",
             f"{key} is {name!r}, and its registry does not say which digest {tagged} has: {reason}; nothing was "
-            f"written. Mend it with: docker pull {tagged}, which shows what is wrong"
+            "written",
+            remedy=f"docker pull {tagged}, which shows what is wrong",
         ) from None

@@ -14,8 +14,9 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 import yaml
 
+from contract.errors import UserError
+
 from .sources import META, Source, experiments, in_words
-from .stack import StackError
 
 _SERVED = "mlartifacts"
 """The folder that a server keeps artifacts in unless it is told another one."""
@@ -42,7 +43,7 @@ class Places:
 def places(source: Source, allowed: Sequence[Path] = ()) -> Places:
     """Where the artifacts are: only in folders below the store's own folder or in allowed ones are they taken.
 
-    Raises `StackError` when the store cannot be read.
+    Raises `UserError` when the store cannot be read.
     """
     with in_words():
         found = list(_folder_locations(source.path) if source.is_folder else _file_locations(source))
@@ -114,7 +115,11 @@ def _artifact_location(file: Path) -> str:
         meta = yaml.safe_load(file.read_text()) or {}
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # The last two: a text that is not UTF-8 or a day that there is not, and lists in lists without an end.
-        raise StackError(f"{file} is not YAML. Mend that file, or move its folder away") from error
+        raise UserError(
+            "source-not-yaml",
+            f"{file} is not YAML",
+            rule="mend that file, or move its folder away",
+        ) from error
     location = meta.get("artifact_location") if isinstance(meta, dict) else None
     # Nothing else is written out: a short YAML may stand for more than there is memory.
     return location if isinstance(location, str) else ""

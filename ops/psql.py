@@ -7,21 +7,23 @@ import os
 import shutil
 import sys
 
-from contract import labels
+from contract import labels, roles
+from contract.errors import UserError
 from preflight.engine import engine_host, open_engine
 
 from . import objects
-from .stack import StackError, outputs, prefix, short_name
+from .stack import not_running, outputs, prefix
 
 
 def run(options: argparse.Namespace) -> None:
-    """Become `psql`, signed in as the role that MLflow uses. Raises `StackError` if the stack is not up."""
+    """Become `psql`, signed in as the role that MLflow uses. Raises `UserError` if the stack is not up."""
     values = outputs(options.stack)
     client = shutil.which("docker")
     if not client:
-        raise StackError(
-            "psql runs inside the database's container, and there is no docker command to enter it with. "
-            "Mend it with: apt-get install docker-cli, or docker.io"
+        raise UserError(
+            "docker-command-missing",
+            "psql runs inside the database's container, and there is no docker command to enter it with",
+            remedy="apt-get install docker-cli, or docker.io",
         )
     terminal = ["--tty"] if sys.stdin.isatty() else []
     shell = ["psql", "--username", values["postgres_user"], "--dbname", values["postgres_database"]]
@@ -34,8 +36,8 @@ def _server(stack: str) -> str:
     engine = open_engine()
     try:
         for container in objects.containers(engine, prefix(stack)):
-            if objects.label(container, labels.ROLE) == "postgres":
+            if objects.label(container, labels.ROLE) == roles.POSTGRES:
                 return str(container.name)
     finally:
         engine.close()
-    raise StackError(f"the database of {stack} does not run. Mend it with: make up STACK={short_name(stack)}")
+    raise not_running(roles.POSTGRES, stack)

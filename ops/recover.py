@@ -17,18 +17,19 @@ from docker.models.containers import Container
 from docker.models.networks import Network
 
 from contract import labels
+from contract.errors import UserError
 from preflight.engine import open_engine
 
 from . import helpers, locks, objects
 from .settle import settle, wait_for_recovery
-from .stack import StackError, export, prefix, project_name, pulumi, short_name
+from .stack import export, prefix, project_name, pulumi, short_name
 
 # Seconds that a run may take until what it makes is in its state: as long as a service may take to be ready.
 _FRESH = 900
 
 
 def run(options: argparse.Namespace) -> None:
-    """Mend the stack `options.stack`. Raises `StackError` if its objects belong to a state other than this one."""
+    """Mend the stack `options.stack`. Raises `UserError` if its objects belong to a state other than this one."""
     if options.before == "preview":
         try_engine()
         return
@@ -103,7 +104,7 @@ def _refuse_foreign(
     """What another state made, and what another machine may be making at this moment, is not ours to remove."""
     for each in orphans:
         if objects.label(each, labels.DEPLOYMENT) != deployment:
-            raise StackError(_foreign(str(each.name), stack))
+            raise _foreign(str(each.name), stack)
     if not orphans or locks.folder(project_name(), short_name(stack)):
         # The locks of a state in a folder tell whether somebody works on it.
         return
@@ -111,10 +112,12 @@ def _refuse_foreign(
     for each in orphans:
         if (age := objects.age(each, now)) < _FRESH:
             what = "rm --force" if isinstance(each, Container) else "network rm"
-            raise StackError(
+            raise UserError(
+                "object-too-young",
                 f"{each.name} was made {age:.0f} s ago, and the state does not know it: a run on another machine may "
-                f"be at work on the stack {short_name(stack)}; nothing was touched. Mend it by waiting until that run "
-                f"has ended, or, if it was killed, with: docker {what} {each.name}"
+                f"be at work on the stack {short_name(stack)}; nothing was touched",
+                rule="wait until that run has ended, or remove the object if the run was killed",
+                remedy=f"docker {what} {each.name}",
             )
 
 
@@ -133,9 +136,11 @@ def _refuse_protected(stack: str, state: dict[str, Any]) -> None:
     """Pulumi would refuse as well, but with a command that leaves the setting as it is."""
     if any(resource.get("protect") for resource in state["deployment"].get("resources") or []):
         name = short_name(stack)
-        raise StackError(
-            f"protectData is true: the stack {name} may not be destroyed; nothing was touched. If it is to go, mend it "
-            f"with: bin/pulumi config set protectData false --stack {name}, then make up STACK={name}"
+        raise UserError(
+            "stack-protected",
+            "protectData is true",
+            rule=f"the stack {name} may not be destroyed; nothing was touched",
+            remedy=f"bin/pulumi config set protectData false --stack {name}, then make up STACK={name}",
         )
 
 
@@ -146,9 +151,11 @@ def _refuse_guests(engine: docker.DockerClient, stack: str) -> None:
         network.reload()
         guests = [str(container.name) for container in network.containers if container.id not in ours]
         if guests:
-            raise StackError(
-                f"{', '.join(guests)} is on this stack's network {network.name}, which cannot go before it does: take "
-                f"down what it belongs to. Mend it with: docker rm --force {' '.join(guests)}"
+            raise UserError(
+                "network-in-use",
+                f"{', '.join(guests)} is on this stack's network {network.name}, which cannot be removed before it",
+                rule="take down what it belongs to",
+                remedy=f"docker rm --force {' '.join(guests)}",
             )
 
 
@@ -160,10 +167,12 @@ def _deployment(resources: list[dict[str, Any]]) -> str | None:
     return None
 
 
-def _foreign(name: str, stack: str) -> str:
-    return (
+def _foreign(name: str, stack: str) -> UserError:
+    return UserError(
+        "object-of-another-state",
         f"{name} runs under the name of the stack {stack}, but this state did not make it: it belongs to another "
-        "checkout or user of this Docker engine, or to a state that was lost. Take that stack down where it was "
-        f"made (make down), or, if its state is lost, mend it with: make forget STACK={short_name(stack)} "
-        "(its containers go, its data stays)"
+        "checkout or user of this Docker engine, or to a state that was lost",
+        rule="take that stack down where it was made (make down). If its state is lost, its containers go and its data "
+        "stays",
+        remedy=f"make forget STACK={short_name(stack)}",
     )

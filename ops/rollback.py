@@ -10,11 +10,12 @@ from docker.models.containers import Container
 
 from contract import dumps, labels, roles
 from contract.dumps import ListedDump
+from contract.errors import UserError
 from preflight.engine import open_engine
 
 from . import helpers, inside, job, objects
 from .inside import InsideError
-from .stack import PROJECT, StackError, prefix, pulumi, short_name
+from .stack import PROJECT, not_running, prefix, pulumi, short_name
 
 _COMMAND = "rollback"
 
@@ -22,7 +23,7 @@ _COMMAND = "rollback"
 def run(options: argparse.Namespace) -> None:
     """Put a dump back, then bring up the version of MLflow that it was made under.
 
-    What is in the database now is dumped first. Raises `StackError` if there is nothing to go back to, or if the dump
+    What is in the database now is dumped first. Raises `UserError` if there is nothing to go back to, or if the dump
     could not be put back; the database is then as it was, and the server runs again.
     """
     engine = open_engine()
@@ -45,14 +46,16 @@ def _go_back(engine: docker.DockerClient, options: argparse.Namespace) -> str:
     dump = _chosen(_dumps(engine, its_job), options.dump)
     version: str | None = options.to or dump.from_version
     if not version:
-        raise StackError(
-            f"the dump {dump.name} does not say which version of MLflow worked on it. Mend it with: "
-            f"python -m ops rollback --stack {options.stack} --dump {dump.name} --to VERSION"
+        raise UserError(
+            "dump-without-version",
+            f"the dump {dump.name} does not say which version of MLflow worked on it",
+            remedy=f"python -m ops rollback --stack {options.stack} --dump {dump.name} --to VERSION",
         )
     if not (PROJECT / "images" / "mlflow" / "locks" / f"{version}.txt").exists():
-        raise StackError(
-            f"MLflow {version} has no lock file here, so it could not be brought up; nothing was touched. "
-            f"Mend it with: make lock MLFLOW={version}"
+        raise UserError(
+            "lock-file-missing",
+            f"MLflow {version} has no lock file here, so it could not be brought up; nothing was touched",
+            remedy=f"make lock MLFLOW={version}",
         )
     if not options.dump:
         _refuse_without_need(engine, options.stack, dump)
@@ -74,7 +77,7 @@ def _chosen(found: list[ListedDump], name: str | None) -> ListedDump:
     ]
     if not upgrades:
         known = ", ".join(dump.name for dump in found) or "none"
-        raise StackError(f"there is no dump {name or 'of an upgrade'} to go back to; there are: {known}")
+        raise UserError("dump-missing", f"there is no dump {name or 'of an upgrade'} to go back to; there are: {known}")
     return upgrades[0]
 
 
@@ -106,17 +109,19 @@ def _refuse_without_need(engine: docker.DockerClient, stack: str, dump: ListedDu
     version = _asked(engine, stack, "SELECT mlflow_version FROM mlflow_postgres.versions ORDER BY since DESC LIMIT 1")
     anyway = f"or put it back all the same with: make rollback STACK={short_name(stack)} DUMP={dump.name}"
     if revision == dump.from_revision:
-        raise StackError(
+        raise UserError(
+            "rollback-needless",
             f"the database has the schema that it had before the upgrade to MLflow {dump.to_version}, so there is "
-            "nothing to go back from; nothing was touched. Mend the settings with: "
-            f"bin/pulumi config set mlflowVersion {dump.from_version}; {anyway}"
+            "nothing to go back from; nothing was touched",
+            remedy=f"bin/pulumi config set mlflowVersion {dump.from_version}; {anyway}",
         )
     # An upgrade that failed after it had migrated is not in the record yet.
     if version not in (dump.to_version, dump.from_version or ""):
-        raise StackError(
+        raise UserError(
+            "dump-too-old",
             f"the newest dump, {dump.name}, is of before MLflow {dump.to_version}, and {version} has been here "
-            f"since; nothing was touched. Mend it with: bin/pulumi config set mlflowVersion, and the version to run; "
-            f"{anyway}"
+            "since; nothing was touched",
+            remedy=f"bin/pulumi config set mlflowVersion, and the version to run; {anyway}",
         )
 
 
@@ -128,13 +133,15 @@ def _asked(engine: docker.DockerClient, stack: str, query: str) -> str:
                 return inside.ask(container, query).strip()
             except InsideError:
                 return ""
-    raise StackError(f"the database of {stack} does not run. Mend it with: make up STACK={short_name(stack)}")
+    raise not_running(roles.POSTGRES, stack)
 
 
 def _bring_up(stack: str, version: str) -> None:
     pulumi("config", "set", "mlflowVersion", version, "--stack", stack)
     command = [str(PROJECT / "bin" / "pulumi"), "up", "--yes", "--skip-preview", "--non-interactive", "--stack", stack]
     if subprocess.run(command, cwd=PROJECT, check=False).returncode:
-        raise StackError(
-            f"the data is back, but MLflow {version} did not come up. Mend it with: make up STACK={short_name(stack)}"
+        raise UserError(
+            "rollback-not-up",
+            f"the data is back, but MLflow {version} did not come up",
+            remedy=f"make up STACK={short_name(stack)}",
         )

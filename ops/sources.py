@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from .stack import StackError
+from contract.errors import UserError
 
 MAGIC = b"SQLite format 3\0"
 META = "meta.yaml"
 _TRASH = ".trash"
+_EXAMPLE = "make import SOURCE=mlflow.db"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ class Source:
 
 
 def recognised(given: str) -> Source:
-    """The store that a path or an address is. Raises `StackError` when it is none."""
+    """The store that a path or an address is. Raises `UserError` when it is none."""
     with in_words():
         return _recognised(given)
 
@@ -60,8 +61,8 @@ def in_words() -> Iterator[None]:
     except (OSError, RuntimeError, ValueError) as error:
         # pathlib has the last two for a loop of links, a home that nobody has, and a path that cannot be.
         what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else " ".join(str(error).split())
-        raise StackError(
-            f"the store cannot be read: {what}. Mend it by running this as somebody who may, such as its owner"
+        raise UserError(
+            "source-unreadable", f"the store cannot be read: {what}", remedy="the same command, as the store's owner"
         ) from error
 
 
@@ -72,23 +73,29 @@ def _recognised(given: str) -> Source:
     elif given.startswith("file:"):
         given = unquote(urlsplit(given).path)
     elif scheme and "://" in given:
-        raise StackError(
-            f"{scheme}://… cannot be imported: a store is a SQLite file, a folder such as mlruns, or postgresql://…. "
-            "Mend it with: make import SOURCE=mlflow.db"
+        raise UserError(
+            "source-kind-unknown",
+            f"{scheme}://… cannot be imported",
+            rule="a store is a SQLite file, a folder such as mlruns, or postgresql://…",
+            remedy=_EXAMPLE,
         )
     path = Path(given).expanduser().resolve()
     if path.is_dir():
         return Source(path=_folder(path))
     if not path.is_file():
-        raise StackError(f"{path}: there is no such file or folder. Mend it with: make import SOURCE=mlflow.db")
+        raise UserError("source-not-there", f"{path}: there is no such file or folder", remedy=_EXAMPLE)
     try:
         begins = _begins(path)
     except OSError as error:
-        raise StackError(f"{path} cannot be read: {error.strerror}. Mend it with: chmod u+r {path}") from error
+        raise UserError(
+            "source-unreadable", f"{path} cannot be read: {error.strerror}", remedy=f"chmod u+r {path}"
+        ) from error
     if begins != MAGIC:
-        raise StackError(
-            f"{path} is not a SQLite file. Mend it by naming the one that MLflow keeps its runs in, such as: "
-            "make import SOURCE=mlflow.db"
+        raise UserError(
+            "source-not-sqlite",
+            f"{path} is not a SQLite file",
+            rule="SOURCE must be the file that MLflow keeps its runs in",
+            remedy=_EXAMPLE,
         )
     return Source(path=path)
 
@@ -105,12 +112,16 @@ def _folder(path: Path) -> Path:
             return folder
     databases = [each.name for each in sorted(path.glob("*.db")) if each.is_file() and _begins(each) == MAGIC]
     if databases:
-        raise StackError(
-            f"{path} holds no experiments, but {databases[0]}: a store is one or the other. "
-            f"Mend it with: make import SOURCE={path / databases[0]}"
+        raise UserError(
+            "source-is-a-database",
+            f"{path} holds no experiments, but {databases[0]}",
+            rule="a store is one or the other",
+            remedy=f"make import SOURCE={path / databases[0]}",
         )
     what = "is empty" if not any(path.iterdir()) else f"holds no experiment (no folder with a number and {META})"
-    raise StackError(f"{path} {what}. Mend it with: make import SOURCE=mlruns, or SOURCE=mlflow.db")
+    raise UserError(
+        "source-without-experiments", f"{path} {what}", remedy="make import SOURCE=mlruns, or SOURCE=mlflow.db"
+    )
 
 
 def experiments(folder: Path) -> Iterator[Path]:

@@ -10,9 +10,8 @@ from typing import Any
 
 import yaml
 
+from contract.errors import UserError
 from contract.names import object_prefix
-
-from .refusal import StackError as StackError
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -33,8 +32,20 @@ def short_name(stack: str) -> str:
     return stack.rpartition("/")[2]
 
 
+def not_up(stack: str) -> UserError:
+    """The error for a command that needs a stack that is up."""
+    return UserError("stack-not-up", f"the stack {stack} is not up", remedy=f"make up STACK={short_name(stack)}")
+
+
+def not_running(role: str, stack: str) -> UserError:
+    """The error for a command that needs a service that runs."""
+    return UserError(
+        "service-not-running", f"{role} of the stack {stack} does not run", remedy=f"make up STACK={short_name(stack)}"
+    )
+
+
 def pulumi(*arguments: str, text: str | None = None) -> str:
-    """Run Pulumi and return what it prints. Raises `StackError` with its own words."""
+    """Run Pulumi and return what it prints. Raises `UserError` with its own words."""
     done = subprocess.run(
         [PROJECT / "bin" / "pulumi", "--non-interactive", *arguments],
         cwd=PROJECT,
@@ -45,7 +56,9 @@ def pulumi(*arguments: str, text: str | None = None) -> str:
         check=False,
     )
     if done.returncode:
-        raise StackError(f"`pulumi {arguments[0]}` failed: {done.stderr.strip() or done.stdout.strip()}")
+        raise UserError(
+            "pulumi-failed", f"`pulumi {arguments[0]}` failed: {done.stderr.strip() or done.stdout.strip()}"
+        )
     return done.stdout
 
 
@@ -53,7 +66,7 @@ def outputs(stack: str) -> dict[str, Any]:
     """The stack's outputs, secrets left out."""
     values: dict[str, Any] = json.loads(pulumi("stack", "output", "--json", "--stack", stack))
     if not values:
-        raise StackError(f"the stack {stack} is not up. Mend it with: make up STACK={short_name(stack)}")
+        raise not_up(stack)
     return values
 
 

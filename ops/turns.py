@@ -20,10 +20,11 @@ from pathlib import Path
 
 import docker
 
+from contract.errors import UserError
 from preflight.engine import engine_host
 
 from .processes import Process, this_process
-from .stack import StackError, prefix, short_name
+from .stack import prefix, short_name
 
 # Every user of the engine finds it there. Not TMPDIR, which may be each user's own.
 FOLDER = Path("/tmp")
@@ -63,7 +64,7 @@ def turn(engine: docker.DockerClient, stack: str, command: str, *, waits: bool, 
     """Have a stack to oneself; `again` is what to run once another has ended.
 
     Yields the lock's file, for a program that this process becomes. What a command with a turn has started goes on with
-    that turn. Raises `StackError` when another has it and `waits` is false, or when a run of Pulumi's that has it takes
+    that turn. Raises `UserError` when another has it and `waits` is false, or when a run of Pulumi's that has it takes
     too long.
     """
     descriptor = _taken(_path(engine, stack), command, short_name(stack), waits=waits, again=again)
@@ -96,15 +97,19 @@ def _taken(path: Path, command: str, stack: str, *, waits: bool, again: str) -> 
             continue
         who = str(holder) if holder else "another command"
         if not waits:
-            raise StackError(
-                f"{who} works on the stack {stack}; nothing was touched. Mend it by waiting until it has ended, then: "
-                f"{again}"
+            raise UserError(
+                "stack-busy",
+                f"{who} works on the stack {stack}; nothing was touched",
+                rule="wait until it has ended",
+                remedy=again,
             )
         now = time.monotonic()
         if holder and holder.command in PULUMI and now - began > PATIENCE:
-            raise StackError(
-                f"{who} has worked on the stack {stack} for longer than {PATIENCE // 60} minutes; nothing was touched. "
-                f"Mend it by waiting until it has ended, then: {again}"
+            raise UserError(
+                "stack-busy-long",
+                f"{who} has worked on the stack {stack} for longer than {PATIENCE // 60} minutes; nothing was touched",
+                rule="wait until it has ended",
+                remedy=again,
             )
         if told == began or now - told > AGAIN:
             print(f"{who} works on the stack {stack}; waiting for it to end", flush=True)
@@ -159,7 +164,7 @@ def _holder(descriptor: int) -> Holder | None:
 
 
 def _opened(path: Path) -> int:
-    """The file, made if it is not there. Raises `StackError` when it is none of ours."""
+    """The file, made if it is not there. Raises `UserError` when it is none of ours."""
     group = _group()
     for _ in range(20):
         try:
@@ -176,9 +181,10 @@ def _opened(path: Path) -> int:
             return descriptor
         os.close(descriptor)
         time.sleep(0.05)
-    raise StackError(
-        f"{path}, which says whose turn it is, was made by somebody who may not use the Docker engine, or may not be "
-        f"opened. Mend it with: sudo rm {path}"
+    raise UserError(
+        "lock-not-trusted",
+        f"the lock {path} was made by somebody who may not use the Docker engine, or may not be opened",
+        remedy=f"sudo rm {path}",
     )
 
 
@@ -188,7 +194,7 @@ def _make(path: Path, group: int | None) -> None:
     except FileExistsError:
         return
     except OSError as error:
-        raise StackError(f"{path}, which says whose turn it is, cannot be made: {error.strerror}") from error
+        raise UserError("lock-not-made", f"the lock {path} cannot be made: {error.strerror}") from error
     try:
         if group is None:
             os.fchmod(descriptor, 0o666)

@@ -7,11 +7,13 @@ import os
 import docker
 from docker.errors import DockerException
 
+from contract.errors import UserError
+
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 
 
-class EngineError(Exception):
-    """The engine cannot be used; the message says why and what mends it."""
+class EngineError(UserError):
+    """The engine cannot be used."""
 
 
 def engine_host() -> str:
@@ -28,8 +30,10 @@ def open_engine() -> docker.DockerClient:
         client.ping()
     except (DockerException, OSError) as error:
         raise EngineError(
-            f"no Docker engine answers at {host}: it must run before the stack can. "
-            f"Mend it with: make engine, or systemctl start docker ({_innermost(error)})"
+            "engine-not-running",
+            f"no Docker engine answers at {host} ({_innermost(error)})",
+            rule="it must run before the stack can",
+            remedy="make engine, or systemctl start docker",
         ) from None
     return client
 
@@ -40,8 +44,10 @@ def _check_socket(host: str) -> None:
     if path == host or not os.path.exists(path) or os.access(path, os.R_OK | os.W_OK):
         return
     raise EngineError(
-        f"the Docker engine's socket {path} is closed to this user: reading and writing it is needed. "
-        'Mend it with: sudo usermod -aG docker "$USER", then sign in anew'
+        "engine-socket-closed",
+        f"the Docker engine's socket {path} is closed to this user",
+        rule="reading and writing it is needed",
+        remedy='sudo usermod -aG docker "$USER", then sign in anew',
     )
 
 

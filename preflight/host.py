@@ -15,8 +15,9 @@ from requests import RequestException
 
 from components import metrics
 from components.platform import PlatformArgs
-from components.rules import Errors, bad_setting, free_number, refuse
-from contract import roles
+from components.rules import free_number
+from contract import errors, roles
+from contract.errors import UserError
 from contract.labels import POSTGRES_MAJOR, ROLE, SECRETS_VERSION, STACK
 
 from .engine import EngineError, engine_host, open_engine
@@ -34,6 +35,8 @@ _ROLE = {
 _STOP_SECONDS = 30
 _EVERY_ADDRESS = ("", "0.0.0.0", "::")
 
+Errors = Iterator[UserError]
+
 
 def check_host(args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> None:
     """Look at the engine for what would make the stack `prefix` fail; `ports` go by the setting that chose each.
@@ -45,21 +48,32 @@ def check_host(args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> Non
     try:
         engine = open_engine()
     except EngineError as error:
-        raise pulumi.RunError(str(error)) from None
+        raise pulumi.RunError(error.report) from None
     try:
         containers = list(_containers(engine))
-        refuse([*_against(engine, containers, args, prefix, ports)])
+        _refuse(_against(engine, containers, args, prefix, ports))
         # By itself: a registry may take a minute to say nothing.
-        refuse([*_against_images(engine, args, prefix)])
+        _refuse(_against_images(engine, args, prefix))
         if not pulumi.runtime.is_dry_run():
             _let_go_of_ports(containers, args, ports)
     except (DockerException, RequestException) as error:
-        raise pulumi.RunError(
-            f"the Docker engine at {engine_host()} failed while it was looked at: {_reason(error)}. "
-            "Mend it with: docker info, which shows what is wrong with it"
-        ) from None
+        failure = UserError(
+            "engine-failed",
+            f"the Docker engine at {engine_host()} failed: {_reason(error)}",
+            remedy="docker info, which shows what is wrong with it",
+        )
+        raise pulumi.RunError(failure.report) from None
     finally:
         engine.close()
+
+
+def _refuse(found: Errors) -> None:
+    if problems := [*found]:
+        raise pulumi.RunError(errors.report(problems))
+
+
+def _bad_setting(code: str, key: str, value: object, rule: str, example: object) -> UserError:
+    return UserError(code, f"{key} is {value!r}", rule=rule, remedy=f"bin/pulumi config set {key} {example}")
 
 
 def _against(
@@ -88,7 +102,9 @@ def _against_processors(engine: docker.DockerClient, args: PlatformArgs) -> Erro
     there = int(engine.info()["NCPU"])
     for key, limits in (("mlflowCpus", args.mlflow_limits), ("postgresCpus", args.postgres_limits)):
         if limits.cpus > there:
-            yield bad_setting(key, limits.cpus, f"the Docker engine has {there} processors", there)
+            yield _bad_setting(
+                "processors-too-many", key, limits.cpus, f"the Docker engine has {there} processors", there
+            )
 
 
 def _against_credentials(engine: docker.DockerClient, prefix: str, wanted: int) -> Errors:
@@ -98,7 +114,8 @@ def _against_credentials(engine: docker.DockerClient, prefix: str, wanted: int) 
         if _is_ours(container, prefix) and container.labels.get(ROLE) == roles.SCHEMA:
             there = int(container.labels.get(SECRETS_VERSION, wanted))
             if there > wanted:
-                yield bad_setting("credentialsVersion", wanted, f"it only rises, and was {there} already", there)
+                rule = f"it only rises, and was {there} already"
+                yield _bad_setting("credentials-version-lowered", "credentialsVersion", wanted, rule, there)
 
 
 def _containers(engine: docker.DockerClient) -> Iterator[Container]:
@@ -120,7 +137,7 @@ def _against_ports(containers: list[Container], args: PlatformArgs, prefix: str,
         if others:
             numbers[f"{key} instead"] = free_number(port, numbers)
             rule = f"the container {others[0].name} has that port already; stop it or choose another"
-            yield bad_setting(key, port, rule, numbers[f"{key} instead"])
+            yield _bad_setting("port-taken-by-container", key, port, rule, numbers[f"{key} instead"])
         elif not holders and engine_host().startswith("unix://"):
             yield from _against_bind(key, address, port, numbers)
 
@@ -163,13 +180,13 @@ def _against_bind(key: str, address: str, port: int, numbers: dict[str, int]) ->
         if error.errno == errno.EADDRINUSE:
             rule = f"another program listens there (ss -ltnp 'sport = :{port}' names it); stop it or choose another"
             numbers[f"{key} instead"] = free_number(port, numbers)
-            yield bad_setting(key, port, rule, numbers[f"{key} instead"])
+            yield _bad_setting("port-taken-by-program", key, port, rule, numbers[f"{key} instead"])
         elif error.errno == errno.EACCES:
             # A port below 1024 that this user may not open: the engine may.
             return
         elif error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
             rule = "no interface of this machine has that address (ip address lists them)"
-            yield bad_setting("bindAddress", address, rule, "127.0.0.1")
+            yield _bad_setting("address-not-here", "bindAddress", address, rule, "127.0.0.1")
         else:
             raise
 
@@ -187,7 +204,7 @@ def _against_major(engine: docker.DockerClient, prefix: str, wanted: int) -> Err
             f"(dump and restore into a new stack instead, or, if nothing in it is needed, docker volume rm {name}); "
             "nothing was touched"
         )
-        yield bad_setting("postgresVersion", wanted, rule, held)
+        yield _bad_setting("postgres-major-changed", "postgresVersion", wanted, rule, held)
 
 
 def _against_volume(containers: list[Container], prefix: str) -> Errors:
@@ -197,9 +214,11 @@ def _against_volume(containers: list[Container], prefix: str) -> Errors:
         if _is_ours(container, prefix):
             continue
         if any(mount.get("Name") == name for mount in container.attrs["Mounts"]):
-            yield pulumi.RunError(
-                f"the volume {name} is in use by the container {container.name}, which is not of this stack: two "
-                f"servers on one volume would ruin it. Mend it with: docker stop {container.name}"
+            yield UserError(
+                "volume-in-use",
+                f"the volume {name} is in use by the container {container.name}, which is not of this stack",
+                rule="two servers on one volume would ruin it",
+                remedy=f"docker stop {container.name}",
             )
 
 
@@ -220,10 +239,11 @@ def _against_registry(engine: docker.DockerClient, role: str, base: str) -> Erro
     try:
         engine.images.get_registry_data(base)
     except (APIError, OSError) as error:
-        yield pulumi.RunError(
-            f"the image {base} cannot be found, neither on the Docker engine nor in a registry: {role} is built "
-            f"from it ({_reason(error)}). Load it (docker pull, docker load) or choose another. "
-            f"Mend it with: {_another_image(role, base)}"
+        yield UserError(
+            "image-not-found",
+            f"the image {base} cannot be found, neither on the Docker engine nor in a registry ({_reason(error)})",
+            rule=f"{role} is built from it. Load it (docker pull, docker load) or choose another",
+            remedy=_another_image(role, base),
         )
 
 

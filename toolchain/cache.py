@@ -102,7 +102,10 @@ def alone(cache: Path) -> Iterator[None]:
         lock = open(cache / "lock", "a+", encoding="utf-8")  # noqa: SIM115 - closed below, after the work
     except OSError as error:
         raise Failure(
-            f"writing to the cache {cache}", "make that folder writable, or set XDG_CACHE_HOME", str(error)
+            "cache-not-writable",
+            f"writing to the cache {cache}",
+            "chmod u+rwx on that folder, or set XDG_CACHE_HOME",
+            str(error),
         ) from error
     with lock:
         try:
@@ -132,7 +135,12 @@ def scratch(cache: Path, name: str) -> Iterator[Path]:
 def remove_tree(folder: Path) -> None:
     """Delete a folder, unless something is mounted in it: a killed debootstrap may leave /proc or /sys there."""
     if mounts := mounts_below(folder, Path("/proc/self/mounts")):
-        raise Failure(f"deleting {folder}", f"umount {' '.join(mounts)}, then run this again", "mounts are left in it")
+        raise Failure(
+            "cache-mounted",
+            f"deleting {folder}",
+            f"umount {' '.join(mounts)}, then run this again",
+            "mounts are left in it",
+        )
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -40,9 +40,14 @@ def install(packages: Sequence[str], needed_for: str) -> None:
     """Install Debian packages without what they only recommend. Raises Failure where that is not ours to do."""
     names = " ".join(packages)
     if not is_supported_debian():
-        raise Failure(f"{needed_for} is missing", f"install {names} (or your system's like), then run this again")
+        raise Failure(
+            "package-missing",
+            f"{needed_for} is missing",
+            f"install {names} (or your system's like), then run this again",
+        )
     if not is_root():
         raise Failure(
+            "package-needs-root",
             f"{needed_for} is missing, and only root may install packages",
             f"sudo apt-get install --no-install-recommends {names}, then run this again",
         )

@@ -61,11 +61,13 @@ def decide(situation: Situation) -> Plan:
     if situation.answer is Answer.FORBIDDEN:
         group = situation.socket_group
         raise Failure(
+            "engine-socket-closed",
             f"the engine's socket {situation.docker_host or LOCAL_SOCKET} is open to the group {group} only",
             f'sudo usermod -aG {group} "$USER", log out and in, then run this again',
         )
     if situation.docker_host:
         raise Failure(
+            "engine-not-running",
             f"no engine answers at DOCKER_HOST={situation.docker_host}",
             "start that engine, or unset DOCKER_HOST to use the one of this machine",
         )
@@ -73,11 +75,15 @@ def decide(situation: Situation) -> Plan:
         start = f"sudo systemctl start docker, or {MANUAL}"
         install = "sudo apt-get install --no-install-recommends docker.io, then run this again"
         mend = start if situation.has_dockerd else install if situation.is_debian else MANUAL
-        raise Failure("there is no running Docker engine, and only root may supply one", mend)
+        raise Failure("engine-needs-root", "there is no running Docker engine, and only root may supply one", mend)
     if situation.has_dockerd:
         return Plan.START
     if not situation.is_debian:
-        raise Failure(f"there is no Docker engine, and this is not Debian {' or '.join(debian.SUPPORTED)}", MANUAL)
+        raise Failure(
+            "engine-not-debian",
+            f"there is no Docker engine, and this is not Debian {' or '.join(debian.SUPPORTED)}",
+            MANUAL,
+        )
     return Plan.INSTALL
 
 
@@ -165,7 +171,9 @@ def find_dockerd() -> str | None:
 def _start_detached() -> subprocess.Popen[bytes]:
     dockerd = find_dockerd()
     if dockerd is None:
-        raise Failure("dockerd is not there although its package is", "apt-get install --reinstall docker.io")
+        raise Failure(
+            "dockerd-missing", "dockerd is not there although its package is", "apt-get install --reinstall docker.io"
+        )
     with ENGINE_LOG.open("ab") as log:
         return subprocess.Popen(
             [dockerd],
@@ -184,7 +192,12 @@ def _wait_for(engine: Engine, process: subprocess.Popen[bytes] | None) -> None:
         ended = process is not None and process.poll() is not None
         if ended or time.monotonic() > deadline:
             how = "dockerd ended" if ended else f"no answer on {LOCAL_SOCKET} within {START_SECONDS:.0f} s"
-            raise Failure(f"starting the Docker engine: {how}", f"read {ENGINE_LOG}, then run this again", _log_end())
+            raise Failure(
+                "dockerd-not-started",
+                f"starting the Docker engine: {how}",
+                f"read {ENGINE_LOG}, then run this again",
+                _log_end(),
+            )
         time.sleep(0.1)
 
 

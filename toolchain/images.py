@@ -54,7 +54,7 @@ def ensure_images(engine: Engine, cache: Path) -> None:
                 build_stand_ins(engine, cache, recipes, left, certificates)
     except (OSError, http.client.HTTPException, ApiError) as error:
         mend = "if the disk of the engine is full, free some space; then run this again"
-        raise Failure("supplying the base images", mend, str(error)) from error
+        raise Failure("base-images-missing", "supplying the base images", mend, str(error)) from error
 
 
 def host_certificates(folder: Path) -> list[Path]:
@@ -81,10 +81,14 @@ def pull_all(engine: Engine, recipes: Sequence[Recipe]) -> list[Recipe]:
                 engine.pull(recipe.image, ASK_SECONDS, SILENCE_SECONDS)
         except (ApiError, TimeoutError) as error:
             if "no space left" in str(error):
-                raise Failure(f"pulling {recipe.image}", "free space on the engine's disk", str(error)) from error
+                raise Failure(
+                    "engine-disk-full", f"pulling {recipe.image}", "free space on the engine's disk", str(error)
+                ) from error
             if any(word in str(error) for word in REGISTRY_WORDS):
                 mend = f"docker pull {recipe.image} says more (a limit passes with time, or with docker login)"
-                raise Failure(f"the image registry refused {recipe.image}", mend, str(error)) from error
+                raise Failure(
+                    "registry-refused", f"the image registry refused {recipe.image}", mend, str(error)
+                ) from error
             return list(recipes[index:])
     return []
 
@@ -96,6 +100,7 @@ def build_stand_ins(
     names = ", ".join(recipe.image for recipe in wanted)
     if not (debian.is_root() and debian.is_supported_debian()):
         raise Failure(
+            "registry-silent",
             f"no image registry answers, and stand-ins for {names} need root on Debian {' or '.join(debian.SUPPORTED)}",
             f"bring them along (docker save, docker load) or open the way to a registry: {names}",
         )
@@ -128,7 +133,7 @@ def build_on_base(engine: Engine, recipe: Recipe) -> None:
         engine.build(recipe.image, pack(FOLDERS[recipe.image]), {LABEL: recipe.key}, proxy_arguments(os.environ))
     except ApiError as error:
         mend = "see that this machine reaches its Debian mirror, then run this again"
-        raise Failure(f"building a stand-in for {recipe.image}", mend, str(error)) from error
+        raise Failure("stand-in-not-built", f"building a stand-in for {recipe.image}", mend, str(error)) from error
 
 
 def proxy_arguments(environment: Mapping[str, str]) -> dict[str, str]:

@@ -67,7 +67,7 @@ def run(
             )
             (_finishing if finish else _running).add(process)
     except OSError as error:
-        raise Failure(tried, mend, str(error)) from error
+        raise Failure("tool-missing", tried, mend, str(error)) from error
     try:
         assert process.stdout is not None
         with process.stdout as output:
@@ -81,7 +81,7 @@ def run(
     if _stopping:
         raise Stopped
     if code != 0:
-        raise Failure(f"{tried} (exit code {code})", mend, "".join(lines))
+        raise Failure("tool-failed", f"{tried} (exit code {code})", mend, "".join(lines))
     return "".join(lines)
 
 

@@ -8,22 +8,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from contract.errors import UserError
+
 SIGN_OF_LIFE_SECONDS = 15.0
 _speaking = threading.Lock()
 
 
-class Failure(Exception):
-    """A step that cannot be done: what was tried, what the tool said last, and what the user can do."""
+class Failure(UserError):
+    """A step that cannot be done: what was tried, what the user can do, and what the tool printed."""
 
-    def __init__(self, tried: str, mend: str, output: str = "") -> None:
-        super().__init__(tried)
-        self.tried = tried
-        self.mend = mend
+    def __init__(self, code: str, tried: str, remedy: str, output: str = "") -> None:
+        super().__init__(code, tried, remedy=remedy)
         self.output = output
 
     def __str__(self) -> str:
-        said = "".join(f"    | {line}\n" for line in self.output.strip().splitlines()[-12:])
-        return f"toolchain: FAILED: {self.tried}\n{said}toolchain: to mend it: {self.mend}"
+        printed = "".join(f"    | {line}\n" for line in self.output.strip().splitlines()[-12:])
+        return f"toolchain: FAILED: [{self.code}] {self.seen}\n{printed}toolchain: to mend it: {self.remedy}"
 
 
 def say(text: str) -> None:

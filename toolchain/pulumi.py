@@ -135,6 +135,7 @@ def check_space(cache: Path) -> None:
     free = shutil.disk_usage(cache).free
     if free < NEEDED_BYTES:
         raise Failure(
+            "cache-too-small",
             f"building Pulumi needs {NEEDED_BYTES / 1e9:.0f} GB in {cache}, and {free / 1e9:.1f} GB are free",
             "free some space, or point XDG_CACHE_HOME at another disk; then run this again",
         )

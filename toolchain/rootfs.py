@@ -121,7 +121,12 @@ def archive(root: Path) -> Iterator[bytes]:
         while chunk := process.stdout.read(1 << 20):
             yield chunk
         if process.wait() != 0:
-            raise Failure("packing the small Debian", "run this again", process.stderr.read().decode(errors="replace"))
+            raise Failure(
+                "stand-in-not-packed",
+                "packing the small Debian",
+                "run this again",
+                process.stderr.read().decode(errors="replace"),
+            )
     except GeneratorExit:
         raise Stopped from None
     finally:

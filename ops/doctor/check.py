@@ -7,10 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .subject import NotTried, Subject
+from contract.errors import UserError
 
-MEND = ". Mend it with: "
-"""What stands between the trouble and its remedy in every message of this project."""
+from .subject import NotTried, Subject
 
 
 class State(StrEnum):
@@ -64,10 +63,10 @@ def broken(seen: str, mend: str) -> Verdict:
 
 
 def from_error(error: Exception) -> Verdict:
-    """What an error says, with its remedy if it names one."""
-    seen, _, mend = str(error).partition(MEND)
-    lines = seen.strip().splitlines()
-    return broken(lines[0] if lines else type(error).__name__, mend)
+    """What an error says. Only its first line: PostgreSQL puts rows of the database after it."""
+    said = error.problem if isinstance(error, UserError) else str(error)
+    lines = said.strip().splitlines()
+    return broken(lines[0] if lines else type(error).__name__, error.remedy if isinstance(error, UserError) else "")
 
 
 def together(verdicts: Sequence[Verdict]) -> Verdict:

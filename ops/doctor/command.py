@@ -10,9 +10,10 @@ from typing import Any
 from docker.errors import DockerException
 from requests import RequestException
 
+from contract.errors import UserError
 from preflight.engine import EngineError, open_engine
 
-from ..stack import StackError, outputs, short_name
+from ..stack import outputs, short_name
 from . import (
     certificate,
     collation,
@@ -86,7 +87,7 @@ def _outputs(stack: str) -> tuple[Mapping[str, Any], Verdict]:
     """The stack's outputs, and what to say of them."""
     try:
         values = outputs(stack)
-    except StackError as error:
+    except UserError as error:
         said = from_error(error)
         return {}, broken(said.seen, said.mend or f"make up STACK={short_name(stack)}")
     return values, ok(f"MLflow {values['mlflow_version']} at {values['tracking_url']}")

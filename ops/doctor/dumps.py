@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 
 from contract import dumps
 from contract.dumps import ListedDump
+from contract.errors import UserError
 
 from .. import job
-from ..stack import StackError, prefix
+from ..stack import prefix
 from .check import Verdict, broken, ok
 from .subject import NotTried, Subject
 
@@ -18,7 +19,7 @@ def look(subject: Subject) -> Verdict:
     """Every dump that was noted has its file, of the size that it was made with."""
     try:
         its_job = job.find(subject.engine, subject.stack)
-    except StackError:
+    except UserError:
         raise NotTried("there is no schema job") from None
     found = dumps.parse(job.run(subject.engine, its_job, "dumps", "--lost", by="doctor"))
     return judge(found, f"{prefix(subject.stack)}-backups", datetime.now(UTC))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from .check import MEND, Finding, State, together
+from contract.errors import REMEDY
+
+from .check import Finding, State, together
 
 COLOURS = {State.OK: "32", State.SKIPPED: "2", State.WARNING: "33", State.BROKEN: "31"}
 """Of a terminal: green, faint, yellow, red."""
@@ -47,5 +49,5 @@ def _line(finding: Finding, width: int, colour: bool) -> str:
     state = f"{verdict.state:<7}"
     if colour:
         state = f"\033[{COLOURS[verdict.state]}m{state}\033[0m"
-    mend = f"{MEND}{verdict.mend}" if verdict.mend else ""
+    mend = f"{REMEDY}{verdict.mend}" if verdict.mend else ""
     return f"{state}  {finding.name:<{width}}  {verdict.seen}{mend}"

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from docker import DockerClient
 
+from contract.errors import UserError
 from ops import databases
-from ops.stack import StackError
 
 from .harness import Deployment, deployment, wait_for
 from .old_databases import OF_2_9, PASSWORD, ROWS_OF_2_9, Database, database
@@ -72,7 +72,7 @@ def test_a_database_of_an_older_mlflow_comes_along_and_stays_as_old_as_it_is(new
         ("tutorial", "already imported"),
         ("nobody", 'database "nobody" does not exist; nothing was changed'),
         ("empty", "has no tables of MLflow's that may be read"),
-        ("wrong", 'password authentication failed for user "postgres"; nothing was changed. Mend it: the host'),
+        ("wrong", 'password authentication failed for user "postgres"; nothing was changed. Mend it with: a host'),
         ("stranger", "the store is not MLflow's: it has no table metrics"),
         ("newer", "the store has the schema fffff, which MLflow 3.17.2 does not know"),
         ("raw", "the address of the database cannot be understood"),
@@ -116,5 +116,5 @@ def test_rows_are_those_of_mlflows_own_schema_and_all_of_them(old: Database, tmp
     with closing(sqlite3.connect(found.path)) as rows:
         assert rows.execute("SELECT key FROM metrics").fetchall() == [("mine",)]
     old.ask("schemas", "ALTER TABLE metrics ENABLE ROW LEVEL SECURITY")
-    with pytest.raises(StackError, match="row-level security"):
+    with pytest.raises(UserError, match="row-level security"):
         databases.rows_of(address, tmp_path / "more", lambda _: None)

@@ -88,11 +88,12 @@ def test_while_an_import_works_others_wait_or_refuse_and_it_is_committed(
             assert said(each, "waiting for it to end").startswith(who)
         for command in ("rollback", "forget"):
             with pytest.raises(
-                AssertionError, match=rf"works on the stack {up.name}; nothing was touched\. Mend it by"
+                AssertionError,
+                match=rf"works on the stack {up.name}; nothing was touched: wait until it has ended\. Mend it",
             ):
                 up.ops(command)
         refused = up.pulumi("destroy", "--yes", "--skip-preview", "--stack", up.name, fails=True)
-        assert f"bin/pulumi: {who}" in refused
+        assert f"bin/pulumi: [stack-busy] {who}" in refused
         assert checks(up)["dumps"]["state"] == "ok"
         (container,) = importing(up)
         assert helpers(up) == {container.name}, "the doctor leaves nothing"

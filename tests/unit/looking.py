@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +38,7 @@ def look(
 def refusal(
     monkeypatch: pytest.MonkeyPatch, engine: FakeDocker, ports: dict[str, int] | None = None, **changes: Any
 ) -> str:
+    """What is refused, without the codes of the errors."""
     with pytest.raises(pulumi.RunError) as error:
         look(monkeypatch, engine, ports, **changes)
-    return str(error.value)
+    return re.sub(r"^\[[a-z0-9-]+\] ", "", str(error.value), flags=re.MULTILINE)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from contract.errors import UserError
 from ops import __main__ as ops
 from ops.doctor import command, report
 from ops.doctor.check import Check, Finding, State, Verdict, broken, carry_out, from_error, ok, together, warning
 from ops.doctor.subject import NotTried, Subject, subject_of
-from ops.stack import StackError
 from preflight.engine import EngineError
 
 from .fake_docker import FakeContainer, FakeDocker, labels
@@ -49,7 +49,7 @@ def test_a_check_that_raises_is_broken_with_the_first_line_and_the_others_go_on(
 
 
 def test_an_error_that_names_its_remedy_is_shown_with_it() -> None:
-    error = StackError("the stack dev is not up. Mend it with: make up STACK=dev")
+    error = UserError("stack-not-up", "the stack dev is not up", remedy="make up STACK=dev")
     assert from_error(error) == broken("the stack dev is not up", "make up STACK=dev")
 
 
@@ -154,7 +154,7 @@ def test_without_an_engine_nothing_else_is_tried_and_it_is_broken(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def missing() -> FakeDocker:
-        raise EngineError("no Docker engine answers at here. Mend it with: make engine")
+        raise EngineError("engine-not-running", "no Docker engine answers at here", remedy="make engine")
 
     use(monkeypatch, FakeDocker(), Check("disk", raising(AssertionError("it must not be tried"))))
     monkeypatch.setattr(command, "open_engine", missing)
@@ -170,7 +170,7 @@ def test_a_stack_that_is_not_up_is_broken_and_its_containers_are_looked_at_all_t
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def unknown(_: str) -> dict[str, str]:
-        raise StackError("`pulumi stack` failed: error: no stack named 'dev' found")
+        raise UserError("pulumi-failed", "`pulumi stack` failed: error: no stack named 'dev' found")
 
     use(monkeypatch, FakeDocker(), Check("disk", lambda each: ok(each.output("tracking_url"))))
     monkeypatch.setattr(command, "outputs", unknown)

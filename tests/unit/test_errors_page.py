@@ -1,20 +1,46 @@
-"""docs/errors.md has every error message that the project raises, and none that it does not."""
+"""docs/errors.md explains every error by its code, and none that nobody raises."""
 
 from __future__ import annotations
 
 import re
+from itertools import chain
+
+from contract.errors import ArgumentError, UserError, report
 
 from .deploy import CHECKOUT
-from .messages import messages
 
-PAGE = "docs/errors.md"
+ROOMS = ("components", "config", "contract", "images/mlflow", "ops", "preflight", "server", "toolchain")
+_CALL = r"\b(?:UserError|ArgumentError|EngineError|Failure|Refused|Failed|_bad_setting)\(\s*"
+RAISED = re.compile(rf'{_CALL}"([a-z0-9]+(?:-[a-z0-9]+)+)"')
+EXPLAINED = re.compile(r"^\| `([a-z0-9-]+)` \| [^|]+ \| [^|]+ \|$", re.MULTILINE)
 
 
-def test_every_error_message_has_its_entry() -> None:
-    """The cure for a new one is a line with its cause and its remedy; the message is here as the page must have it."""
-    ours, others = (CHECKOUT / PAGE).read_text().split("\n## From others\n")
-    entries = re.findall(r"^\| (?!it says|---)(.+?) \| .*\|$", ours, re.MULTILINE)
-    assert others
-    assert len(entries) == len(set(entries))
-    assert sorted(messages() - set(entries)) == [], f"not in {PAGE}"
-    assert sorted(set(entries) - messages()) == [], f"said by nobody any more, and still in {PAGE}"
+def raised() -> set[str]:
+    """The codes in the sources. Each is the first argument of its error, as a literal."""
+    sources = chain.from_iterable(sorted((CHECKOUT / room).rglob("*.py")) for room in ROOMS)
+    return {code for path in sources for code in RAISED.findall(path.read_text())}
+
+
+def test_every_code_is_explained_once_in_order_and_no_other_is() -> None:
+    explained = EXPLAINED.findall((CHECKOUT / "docs" / "errors.md").read_text())
+    assert explained == sorted(raised()), "a new error needs a line: its code, the meaning, what to do"
+
+
+def test_every_error_of_the_hosts_side_has_its_code_as_a_literal() -> None:
+    """Else the page's list would miss it."""
+    calls = re.compile(r"(?<!class )\b(UserError|ArgumentError|EngineError|Failure)\((?!UserError\b|\s*\")")
+    variable = {
+        path.name
+        for room in ("contract", "ops", "preflight", "toolchain")
+        for path in (CHECKOUT / room).rglob("*.py")
+        if re.search(calls, re.sub(r"class \w+\(\w+\)", "", path.read_text()))
+    }
+    # The one place that makes an error of a setting.
+    assert variable == {"host.py"}
+
+
+def test_a_user_sees_the_code_what_was_seen_the_rule_and_the_remedy() -> None:
+    error = ArgumentError("port-out-of-range", "mlflow_port", 80, rule="1024 at least", remedy="mlflow_port=5000")
+    assert str(error) == "mlflow_port is 80: 1024 at least. Mend it with: mlflow_port=5000"
+    assert error.report == f"[port-out-of-range] {error}"
+    assert report([error, error, UserError("not-up", "it is not up")]) == f"{error.report}\n[not-up] it is not up"

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from contract.errors import UserError
 from ops import __main__ as ops
 from ops import databases, importing, job
 from ops.sources import Source
-from ops.stack import StackError
 
 from .fake_docker import FakeContainer, FakeDocker, labels
 from .old_stores import database
@@ -144,7 +144,7 @@ def test_who_stops_it_is_told_whether_that_was_in_time() -> None:
 
     for word, said in (("plan", "nothing was changed"), ("committing", "is not known"), ("committed", "was committed")):
         container = Stopped("stopped", exit_code=137, said=json.dumps({word: True}))
-        with pytest.raises(StackError, match=said):
+        with pytest.raises(UserError, match=said):
             importing._follow(container, lambda _: None)
         assert container.done == ["start", "stop within 0"]
 
@@ -177,7 +177,9 @@ def test_only_the_folders_that_are_named_are_mounted_beside_the_store(
 
 def test_artifacts_can_only_be_copied_from_a_folder(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.run("--artifacts-from", "/no/such", str(command.store)) == 1
-    assert capsys.readouterr().err.startswith("ops import: /no/such is not a folder. Mend it with: --artifacts-from")
+    assert capsys.readouterr().err.startswith(
+        "ops import: [artifacts-not-a-folder] /no/such is not a folder. Mend it with: make import"
+    )
 
 
 def test_artifacts_stay_when_that_is_asked_for_and_a_dry_run_is_passed_on(command: Importing) -> None:
@@ -216,7 +218,7 @@ def test_a_stack_that_is_not_up_is_refused(command: Importing, capsys: pytest.Ca
     broken.attrs["State"]["Status"] = "exited"
     assert command.run(str(command.store)) == 1
     assert capsys.readouterr().err == (
-        f"ops import: {role} of the stack dev does not run. Mend it with: make up STACK=dev\n"
+        f"ops import: [service-not-running] {role} of the stack dev does not run. Mend it with: make up STACK=dev\n"
     )
     command.containers = []
     assert command.run(str(command.store)) == 1
@@ -231,7 +233,7 @@ def test_without_a_source_nothing_is_guessed(command: Importing, capsys: pytest.
 def test_a_refusal_is_one_line_of_the_containers_own(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
     command.answer = (64, "import: already imported: the run a\n")
     assert command.run(str(command.store)) == 1
-    assert capsys.readouterr().err == "ops import: already imported: the run a\n"
+    assert capsys.readouterr().err == "ops import: [import-failed] already imported: the run a\n"
 
 
 def test_what_was_killed_says_that_nothing_was_changed(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
@@ -248,7 +250,7 @@ def test_what_was_committed_is_never_called_unchanged(
     command.answer = (code, "\n".join(said))
     assert command.run(str(command.store)) == 1
     assert capsys.readouterr().err == (
-        "ops import: the import was committed, and all of it is there; "
+        "ops import: [import-committed] the import was committed, and all of it is there; "
         f"what is done after that ended with exit code {code}\n"
     )
 
@@ -257,7 +259,7 @@ def test_what_was_killed_over_its_commit_is_not_known(command: Importing, capsys
     command.answer = (137, json.dumps({"committing": True}))
     assert command.run(str(command.store)) == 1
     said = capsys.readouterr().err
-    assert "it is not known whether it was. Mend it by running it again: it will say" in said
+    assert "it is not known whether it was. Mend it with: the import again, which says so" in said
     assert "nothing was changed" not in said
 
 
@@ -266,7 +268,7 @@ def test_what_failed_over_its_commit_says_itself_what_is_known(
 ) -> None:
     command.answer = (1, json.dumps({"committing": True}) + "\nimport: the disk is full; nothing was changed\n")
     assert command.run(str(command.store)) == 1
-    assert capsys.readouterr().err == "ops import: the disk is full; nothing was changed\n"
+    assert capsys.readouterr().err == "ops import: [import-failed] the disk is full; nothing was changed\n"
 
 
 def test_events_are_lines_where_there_is_no_terminal(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from contract.errors import UserError
 from images.mlflow.schema.importing.tables import Column, Kind
 from images.mlflow.schema.importing.values import converter
 from ops import databases
-from ops.stack import StackError
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_it_is_shown_without_its_password() -> None:
 
 @pytest.mark.parametrize("password", ["se@cret", "se/cret", "se%cret", "se:cret@more", "1/cret", "se#cret/@"])
 def test_nothing_is_said_of_a_password_that_cannot_be_understood(password: str) -> None:
-    with pytest.raises(StackError) as error:
+    with pytest.raises(UserError) as error:
         databases._parameters(f"postgresql://anna:{password}@host:5432/mlflow")
     assert "such as %40 for @" in str(error.value)
     assert "cret" not in str(error.value)
@@ -47,10 +47,10 @@ def test_nothing_is_said_of_a_password_that_cannot_be_understood(password: str) 
 
 
 def test_a_database_that_is_not_there_is_one_line_with_what_mends_it(tmp_path: Path) -> None:
-    with pytest.raises(StackError) as error:
+    with pytest.raises(UserError) as error:
         databases.rows_of("postgresql://anna:secret@127.0.0.1:1/mlflow", tmp_path / "new", lambda _: None)
     assert str(error.value).startswith("postgresql://anna@127.0.0.1:1/mlflow was not read: connection")
-    assert "nothing was changed. Mend it: the host and the port must be reached from this machine" in str(error.value)
+    assert "nothing was changed. Mend it with: a host and a port that this machine reaches" in str(error.value)
     assert "secret" not in str(error.value)
     assert "\n" not in str(error.value)
 

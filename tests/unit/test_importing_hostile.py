@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from contract.errors import UserError
 from contract.import_events import Note
 from images.mlflow.schema.importing import __main__ as program
 from images.mlflow.schema.importing import addresses, links, sources, target, users, work
@@ -19,7 +20,6 @@ from images.mlflow.schema.importing.plans import Plan
 from images.mlflow.schema.importing.tables import Column, Kind, Table
 from images.mlflow.schema.importing.values import batch_size
 from ops import databases, importing, places
-from ops.stack import StackError
 
 
 def _text(name: str, length: int | None = None) -> Column:
@@ -82,8 +82,8 @@ def test_few_rows_are_in_memory_when_each_may_be_long() -> None:
 
 
 def test_a_full_disk_is_not_said_to_be_a_lack_of_rights() -> None:
-    said = r"disk is full; nothing was changed\. Mend it: make room in /"
-    with pytest.raises(StackError, match=said), databases._in_words("postgresql://h/d"):
+    said = r"disk is full; nothing was changed\. Mend it with: room in /"
+    with pytest.raises(UserError, match=said), databases._in_words("postgresql://h/d"):
         raise sqlite3.OperationalError("database or disk is full")
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from contract.errors import UserError
 from ops.places import Places, places
 from ops.sources import Source
-from ops.stack import StackError
 
 from .old_stores import database, experiment
 
@@ -228,7 +228,7 @@ def test_a_folder_below_one_that_is_closed_is_not_there(store: Path, monkeypatch
 )
 def test_what_is_no_yaml_is_one_line_with_the_file(store: Path, content: bytes) -> None:
     (experiment(store / "1", "x") / "meta.yaml").write_bytes(content)
-    with pytest.raises(StackError, match=rf"{store}/1/meta.yaml is not YAML") as error:
+    with pytest.raises(UserError, match=rf"{store}/1/meta.yaml is not YAML") as error:
         places(Source(path=store))
     assert "\n" not in str(error.value)
 
@@ -240,5 +240,5 @@ def test_yaml_that_may_not_be_read_is_one_line(store: Path, monkeypatch: pytest.
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "read_text", closed)
-    with pytest.raises(StackError, match=r"cannot be read: .*/1/meta.yaml: Permission denied"):
+    with pytest.raises(UserError, match=r"cannot be read: .*/1/meta.yaml: Permission denied"):
         places(Source(path=store))

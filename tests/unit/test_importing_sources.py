@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from contract.errors import UserError
 from ops.sources import Source, recognised
-from ops.stack import StackError
 
 from .old_stores import database, experiment
 
@@ -47,13 +47,13 @@ def test_what_is_no_store_is_refused_with_the_path_and_what_mends_it(tmp_path: P
     (tmp_path / "other" / "1").mkdir(parents=True)
     database(tmp_path / "both" / "mlflow.db")
     (tmp_path / "both" / "mlruns" / "0").mkdir(parents=True)
-    with pytest.raises(StackError, match=rf"{given}:? .*{said}.*SOURCE=") as error:
+    with pytest.raises(UserError, match=rf"{given}:? .*{said}.*SOURCE=") as error:
         recognised(str(tmp_path / given))
     assert "\n" not in str(error.value)
 
 
 def test_an_address_of_another_kind_is_refused_without_what_follows_its_scheme() -> None:
-    with pytest.raises(StackError, match=r"^mysql://… cannot be imported") as error:
+    with pytest.raises(UserError, match=r"^mysql://… cannot be imported") as error:
         recognised("mysql://me:hunter2@host/mlflow")
     assert "hunter2" not in str(error.value)
 
@@ -61,7 +61,7 @@ def test_an_address_of_another_kind_is_refused_without_what_follows_its_scheme()
 def test_what_may_not_be_looked_into_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "loop").symlink_to("loop")
     for given in (str(tmp_path / "loop" / "mlruns"), "~nobody-of-that-name/mlruns", "file:///a%00b"):
-        with pytest.raises(StackError) as error:
+        with pytest.raises(UserError) as error:
             recognised(given)
         assert "\n" not in str(error.value)
 
@@ -69,5 +69,5 @@ def test_what_may_not_be_looked_into_is_one_line(tmp_path: Path, monkeypatch: py
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "is_dir", closed)
-    with pytest.raises(StackError, match=rf"cannot be read: {tmp_path}: Permission denied"):
+    with pytest.raises(UserError, match=rf"cannot be read: {tmp_path}: Permission denied"):
         recognised(str(tmp_path))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from docker.errors import APIError
 
+from contract.errors import UserError
 from ops import job
 from ops.processes import process_of, this_process
-from ops.stack import StackError
 
 from .fake_docker import FakeContainer, FakeDocker, labels
 
@@ -27,7 +27,7 @@ def test_another_commands_helper_is_not_taken_for_the_job() -> None:
     ]
     own = schema_job()
     assert job.find(FakeDocker(containers=[*others, own]), "dev") is own
-    with pytest.raises(StackError, match=r"^the stack dev is not up\."):
+    with pytest.raises(UserError, match=r"^the stack dev is not up\."):
         job.find(FakeDocker(containers=others), "dev")
 
 

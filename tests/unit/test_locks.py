@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from contract.errors import UserError
 from ops import locks
-from ops.stack import StackError
 
 HERE = socket.gethostname()
 # A process that is called pulumi until somebody closes its standard input.
@@ -125,7 +125,7 @@ def test_who_takes_too_long_is_left_alone_with_words(
     monkeypatch.setattr("ops.locks.time.monotonic", lambda: next(clock))
     monkeypatch.setattr("ops.locks.time.sleep", lambda _: None)
     with pytest.raises(
-        StackError, match=rf"^another run of Pulumi has held the stack dev .* 15 minutes: process {pulumi.pid};"
+        UserError, match=rf"^another run of Pulumi has held the stack dev .* 15 minutes: process {pulumi.pid};"
     ):
         locks.wait_for_the_living(tmp_path, "dev")
 
@@ -137,7 +137,7 @@ def test_the_lock_of_another_machine_is_left_alone_at_once_with_words(
     waits = while_waiting(monkeypatch, lambda: None)
     # Whether its holder lives cannot be seen from here.
     with pytest.raises(
-        StackError, match=rf"^another machine's run .* the stack dev: process {dead} on elsewhere.example;"
+        UserError, match=rf"^another machine's run .* the stack dev: process {dead} on elsewhere.example;"
     ):
         locks.wait_for_the_living(tmp_path, "dev")
     assert waits == []

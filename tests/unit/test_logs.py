@@ -48,7 +48,7 @@ def test_who_is_not_well_is_named_with_its_condition_and_last_words(
         "mlflow   trouble",
     ]
     assert told.err == (
-        "ops explain: not ready: job, server. When the cause is gone, mend it with: make up STACK=dev\n"
+        "ops explain: [not-ready] not ready: job, server: remove the cause first. Mend it with: make up STACK=dev\n"
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from docker.errors import NotFound
 from urllib3.exceptions import ProtocolError
 
+from contract.errors import UserError
 from ops import __main__ as ops
 from ops import forget, kept, logs, psql, rollback, stack
 from preflight.engine import EngineError
@@ -124,13 +125,13 @@ def test_an_engine_that_is_missing_is_one_line_on_standard_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     def missing() -> FakeDocker:
-        raise EngineError("no Docker engine answers")
+        raise EngineError("engine-not-running", "no Docker engine answers")
 
     for module in (forget, kept, logs, rollback):
         monkeypatch.setattr(module, "open_engine", missing)
     assert ops.main([command, "--stack", "dev"]) == 1
     said = capsys.readouterr()
-    assert (said.out, said.err) == ("", f"ops {command}: no Docker engine answers\n")
+    assert (said.out, said.err) == ("", f"ops {command}: [engine-not-running] no Docker engine answers\n")
 
 
 @pytest.mark.parametrize("name", ["it", "organization/mlflow-postgres/it"])
@@ -138,7 +139,7 @@ def test_the_outputs_of_a_stack_that_is_not_up_are_refused_with_the_command_that
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(stack, "pulumi", lambda *_: "{}")
-    with pytest.raises(stack.StackError, match=rf"^the stack {name} is not up\. Mend it with: make up STACK=it$"):
+    with pytest.raises(UserError, match=rf"^the stack {name} is not up\. Mend it with: make up STACK=it$"):
         stack.outputs(name)
 
 
@@ -162,7 +163,7 @@ def test_what_pulumi_refuses_is_said_in_its_own_words(
     (tmp_path / "bin" / "pulumi").write_text(f"#!/bin/sh\n{script}\nexit 255\n")
     (tmp_path / "bin" / "pulumi").chmod(0o755)
     monkeypatch.setattr(stack, "PROJECT", tmp_path)
-    with pytest.raises(stack.StackError, match=r"^`pulumi stack` failed: no such stack$"):
+    with pytest.raises(UserError, match=r"^`pulumi stack` failed: no such stack$"):
         stack.pulumi("stack", "export")
 
 

@@ -11,8 +11,8 @@ import requests
 from docker.errors import APIError, DockerException
 from docker.models.images import RegistryData
 
+from contract.errors import UserError
 from ops import pin, stack
-from ops.stack import StackError
 
 from .fake_docker import FakeDocker
 from .project import defaults, load
@@ -113,7 +113,7 @@ def test_without_an_answer_for_the_last_image_nothing_is_written(
 ) -> None:
     del pinning.engine.tags["debian:trixie-slim"]
     pinning.engine.trouble = trouble
-    with pytest.raises(StackError, match=rf"^debianImage is .*{reason}; nothing .*docker pull debian:trixie-slim"):
+    with pytest.raises(UserError, match=rf"^debianImage is .*{reason}; nothing .*docker pull debian:trixie-slim"):
         pinning.run()
     assert pinning.written == []
     assert capsys.readouterr().out == ""
@@ -122,7 +122,7 @@ def test_without_an_answer_for_the_last_image_nothing_is_written(
 @pytest.mark.parametrize("name", ["images.example:5000/python", f"python@{OLD}"])
 def test_an_image_without_a_tag_is_refused_and_does_not_become_latest(pinning: Pinning, name: str) -> None:
     pinning.configuration["pythonImage"] = name
-    with pytest.raises(StackError, match=r"^pythonImage is .*Mend it with: bin/pulumi config set pythonImage \S+:TAG$"):
+    with pytest.raises(UserError, match=r"^pythonImage is .*Mend it with: bin/pulumi config set pythonImage \S+:TAG$"):
         pinning.run()
     assert pinning.written == []
 

@@ -72,8 +72,8 @@ def test_an_image_that_cannot_be_had_is_refused_by_its_name(
 ) -> None:
     message = refusal(monkeypatch, FakeDocker(local=BASES), None, **{argument: "no/such:image"})
     assert message.startswith(
-        "the image no/such:image cannot be found, neither on the Docker engine nor in a registry: "
-        f"{role} is built from it (manifest unknown). Load it (docker pull, docker load) or choose another. "
+        "the image no/such:image cannot be found, neither on the Docker engine nor in a registry (manifest unknown): "
+        f"{role} is built from it. Load it (docker pull, docker load) or choose another. "
         "Mend it with: bin/pulumi config "
     )
 
@@ -85,7 +85,7 @@ def test_the_command_that_mends_a_missing_image_is_one(monkeypatch: pytest.Monke
 
 def test_a_registry_out_of_reach_is_named_as_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     message = refusal(monkeypatch, FakeDocker(trouble=ConnectionError("no route to host")))
-    assert re.search(r"is built from it \(no route to host\)", message)
+    assert re.search(r"nor in a registry \(no route to host\)", message)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from contract.errors import UserError
 from ops import recover
-from ops.stack import StackError
 
 from .fake_docker import FakeContainer, FakeDocker, FakeNetwork, FakeVolume, labels
 from .mending import MARK, STACK, Mending, in_state, leave_lock
@@ -51,7 +51,7 @@ def test_while_another_machine_holds_the_lock_nothing_is_touched(mending: Mendin
     leave_lock(mending.locks, host="elsewhere.example")
     fresh = FakeContainer("fresh", labels=labels("postgres", kind="service"))
     mending.engine = FakeDocker(containers=[fresh])
-    with pytest.raises(StackError, match=r"^another machine's run of Pulumi holds the stack dev: .*elsewhere\.example"):
+    with pytest.raises(UserError, match=r"^another machine's run of Pulumi holds the stack dev: .*elsewhere\.example"):
         mending.run()
     assert (mending.told, fresh.done) == ([], []), "that run may just have made it"
 
@@ -145,12 +145,12 @@ def test_what_another_state_made_under_our_name_is_refused_and_nothing_is_remove
     ours = FakeContainer("ours", labels=labels("mlflow"))
     foreign = FakeContainer("foreign", labels=labels("postgres", deployment="another-life"))
     mending.engine = FakeDocker(containers=[ours, foreign])
-    with pytest.raises(StackError) as error:
+    with pytest.raises(UserError) as error:
         mending.run(stack)
     assert str(error.value) == (
         f"foreign runs under the name of the stack {stack}, but this state did not make it: it belongs to another "
-        "checkout or user of this Docker engine, or to a state that was lost. Take that stack down where it was made "
-        "(make down), or, if its state is lost, mend it with: make forget STACK=dev (its containers go, its data stays)"
+        "checkout or user of this Docker engine, or to a state that was lost: take that stack down where it was made "
+        "(make down). If its state is lost, its containers go and its data stays. Mend it with: make forget STACK=dev"
     )
     assert (ours.done, foreign.done) == ([], [])
 
@@ -160,7 +160,7 @@ def test_a_state_that_made_nothing_yet_owns_nothing_on_the_engine(mending: Mendi
     mending.state["deployment"] = deployment
     mending.run()
     mending.engine = FakeDocker(networks=[FakeNetwork("left", labels=labels("tracking"))])
-    with pytest.raises(StackError, match=r"^left runs under the name of the stack dev, but this state did not make it"):
+    with pytest.raises(UserError, match=r"^left runs under the name of the stack dev, but this state did not make it"):
         mending.run()
 
 
@@ -185,10 +185,10 @@ def test_a_destroy_of_protected_data_is_refused_with_the_commands_that_allow_it(
     mending.state["deployment"]["pending_operations"] = [{"type": "creating"}]
     orphan = FakeContainer("orphan", labels=labels("mlflow", kind="service"))
     mending.engine = FakeDocker(containers=[orphan])
-    with pytest.raises(StackError) as error:
+    with pytest.raises(UserError) as error:
         recover.run(argparse.Namespace(stack=stack, before="destroy"))
     assert str(error.value) == (
-        "protectData is true: the stack dev may not be destroyed; nothing was touched. If it is to go, mend it with: "
+        "protectData is true: the stack dev may not be destroyed; nothing was touched. Mend it with: "
         "bin/pulumi config set protectData false --stack dev, then make up STACK=dev"
     ), "Pulumi's own command would leave the setting, and the next up would protect the data again"
     assert (mending.told, orphan.done) == ([], [])
@@ -211,7 +211,7 @@ def test_a_destroy_names_the_guests_on_the_stacks_network_before_anything_goes(m
     network = FakeNetwork("wire", labels=labels("tracking"), joined=[server, guest])
     mending.state["deployment"]["resources"].append({"type": "docker:x", "urn": "y", "id": network.id})
     mending.engine = FakeDocker(containers=[server], networks=[network])
-    with pytest.raises(StackError, match=r"^guest is on this stack's network wire.*docker rm --force guest"):
+    with pytest.raises(UserError, match=r"^guest is on this stack's network wire.*docker rm --force guest"):
         mending.run(before="destroy")
 
 

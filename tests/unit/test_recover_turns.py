@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from contract.errors import UserError
 from ops import recover
 from ops.processes import this_process
-from ops.stack import StackError
 
 from .fake_docker import NOW, FakeContainer, FakeDocker, labels
 from .mending import Mending, in_state
@@ -107,9 +107,7 @@ def test_after_a_rollback_that_was_killed_the_schema_job_runs_again(mending: Men
 def test_a_destroy_does_not_end_what_still_works(mending: Mending) -> None:
     works = helper("works", waiter=DEAD)
     mending.engine = FakeDocker(containers=[works])
-    with pytest.raises(
-        StackError, match=r"^works still works on the stack dev: import has started it, and was killed;"
-    ):
+    with pytest.raises(UserError, match=r"^works still works on the stack dev: import has started it, and was killed;"):
         mending.run(before="destroy")
     assert works.done == []
 
@@ -122,7 +120,7 @@ def test_where_locks_cannot_be_seen_what_is_fresh_may_be_another_machines(
     fresh = FakeContainer("fresh", labels=labels("mlflow", kind="service"), made=made)
     mending.engine = FakeDocker(containers=[fresh])
     with (
-        pytest.raises(StackError, match=r"^fresh was made 0 s ago, and the state does not know it")
+        pytest.raises(UserError, match=r"^fresh was made 0 s ago, and the state does not know it")
         if refused
         else nullcontext()
     ):

@@ -154,8 +154,8 @@ def test_a_dump_that_does_not_say_its_version_needs_to_be_told(
 ) -> None:
     assert back.run("--dump", "d1") == 1
     assert capsys.readouterr().err == (
-        "ops rollback: the dump d1 does not say which version of MLflow worked on it. Mend it with: "
-        "python -m ops rollback --stack dev --dump d1 --to VERSION\n"
+        "ops rollback: [dump-without-version] the dump d1 does not say which version of MLflow worked on it. "
+        "Mend it with: python -m ops rollback --stack dev --dump d1 --to VERSION\n"
     )
     assert (back.restored, back.happened) == ([], [])
     assert back.run("--dump", "d1", "--to", "3.14.0") == 0
@@ -190,7 +190,7 @@ def test_where_there_is_nothing_to_go_back_to_nothing_is_touched(
 ) -> None:
     back.answers["dumps"] = (0, json.dumps(dumps))
     assert back.run(*options) == 1
-    assert capsys.readouterr().err == f"ops rollback: {words}\n"
+    assert capsys.readouterr().err == f"ops rollback: [dump-missing] {words}\n"
     assert (back.restored, back.happened) == ([], [])
 
 
@@ -211,7 +211,7 @@ def test_when_the_dump_cannot_be_put_back_the_server_runs_again_on_what_was_ther
     back.answers["restore"] = (1, "".join(f"line {number}\n" for number in range(9)))
     assert back.run() == 1
     assert back.happened == ["stop within 30", "start"], "neither the setting nor the stack is changed"
-    assert capsys.readouterr().err == "ops rollback: line 4\nline 5\nline 6\nline 7\nline 8\n"
+    assert capsys.readouterr().err == "ops rollback: [job-failed] line 4\nline 5\nline 6\nline 7\nline 8\n"
 
 
 def test_when_a_failed_job_says_nothing_its_exit_code_is_said(
@@ -219,7 +219,7 @@ def test_when_a_failed_job_says_nothing_its_exit_code_is_said(
 ) -> None:
     back.answers["dumps"] = (137, "")
     assert back.run() == 1
-    assert capsys.readouterr().err == "ops rollback: dumps ended with exit code 137\n"
+    assert capsys.readouterr().err == "ops rollback: [job-failed] dumps ended with exit code 137\n"
     assert back.happened == []
 
 
@@ -229,14 +229,18 @@ def test_when_the_old_version_does_not_come_up_the_data_is_said_to_be_back(
     back.up_ends = 255
     assert back.run() == 1
     assert capsys.readouterr().err == (
-        "ops rollback: the data is back, but MLflow 3.16.0 did not come up. Mend it with: make up STACK=dev\n"
+        "ops rollback: [rollback-not-up] the data is back, but MLflow 3.16.0 did not come up. "
+        "Mend it with: make up STACK=dev\n"
     )
 
 
 def test_without_a_job_there_is_no_stack_to_go_back_with(back: GoingBack, capsys: pytest.CaptureFixture[str]) -> None:
     back.containers = [back.server]
     assert back.run() == 1
-    assert capsys.readouterr().err == "ops rollback: the stack dev is not up. Mend it with: make up STACK=dev\n"
+    assert (
+        capsys.readouterr().err
+        == "ops rollback: [stack-not-up] the stack dev is not up. Mend it with: make up STACK=dev\n"
+    )
 
 
 def test_what_is_run_is_as_the_job_is_and_sees_the_database_alone(back: GoingBack) -> None:

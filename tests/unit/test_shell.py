@@ -35,7 +35,7 @@ def mended(stack, before, *, waits):
 def try_engine():
     print("tried the engine")
 """
-OBJECTS = "TROUBLES = ()\n"
+OBJECTS = "ENGINE_ERRORS = ()\n"
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -88,7 +88,7 @@ def project(tmp_path: Path) -> Path:
         path.write_text(text)
         path.chmod(0o755)
     (project / "ops").mkdir()
-    for name in ("__init__", "backend", "launch", "refusal"):
+    for name in ("__init__", "backend", "launch"):
         shutil.copy(CHECKOUT / "ops" / f"{name}.py", project / "ops")
     (project / "ops" / "recover.py").write_text(RECOVER)
     (project / "ops" / "objects.py").write_text(OBJECTS)

@@ -230,7 +230,9 @@ def test_full_disk_is_said_before_the_build(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_failure_says_what_was_tried_what_the_tool_said_and_what_to_do() -> None:
-    text = str(progress.Failure("building x", "do y", "\n".join(f"line {number}" for number in range(30))))
+    text = str(
+        progress.Failure("tool-failed", "building x", "do y", "\n".join(f"line {number}" for number in range(30)))
+    )
     assert "building x" in text
     assert "| line 29" in text
     assert "line 3\n" not in text
@@ -285,7 +287,7 @@ def test_lanes_run_side_by_side_and_an_error_is_raised(monkeypatch: pytest.Monke
     monkeypatch.setattr("toolchain.__main__.stop_all", lambda: None)
 
     def fail() -> None:
-        raise progress.Failure("this", "that")
+        raise progress.Failure("tool-failed", "this", "that")
 
     with pytest.raises(progress.Failure, match="this"):
         in_lanes([fail, lambda: time.sleep(0.05)])

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from contract.errors import UserError
 from ops import turns
 from ops.processes import Process, process_of, this_process
-from ops.stack import StackError
 from ops.turns import turn
 
 from .deploy import CHECKOUT
@@ -74,19 +74,18 @@ def take(stack: str = "dev", *, waits: bool = False) -> None:
 def free() -> bool:
     try:
         take()
-    except StackError:
+    except UserError:
         return False
     return True
 
 
 def test_who_does_not_wait_is_refused_and_told_by_whom(folder: Path) -> None:
     with holder(folder) as process:
-        with pytest.raises(StackError) as error:
+        with pytest.raises(UserError) as error:
             take()
         assert str(error.value).startswith(f"import (process {process.pid}, since ")
         assert str(error.value).endswith(
-            ") works on the stack dev; nothing was touched. Mend it by waiting until it has ended, then: "
-            "make up STACK=dev"
+            ") works on the stack dev; nothing was touched: wait until it has ended. Mend it with: make up STACK=dev"
         )
         take("another")
         process.communicate("\n")
@@ -141,7 +140,7 @@ def test_a_run_of_pulumis_is_waited_for_with_patience_and_an_import_without_end(
     monkeypatch.setattr("ops.turns.time.monotonic", lambda: now)
     with (
         holder(folder, "up"),
-        pytest.raises(StackError, match=r"has worked on the stack dev for longer than 15 minutes"),
+        pytest.raises(UserError, match=r"has worked on the stack dev for longer than 15 minutes"),
     ):
         take(waits=True)
     said = len(capsys.readouterr().out.splitlines())
@@ -165,7 +164,7 @@ def test_who_has_signed_long_ago_is_not_taken_for_who_works_now(folder: Path) ->
     assert json.loads(path.read_text())["command"] == "import"
     with holder(folder, "rollback"):
         path.write_text("{")
-        with pytest.raises(StackError, match=r"^another command works on the stack dev; nothing was touched"):
+        with pytest.raises(UserError, match=r"^another command works on the stack dev; nothing was touched"):
             take()
 
 
@@ -196,7 +195,7 @@ def test_a_file_that_somebody_has_put_there_is_not_written_into(folder: Path, tr
     (path,) = folder.glob("*.turn")
     path.unlink()
     trap(path)
-    with pytest.raises(StackError, match=r"made by somebody who may not use the Docker engine.*sudo rm "):
+    with pytest.raises(UserError, match=r"made by somebody who may not use the Docker engine.*sudo rm "):
         take()
     assert [each.read_text() for each in folder.glob("theirs")] in ([], ["precious"])
 
@@ -220,7 +219,7 @@ def test_only_those_who_may_use_the_engine_may_take_a_turn(folder: Path, monkeyp
 
 def test_a_folder_that_is_full_or_closed_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(turns, "FOLDER", tmp_path / "not" / "there")
-    with pytest.raises(StackError, match=r"which says whose turn it is, cannot be made: No such file or directory$"):
+    with pytest.raises(UserError, match=r"the lock .* cannot be made: No such file or directory$"):
         take()
 
 
