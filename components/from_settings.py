@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pulumi
 
-from .gateway import FrontDoor
+from .engine.workload import Limits
 from .metrics import Metrics
 from .platform import PlatformArgs
 from .rules import WORKERS, read_pem
+from .services.gateway import FrontDoor
 from .settings import Settings
-from .workload import Limits
 
 # Without a limit on the processors; the plan must be the same on every machine, so nobody counts those of this one.
 _USUAL_WORKERS = 4
@@ -48,12 +48,7 @@ def platform_args(settings: Settings, images: Path) -> PlatformArgs:
         jobs=settings.mlflow_jobs,
         postgres_settings={name: _text(value) for name, value in settings.postgres_settings.items()},
         mlflow_limits=Limits(memory_mb=settings.mlflow_memory, cpus=settings.mlflow_cpus),
-        postgres_limits=Limits(
-            memory_mb=settings.postgres_memory,
-            cpus=settings.postgres_cpus,
-            # Parallel queries share memory here, and fail when the engine's usual 64 MB are used up.
-            shared_memory_mb=settings.postgres_memory // 4,
-        ),
+        postgres_limits=Limits(memory_mb=settings.postgres_memory, cpus=settings.postgres_cpus),
         gc_after_days=settings.gc_after_days or None,
         keep_data=settings.keep_data,
         protect_data=settings.protect_data,

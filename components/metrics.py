@@ -7,7 +7,7 @@ from typing import Final
 
 from contract import ports
 
-from .workload import Port
+from .engine.workload import Port
 
 ADDRESS: Final = "127.0.0.1"
 """Not the address of the other ports, which may be open to the network."""

@@ -1,4 +1,4 @@
-"""What other stacks may read of a platform: a contract."""
+"""The stack outputs, which other stacks rely on."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
-from . import mlflow, postgres
-from .postgres import Postgres
-from .sign_in import ADMINISTRATOR, SignIn
-from .workload import in_url
+from .database.server import DatabaseServer
+from .engine.workload import in_url
+from .services import mlflow
+from .services.sign_in import ADMINISTRATOR, SignIn
 
 if TYPE_CHECKING:
     from .platform import PlatformArgs
@@ -17,17 +17,20 @@ if TYPE_CHECKING:
 Outputs = dict[str, pulumi.Input[str | int]]
 
 
-def outputs(args: PlatformArgs, network: pulumi.Output[str], database: Postgres, sign_in: SignIn | None) -> Outputs:
-    """The outputs by name. One that does not apply is absent."""
-    host = _reached_at(args.side_address) if args.postgres_port else postgres.ROLE
-    port = args.postgres_port or postgres.PORT
+def outputs(
+    args: PlatformArgs, network: pulumi.Output[str], database: DatabaseServer, sign_in: SignIn | None
+) -> Outputs:
+    """The outputs by name. An output that does not apply is absent."""
+    host, port = database.host, database.port
+    if args.postgres_port:
+        host, port = _reached_at(args.side_address), args.postgres_port
     found: Outputs = {
         "tracking_url": _tracking_url(args),
         "internal_tracking_url": f"http://{mlflow.ROLE}:{mlflow.PORT}",
         "network_name": network,
         "postgres_host": host,
         "postgres_port": port,
-        "postgres_database": args.database,
+        "postgres_database": database.database,
         "postgres_user": database.server.user,
         "postgres_password": database.server.password,
         "postgres_readonly_user": database.readonly.user,
@@ -39,13 +42,13 @@ def outputs(args: PlatformArgs, network: pulumi.Output[str], database: Postgres,
                 password=database.server.password,
                 host=in_url(host),
                 port=str(port),
-                database=args.database,
+                database=database.database,
             )
         ),
         "mlflow_version": args.mlflow_version,
     }
     if args.adminer_port:
-        server = f"pgsql={postgres.ROLE}&username={args.user}&db={args.database}"
+        server = f"pgsql={database.host}&username={database.server.user}&db={database.database}"
         found["adminer_url"] = f"http://{in_url(_reached_at(args.side_address))}:{args.adminer_port}/?{server}"
     if args.metrics:
         found["mlflow_metrics_url"] = args.metrics.mlflow_url
@@ -63,5 +66,5 @@ def _tracking_url(args: PlatformArgs) -> str:
 
 
 def _reached_at(address: str) -> str:
-    """How a client on the Docker host reaches what listens on `address`; "every address" is none to connect to."""
+    """The address for clients on the host. Nobody can connect to "every address"."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)

@@ -1,4 +1,4 @@
-"""The whole of it: networks, PostgreSQL, its schema, MLflow, and what is switched on beside them."""
+"""The platform: networks, a database, its schema, MLflow, and the services that are switched on in addition."""
 
 from __future__ import annotations
 
@@ -7,35 +7,39 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pulumi
-import pulumi_docker as docker
 import pulumi_random as random
 
 from contract.names import object_prefix
 
-from . import adminer, exporter, gateway, mlflow, postgres
-from .adminer import Adminer, AdminerArgs
-from .connections import connection_budget
-from .database import Database
-from .engine import SingleHost
-from .exporter import Exporter, ExporterArgs
-from .gateway import FrontDoor, Gateway, GatewayArgs
-from .housekeeping import Housekeeping, HousekeepingArgs
+from .database import managed
+from .database.connections import connection_budget
+from .database.managed import Postgres, PostgresArgs
+from .database.server import DatabaseConnection, DatabaseServer, Login
+from .engine import DockerHost, EngineFactory, Network
+from .engine.workload import Limits, Port
 from .image import Image
 from .metrics import Metrics
-from .mlflow import Mlflow, MlflowArgs
 from .outputs import outputs
-from .postgres import Login, Postgres, PostgresArgs
-from .schema import Schema, SchemaArgs
-from .sign_in import SignIn
-from .workload import Limits, Port
+from .services import adminer, exporter, gateway, mlflow
+from .services.adminer import Adminer, AdminerArgs
+from .services.exporter import Exporter, ExporterArgs
+from .services.gateway import FrontDoor, Gateway, GatewayArgs
+from .services.mlflow import Mlflow, MlflowArgs
+from .services.retention import Retention, RetentionArgs
+from .services.schema import Schema, SchemaArgs
+from .services.sign_in import SignIn
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlatformArgs:
-    """What the platform needs to be told. All but the front door's key is plain: each of these shapes the plan."""
+    """Arguments of `Platform`. All are plain except secrets, because each decides which resources there are."""
 
     images: Path
-    """Folder that holds the images' folders, relative to the program."""
+    """The folder with a folder for each image, relative to the program."""
+    engine: EngineFactory = DockerHost
+    """Where everything runs."""
+    database_server: DatabaseServer | None = None
+    """A database that exists already. None creates a PostgreSQL server."""
     mlflow_version: str = "3.17.2"
     postgres_major: int = 17
     postgres_base: str = "postgres:17-trixie"
@@ -67,8 +71,7 @@ class PlatformArgs:
     postgres_settings: Mapping[str, str] = field(default_factory=dict)
     """Settings of PostgreSQL by name, beside or instead of those that follow from its limits."""
     mlflow_limits: Limits = field(default_factory=lambda: Limits(memory_mb=4096))
-    # Parallel queries share memory through /dev/shm and fail when its usual 64 MB are used up.
-    postgres_limits: Limits = field(default_factory=lambda: Limits(memory_mb=2048, shared_memory_mb=512))
+    postgres_limits: Limits = field(default_factory=lambda: Limits(memory_mb=2048))
     gc_after_days: int | None = None
     """After how many days what was deleted is removed for good; never unless given."""
     keep_data: bool = True
@@ -81,7 +84,6 @@ class PlatformArgs:
         """The images that this platform builds, by role."""
         locks = (self.images / mlflow.ROLE / "locks").iterdir()
         images = {
-            postgres.ROLE: Image(context=self.images / postgres.ROLE, base=self.postgres_base),
             mlflow.ROLE: Image(
                 context=self.images / mlflow.ROLE,
                 base=self.python_base,
@@ -90,6 +92,8 @@ class PlatformArgs:
                 unused=[lock for lock in locks if lock.name != f"{self.mlflow_version}.txt"],
             ),
         }
+        if self.database_server is None:
+            images[managed.ROLE] = Image(context=self.images / managed.ROLE, base=self.postgres_base)
         if self.adminer_port:
             images[adminer.ROLE] = Image(context=self.images / adminer.ROLE, base=self.debian_base)
         if self.metrics:
@@ -100,33 +104,35 @@ class PlatformArgs:
 
 
 class Platform(pulumi.ComponentResource):
-    """MLflow on PostgreSQL. Everything on the host is named after the platform and the stack."""
+    """MLflow on PostgreSQL. The names of all objects on the engine begin with the platform's name and the stack's."""
 
     outputs: dict[str, pulumi.Input[str | int]]
-    """What other stacks may read, by the name of the stack output."""
+    """The stack outputs by name. A program exports them so that other stacks can read them."""
 
     def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mlflow-postgres:index:Platform", name, None, opts)
         self._name, self._args = name, args
         self._child = pulumi.ResourceOptions(parent=self)
         deployment = random.RandomId(f"{name}-deployment", byte_length=8, opts=self._child)
-        self._engine = SingleHost(object_prefix(name, pulumi.get_stack()), deployment.hex)
+        self._engine = args.engine(object_prefix(name, pulumi.get_stack()), deployment.hex)
 
         tracking = self._engine.network(f"{name}-tracking", "tracking", internal=False, opts=self._child)
-        inner = self._engine.network(f"{name}-database", "database", internal=True, opts=self._child)
+        # A server elsewhere cannot be reached from an internal network.
+        inner = self._engine.network(
+            f"{name}-database", "database", internal=args.database_server is None, opts=self._child
+        )
         sign_in = (
             SignIn(f"{name}-sign-in", version=args.credentials_version, opts=self._child) if args.sign_in else None
         )
-        database = self._postgres(inner)
-        # Built while the database starts, and used by several: a schema belongs to one version of MLflow.
-        image = self._engine.build(
-            f"{name}-mlflow-image", mlflow.ROLE, args.image_builds[mlflow.ROLE], self._child
-        ).image_id
+        database = args.database_server or self._postgres(inner)
+        # Built while the database starts. The schema job and the server share it: a schema belongs to one version of
+        # MLflow.
+        image = self._engine.build(f"{name}-mlflow-image", mlflow.ROLE, args.image_builds[mlflow.ROLE], self._child)
         server = self._mlflow(image, tracking, inner, database, sign_in)
         if args.adminer_port:
             self._adminer(args.adminer_port, tracking, inner, database)
         if args.gc_after_days:
-            self._housekeeping(args.gc_after_days, image, inner, database, server)
+            self._retention(args.gc_after_days, image, inner, database, server)
         if args.metrics and database.monitor:
             self._exporter(args.metrics, inner, database, database.monitor)
         if args.front_door:
@@ -134,29 +140,29 @@ class Platform(pulumi.ComponentResource):
         self.outputs = outputs(args, tracking.name, database, sign_in)
         self.register_outputs(self.outputs)
 
-    def _postgres(self, inner: docker.Network) -> Postgres:
+    def _postgres(self, inner: Network) -> Postgres:
         args = self._args
         networks: list[pulumi.Input[str]] = [inner.name]
         port = None
         if args.postgres_port:
-            # An internal network opens no ports on the host, so a published server needs a second one, of its own.
+            # An internal network publishes no ports, so a published server needs a second network.
             published = self._engine.network(
-                f"{self._name}-published", "published", internal=False, way_out=False, opts=self._child
+                f"{self._name}-published", "published", internal=False, outbound=False, opts=self._child
             )
             networks.append(published.name)
-            port = Port(container=postgres.PORT, host=args.postgres_port, address=args.side_address)
+            port = Port(container=managed.PORT, host=args.postgres_port, address=args.side_address)
         return Postgres(
             f"{self._name}-postgres",
             PostgresArgs(
-                image=args.image_builds[postgres.ROLE],
+                image=args.image_builds[managed.ROLE],
                 major=args.postgres_major,
                 networks=networks,
-                internal_network=inner.ipam_configs.apply(lambda ranges: str(ranges[0].subnet)),
+                internal_network=inner.subnet,
                 connections=connection_budget(
                     args.workers,
                     sign_in=args.sign_in,
                     jobs=args.jobs,
-                    housekeeping=bool(args.gc_after_days),
+                    retention=bool(args.gc_after_days),
                     metrics=bool(args.metrics),
                 ),
                 credentials_version=args.credentials_version,
@@ -165,7 +171,7 @@ class Platform(pulumi.ComponentResource):
                 database=args.database,
                 user=args.user,
                 port=port,
-                # On loopback every client comes by way of the host, whatever address it claims.
+                # On a loopback address every client connects through the host, whatever address it has itself.
                 published_to="samenet" if args.side_address == "127.0.0.1" else "all",
                 keep_data=args.keep_data,
                 protect_data=args.protect_data,
@@ -177,9 +183,9 @@ class Platform(pulumi.ComponentResource):
     def _mlflow(
         self,
         image: pulumi.Output[str],
-        tracking: docker.Network,
-        inner: docker.Network,
-        server: Postgres,
+        tracking: Network,
+        inner: Network,
+        database: DatabaseServer,
         sign_in: SignIn | None,
     ) -> Mlflow:
         args = self._args
@@ -188,13 +194,13 @@ class Platform(pulumi.ComponentResource):
             SchemaArgs(
                 image=image,
                 network=inner.name,
-                database=self._database(server.owner),
-                server_user=args.user,
+                database=DatabaseConnection(server=database, login=database.owner),
+                server_user=database.server.user,
                 credentials_version=args.credentials_version,
                 sign_in=sign_in,
                 keep_data=args.keep_data,
                 protect_data=args.protect_data,
-                starts_after=[server],
+                starts_after=database.resources,
             ),
             self._engine,
             self._child,
@@ -204,7 +210,7 @@ class Platform(pulumi.ComponentResource):
             MlflowArgs(
                 image=image,
                 networks=[tracking.name, inner.name],
-                database=self._database(server.server),
+                database=DatabaseConnection(server=database, login=database.server),
                 keys=schema.keys,
                 workers=args.workers,
                 jobs=args.jobs,
@@ -214,7 +220,7 @@ class Platform(pulumi.ComponentResource):
                 else Port(container=mlflow.PORT, host=args.mlflow_port, address=args.bind_address),
                 metrics=args.metrics.of_mlflow if args.metrics else None,
                 origins=args.front_door.origins if args.front_door else (),
-                more_hosts=args.more_hosts,
+                allowed_hosts=args.more_hosts,
                 sign_in=sign_in,
                 keep_data=args.keep_data,
                 protect_data=args.protect_data,
@@ -224,18 +230,15 @@ class Platform(pulumi.ComponentResource):
             self._child,
         )
 
-    def _database(self, login: Login) -> Database:
-        return Database(host=postgres.ROLE, port=postgres.PORT, name=self._args.database, login=login)
-
-    def _adminer(self, port: int, tracking: docker.Network, inner: docker.Network, server: Postgres) -> None:
+    def _adminer(self, port: int, tracking: Network, inner: Network, database: DatabaseServer) -> None:
         Adminer(
             f"{self._name}-adminer",
             AdminerArgs(
                 image=self._args.image_builds[adminer.ROLE],
-                host=postgres.ROLE,
-                database=self._args.database,
-                user=server.server.user,
-                readonly_user=server.readonly.user,
+                host=database.host,
+                database=database.database,
+                user=database.server.user,
+                readonly_user=database.readonly.user,
                 networks=[tracking.name, inner.name],
                 port=Port(container=adminer.PORT, host=port, address=self._args.side_address),
             ),
@@ -243,15 +246,16 @@ class Platform(pulumi.ComponentResource):
             self._child,
         )
 
-    def _housekeeping(
-        self, days: int, image: pulumi.Output[str], inner: docker.Network, database: Postgres, server: Mlflow
+    def _retention(
+        self, days: int, image: pulumi.Output[str], inner: Network, database: DatabaseServer, server: Mlflow
     ) -> None:
-        Housekeeping(
+        Retention(
+            # An older name of the service. Another one would replace it in every stack.
             f"{self._name}-housekeeping",
-            HousekeepingArgs(
+            RetentionArgs(
                 image=image,
                 network=inner.name,
-                database=self._database(database.server),
+                database=DatabaseConnection(server=database, login=database.server),
                 artifacts=server.volume_name,
                 after_days=days,
                 starts_after=[server],
@@ -260,26 +264,26 @@ class Platform(pulumi.ComponentResource):
             self._child,
         )
 
-    def _exporter(self, metrics: Metrics, inner: docker.Network, server: Postgres, monitor: Login) -> None:
-        # The database's network opens no ports on the host, and this one leads nowhere but there.
+    def _exporter(self, metrics: Metrics, inner: Network, database: DatabaseServer, monitor: Login) -> None:
+        # An internal network publishes no ports. This one has no other members.
         network = self._engine.network(
-            f"{self._name}-metrics", "metrics", internal=False, way_out=False, opts=self._child
+            f"{self._name}-metrics", "metrics", internal=False, outbound=False, opts=self._child
         )
         Exporter(
             f"{self._name}-exporter",
             ExporterArgs(
                 image=self._args.image_builds[exporter.ROLE],
                 networks=[inner.name, network.name],
-                database=self._database(monitor),
+                database=DatabaseConnection(server=database, login=monitor),
                 port=metrics.of_postgres,
                 credentials_version=self._args.credentials_version,
-                starts_after=[server],
+                starts_after=database.resources,
             ),
             self._engine,
             self._child,
         )
 
-    def _gateway(self, front_door: FrontDoor, tracking: docker.Network, server: Mlflow) -> None:
+    def _gateway(self, front_door: FrontDoor, tracking: Network, server: Mlflow) -> None:
         Gateway(
             f"{self._name}-gateway",
             GatewayArgs(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
-from .postgres_settings import REFUSED
+from .database.tuning import REFUSED
 
 if TYPE_CHECKING:
     from .settings import Settings

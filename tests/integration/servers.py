@@ -9,7 +9,7 @@ import uuid
 from docker import DockerClient
 from docker.models.containers import Container
 
-from components.postgres import PRIVATE_TABLES
+from components.database.managed import PRIVATE_TABLES
 
 from .limits import STOP
 

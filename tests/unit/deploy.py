@@ -9,8 +9,8 @@ from typing import Any
 import pulumi
 
 from components import Platform, PlatformArgs
-from components.gateway import FrontDoor
 from components.metrics import Metrics
+from components.services.gateway import FrontDoor
 
 from .fake_engine import PROJECT, FakeEngine
 
@@ -49,7 +49,7 @@ def switched_on() -> dict[str, Any]:
     return {**ports, "front_door": front_door(), "sign_in": True, "gc_after_days": 30}
 
 
-def run_platform(engine: FakeEngine, **changes: Any) -> FakeEngine:
+def run_platform(fake: FakeEngine, /, **changes: Any) -> FakeEngine:
     """Run a program that is a platform alone; the platform's outputs become the stack's."""
 
     def program() -> None:
@@ -57,4 +57,4 @@ def run_platform(engine: FakeEngine, **changes: Any) -> FakeEngine:
         for name, value in platform.outputs.items():
             pulumi.export(name, value)
 
-    return engine.run(program)
+    return fake.run(program)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from components.caddyfile import API_BODY_DIGITS, TLS_MODES, UPLOAD, caddyfile
+from components.services.caddyfile import API_BODY_DIGITS, TLS_MODES, UPLOAD, caddyfile
 
 WITH_TLS = [mode for mode in TLS_MODES if mode != "off"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from components.connections import MAX_OVERFLOW, POOL_SIZE, connection_budget
+from components.database.connections import MAX_OVERFLOW, POOL_SIZE, connection_budget
 
 from .deploy import deploy
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from components.workload import Limits
+from components.engine.workload import Limits
 
 from .deploy import deploy, everything
 from .fake_engine import CONTAINER, Registration

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.caddyfile import caddyfile
+from components.services.caddyfile import caddyfile
 
 from .deploy import CERTIFICATE, TLS_KEY, deploy, everything, front_door
 from .fake_engine import FakeEngine

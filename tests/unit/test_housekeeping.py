@@ -14,8 +14,8 @@ from unittest.mock import MagicMock
 import psycopg
 import pytest
 
-from components import probing
-from components.workload import Probe
+from components.engine import probing
+from components.engine.workload import Probe
 from images.mlflow.schema.housekeeping import __main__ as collecting
 from images.mlflow.schema.housekeeping.due import MOST, Kind, Thing
 from images.mlflow.schema.housekeeping.files import Removed, folder_of, remove, remove_empty
@@ -46,7 +46,7 @@ def test_it_is_unhealthy_while_its_last_round_failed_but_ready_before_that(tmp_p
     ready = tmp_path / "ready"
     well = probe["tests"][-1].replace("/dev/shm/ready", str(ready))
     assert well != probe["tests"][-1]
-    assert "/dev/shm/ready" in probing.look(Probe(command=[]))[2], "the mark of who was found ready"
+    assert "/dev/shm/ready" in probing.command(Probe(command=[]))[2], "the mark of who was found ready"
 
     def look() -> tuple[int, str]:
         done = subprocess.run(

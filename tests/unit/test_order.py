@@ -5,8 +5,8 @@ from __future__ import annotations
 import pulumi
 import pytest
 
-from components.engine import SingleHost
-from components.workload import Limits, Task
+from components.engine import DockerHost
+from components.engine.workload import Limits, Task
 
 from .deploy import deploy, everything, front_door, run_platform, switched_on
 from .fake_engine import CONTAINER, FakeEngine
@@ -51,7 +51,7 @@ def test_a_failed_job_stops_the_program_with_its_last_words_before_the_server_is
 
 
 def test_a_failed_job_that_said_nothing_is_still_an_error() -> None:
-    with pytest.raises(pulumi.RunError, match=r"^schema ended with exit code 137: it said nothing$"):
+    with pytest.raises(pulumi.RunError, match=r"^schema ended with exit code 137: it printed nothing$"):
         run_platform(FakeEngine(job_ends=(137, "")))
 
 
@@ -76,7 +76,7 @@ def test_a_task_that_succeeded_hands_on_what_its_dependents_wait_for(engine: Fak
     task = Task(image="image", user=1, limits=Limits(memory_mb=1), networks=["network"])
 
     def program() -> None:
-        done = SingleHost("me", "once").run_once("task", "role", task, pulumi.ResourceOptions())
+        done = DockerHost("me", "once").run_once("task", "role", task, pulumi.ResourceOptions())
         pulumi.ComponentResource(
             "t:index:T", "after", opts=pulumi.ResourceOptions(depends_on=done.apply(lambda x: [x]))
         )

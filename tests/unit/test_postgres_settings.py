@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from components.connections import connection_budget
-from components.postgres_settings import REFUSED, settings_for
+from components.database.connections import connection_budget
+from components.database.tuning import REFUSED, settings_for
 from components.rules import POSTGRES_MAJORS
 
 MEMORY = (512, 1024, 2048, 4096, 16384, 65536)

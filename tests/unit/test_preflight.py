@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.workload import Limits
+from components.engine.workload import Limits
 
 from .deploy import METRICS
 from .fake_docker import FakeContainer, FakeDocker, FakeVolume, labels

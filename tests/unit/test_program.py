@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from components import PlatformArgs, Settings
-from components.gateway import FrontDoor
+from components.engine.workload import Limits
 from components.metrics import Metrics
-from components.workload import Limits
+from components.services.gateway import FrontDoor
 from preflight import host
 
 from .deploy import CERTIFICATE, CHECKOUT, TLS_KEY
@@ -136,7 +136,7 @@ def test_every_setting_reaches_the_platform(engine: FakeEngine, checked: Checked
         jobs=True,
         postgres_settings={"work_mem": "64MB", "max_wal_size": "512", "seq_page_cost": "1.5", "jit": "on"},
         mlflow_limits=Limits(memory_mb=3000, cpus=1.5),
-        postgres_limits=Limits(memory_mb=1000, cpus=0.5, shared_memory_mb=250),
+        postgres_limits=Limits(memory_mb=1000, cpus=0.5),
         keep_data=False,
         protect_data=True,
     )

@@ -9,14 +9,13 @@ import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from components import platform, postgres
-from components.connections import connection_budget
-from components.database import Database
-from components.engine import SingleHost
+from components import platform
+from components.database import DatabaseConnection, ExternalDatabase, Login, managed
+from components.database.connections import connection_budget
+from components.engine import DockerHost
+from components.engine.workload import Limits, Probe, SecretFile, Workload
 from components.image import Image
-from components.postgres import Login
-from components.sign_in import SignIn
-from components.workload import Limits, Probe, SecretFile, Workload
+from components.services.sign_in import SignIn
 
 from .deploy import IMAGES, TLS_KEY, deploy, everything, front_door, run_platform
 from .fake_engine import CONTAINER, RANDOM_PASSWORD, VOLUME, FakeEngine, generated, plain, texts
@@ -147,13 +146,13 @@ def test_the_engine_room_makes_a_secret_file_secret_whatever_it_is_given(engine:
     secret = SecretFile(name="secret", content="in the clear")
     limits = Limits(memory_mb=1)
     workload = Workload(image="image", user=1, limits=limits, probe=Probe(command=["true"]), secret_files=[secret])
-    engine.run(lambda: SingleHost("me", "once").run("server", "role", workload, pulumi.ResourceOptions()))
+    engine.run(lambda: DockerHost("me", "once").run("server", "role", workload, pulumi.ResourceOptions()))
     found = carrying("in the clear", {name: each.raw for name, each in engine.registered.items()})
     assert found == {("server-courier", "uploads.content", True)}
 
 
 def test_the_generated_passwords_are_secret_where_they_are_made(engine: FakeEngine) -> None:
-    args = postgres.PostgresArgs(
+    args = managed.PostgresArgs(
         image=Image(context=IMAGES / "postgres", base="base"),
         major=17,
         networks=["network"],
@@ -164,7 +163,7 @@ def test_the_generated_passwords_are_secret_where_they_are_made(engine: FakeEngi
     )
 
     def program() -> None:
-        server = postgres.Postgres("database", args, SingleHost("me", "once"))
+        server = managed.Postgres("database", args, DockerHost("me", "once"))
         for role in ("owner", "server", "readonly"):
             pulumi.export(role, getattr(server, role).password)
         pulumi.export("admin", SignIn("sign-in", version=1).password)
@@ -176,15 +175,16 @@ def test_the_generated_passwords_are_secret_where_they_are_made(engine: FakeEngi
 
 def test_the_pass_file_is_secret_even_with_a_password_that_is_not(engine: FakeEngine) -> None:
     login = Login(user="me", password=pulumi.Output.from_input("in the clear"))
-    database = Database(host="postgres", port=5432, name="mlflow", login=login)
-    engine.run(lambda: pulumi.export("pass_file", database.pass_file.content))
+    server = ExternalDatabase(host="postgres", database="mlflow", owner=login, server=login, readonly=login)
+    (pass_file,) = DatabaseConnection(server=server, login=login).secret_files
+    engine.run(lambda: pulumi.export("pass_file", pass_file.content))
     assert rpc.is_rpc_secret(engine.exports["pass_file"])
 
 
 def test_the_store_uri_is_secret_even_with_a_password_that_is_not(
     engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Careless(postgres.Postgres):
+    class Careless(managed.Postgres):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
             self.server = Login(user="mlflow", password=pulumi.Output.from_input("in-the-clear"))

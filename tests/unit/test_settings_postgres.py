@@ -10,7 +10,7 @@ import pulumi
 import pytest
 
 from components import platform_args
-from components.postgres_settings import REFUSED
+from components.database.tuning import REFUSED
 
 from .deploy import IMAGES, deploy, run_platform
 from .fake_engine import FakeEngine, Registration

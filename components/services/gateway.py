@@ -10,10 +10,10 @@ import pulumi
 
 from contract import environment, paths, ports, roles, users
 
+from ..engine import Engine
+from ..engine.workload import Limits, Mount, Port, Probe, SecretFile, Workload, in_url
+from ..image import Image
 from .caddyfile import caddyfile
-from .engine import SingleHost
-from .image import Image
-from .workload import Limits, Mount, Port, Probe, SecretFile, Workload, in_url
 
 ROLE = roles.GATEWAY
 
@@ -79,7 +79,7 @@ class Gateway(pulumi.ComponentResource):
     """Name of the volume that holds its certificates and, with tls internal, its certificate authority."""
 
     def __init__(
-        self, name: str, args: GatewayArgs, engine: SingleHost, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: GatewayArgs, engine: Engine, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("mlflow-postgres:index:Gateway", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
@@ -91,7 +91,7 @@ class Gateway(pulumi.ComponentResource):
             f"{name}-server",
             ROLE,
             Workload(
-                image=image.image_id,
+                image=image,
                 user=users.NOBODY,
                 environment={environment.GATEWAY_HOSTNAME: door.hostname, environment.GATEWAY_TLS: door.tls},
                 secret_files=files,

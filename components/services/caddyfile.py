@@ -9,7 +9,7 @@ from typing import Final
 
 from contract import paths, ports
 
-from .workload import in_url
+from ..engine.workload import in_url
 
 HTTPS_PORT: Final = ports.GATEWAY_HTTPS
 """Inside the container, where a process without capabilities cannot listen below 1024."""

@@ -1,4 +1,4 @@
-"""MLflow's own sign-in: its administrator's password and the key of its forms. Both are generated."""
+"""MLflow's basic authentication: the generated password of its administrator and the key that signs its forms."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import pulumi_random as random
 
 from contract import environment, paths
 
-from .workload import SecretFile
+from ..engine.workload import SecretFile
 
 ADMINISTRATOR = "admin"
 
-# How long a worker remembers a password that was right, in seconds. Without it every request costs a password's hash.
-_REMEMBERED = 60
+# Seconds for which a worker caches a valid password. Without the cache, every request computes a password hash.
+_CACHE_SECONDS = 60
 
 
 class SignIn(pulumi.ComponentResource):
-    """What the server and the job that makes the administrator need, to ask everybody who they are."""
+    """What the server and the schema job need for sign-in."""
 
     password: pulumi.Output[str]
     """The administrator's password. Always secret."""
 
     def __init__(self, name: str, *, version: int, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Generate both anew whenever `version` changes."""
+        """A change of `version` generates both secrets again."""
         super().__init__("mlflow-postgres:index:SignIn", name, None, opts)
         keepers = {"version": str(version)}
         child = pulumi.ResourceOptions(parent=self)
@@ -40,7 +40,7 @@ class SignIn(pulumi.ComponentResource):
 
     @property
     def administrator_environment(self) -> dict[str, str]:
-        """Who the administrator is, and the file that the password is read from."""
+        """The administrator's name, and the file of the password."""
         return {
             environment.ADMIN_USERNAME: ADMINISTRATOR,
             environment.ADMIN_PASSWORD_FILE: f"{paths.SECRETS}/{paths.ADMIN_PASSWORD}",
@@ -48,8 +48,8 @@ class SignIn(pulumi.ComponentResource):
 
     @property
     def job_environment(self) -> dict[str, str]:
-        """For the job that makes the administrator, and that waits until a former password is forgotten."""
-        return {**self.administrator_environment, environment.SIGN_IN_REMEMBERED: str(_REMEMBERED)}
+        """For the schema job: it creates the administrator, and waits until no worker caches a former password."""
+        return {**self.administrator_environment, environment.SIGN_IN_REMEMBERED: str(_CACHE_SECONDS)}
 
     @property
     def administrator_files(self) -> list[SecretFile]:
@@ -64,7 +64,7 @@ class SignIn(pulumi.ComponentResource):
         }
 
     def server_files(self, store_uri: str) -> list[SecretFile]:
-        """Files of a server whose users are in the database at `store_uri`."""
+        """For a server whose users are in the database at `store_uri`."""
         return [
             *self.administrator_files,
             SecretFile(name=paths.SECRET_KEY, content=self._key),
@@ -76,10 +76,10 @@ def _configuration(store_uri: str) -> str:
     return (
         "[mlflow]\n"
         f"database_uri = {store_uri}\n"
-        # Whoever is signed in reads every experiment, and writes those that are theirs.
+        # A user reads every experiment, and writes those that they created.
         "default_permission = READ\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
-        # Older versions want to be told something, and take the environment's word for it.
+        # Older versions require the key. The environment's value takes precedence.
         "admin_password =\n"
-        f"auth_cache_ttl_seconds = {_REMEMBERED}\n"
+        f"auth_cache_ttl_seconds = {_CACHE_SECONDS}\n"
     )

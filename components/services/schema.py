@@ -1,4 +1,4 @@
-"""The database's schema: a job that brings it to MLflow's version, after a dump, before the server is touched."""
+"""The schema job: dumps the database and migrates it to MLflow's version before the server is replaced."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import pulumi
 
 from contract import environment, paths, roles, users
 
-from .database import Database
-from .engine import SingleHost
-from .postgres import PRIVATE_TABLES
+from ..database.managed import PRIVATE_TABLES
+from ..database.server import DatabaseConnection
+from ..engine import Engine
+from ..engine.workload import Limits, Mount, Task
 from .sign_in import SignIn
-from .workload import Limits, Mount, Task
 
 ROLE = roles.SCHEMA
 
 
 @dataclass(frozen=True, kw_only=True)
 class SchemaArgs:
-    """What the job needs to be told."""
+    """Arguments of `Schema`."""
 
     image: pulumi.Input[str]
     """MLflow's image: a schema belongs to one version of it."""
     network: pulumi.Input[str]
-    database: Database
-    """As its owner sees it."""
+    database: DatabaseConnection
+    """As the owner."""
     server_user: str
     credentials_version: int
     sign_in: SignIn | None = None
@@ -37,7 +37,7 @@ class SchemaArgs:
 
 @dataclass(frozen=True, kw_only=True)
 class Keys:
-    """Where the keys to what is stored encrypted are. They share one fate with the data that they open."""
+    """The volume of the encryption keys. Without them the encrypted values in the database are lost."""
 
     volume: pulumi.Output[str]
 
@@ -48,7 +48,7 @@ class Keys:
     @property
     def environment(self) -> dict[str, str]:
         return {
-            # Read at every use: a server goes on when they are made anew.
+            # MLflow reads these files at every use, so new keys need no restart.
             environment.KEK_VERSION_FILE: f"{paths.KEYS}/current/version",
             environment.KEK_PASSPHRASE_FILE: f"{paths.KEYS}/current/passphrase",
             environment.WEBHOOK_KEY_FILE: f"{paths.KEYS}/webhooks",
@@ -56,15 +56,13 @@ class Keys:
 
 
 class Schema(pulumi.ComponentResource):
-    """The job, the volume that its dumps are in, and the volume of the keys."""
+    """The job, the volume of its dumps, and the volume of the keys."""
 
     done: pulumi.Output[pulumi.Resource]
-    """What the server must depend on."""
+    """The server must depend on it."""
     keys: Keys
 
-    def __init__(
-        self, name: str, args: SchemaArgs, engine: SingleHost, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
+    def __init__(self, name: str, args: SchemaArgs, engine: Engine, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("mlflow-postgres:index:Schema", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         backups, keys = (
@@ -87,10 +85,10 @@ class Schema(pulumi.ComponentResource):
                     environment.CREDENTIALS_VERSION: str(args.credentials_version),
                     environment.SIGN_IN: "true" if sign_in else "false",
                     **(sign_in.job_environment if sign_in else {}),
-                    # Named in what the job says.
+                    # For the job's messages.
                     environment.BACKUPS_VOLUME: engine.object_name("backups"),
                 },
-                secret_files=[args.database.pass_file, *(sign_in.administrator_files if sign_in else [])],
+                secret_files=[*args.database.secret_files, *(sign_in.administrator_files if sign_in else [])],
                 secrets_version=str(args.credentials_version),
                 mounts=[Mount(volume=backups.name, target=paths.BACKUPS), Mount(volume=keys.name, target=paths.KEYS)],
                 memory_folders=[paths.HOME],

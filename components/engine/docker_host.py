@@ -1,7 +1,4 @@
-"""The engine room: turns workloads, networks, volumes and images into Docker resources on a single host.
-
-Only this file creates `docker.Container`.
-"""
+"""A single Docker host. Only this file creates Docker resources."""
 
 from __future__ import annotations
 
@@ -17,39 +14,39 @@ from contract.names import object_name
 from contract.paths import SECRETS
 from contract.roles import courier_of
 
+from ..image import Image
 from . import probing
-from .image import Image
+from .api import Network, Volume
 from .workload import Mount, Port, Probe, SecretFile, Task, Workload
 
+# In MiB. What Docker gives to a container that asks for nothing.
+_USUAL_SHARED_MEMORY = 64
 
-class SingleHost:
-    """One Docker host. Every object's name there is `prefix`-role, so a second copy of a service cannot be made.
 
-    `deployment` tells one life of the stack from another: what carries it and is not in the state is an orphan.
-    """
+class DockerHost:
+    """One Docker host. Implements `api.Engine`; a factory of the kind `api.EngineFactory`."""
 
     def __init__(self, prefix: str, deployment: pulumi.Input[str]) -> None:
-        self.prefix = prefix
+        self._prefix = prefix
         self._deployment = deployment
 
     def object_name(self, role: str) -> str:
-        """The name on the engine of what plays a role in this stack."""
-        return object_name(self.prefix, role)
+        return object_name(self._prefix, role)
 
     def network(
-        self, name: str, role: str, *, internal: bool, opts: pulumi.ResourceOptions, way_out: bool = True
-    ) -> docker.Network:
-        """A bridge network. An internal one has no way out and no ports on the host; without `way_out`, only ports."""
-        return docker.Network(
+        self, name: str, role: str, *, internal: bool, opts: pulumi.ResourceOptions, outbound: bool = True
+    ) -> Network:
+        network = docker.Network(
             name,
             name=self.object_name(role),
             driver="bridge",
             internal=internal,
-            # What leaves without the host's address is answered by nobody.
-            options=None if way_out else {"com.docker.network.bridge.enable_ip_masquerade": "false"},
+            # Packets that leave with the container's own address get no answer.
+            options=None if outbound else {"com.docker.network.bridge.enable_ip_masquerade": "false"},
             labels=[docker.NetworkLabelArgs(label=label, value=value) for label, value in self._labels(role).items()],
             opts=opts,
         )
+        return Network(name=network.name, subnet=network.ipam_configs.apply(lambda ranges: str(ranges[0].subnet)))
 
     def volume(
         self,
@@ -60,20 +57,29 @@ class SingleHost:
         labels: Mapping[str, str],
         opts: pulumi.ResourceOptions,
         protect: bool = False,
-    ) -> docker.Volume:
-        """A named volume. A kept one stays on the host when the stack goes, and the next stack of the name opens it.
+    ) -> Volume:
+        volume = self._volume(name, role, keep=keep, labels=labels, opts=opts, protect=protect)
+        return Volume(name=volume.name)
 
-        A protected one, and the stack with it, cannot be destroyed at all.
-        """
+    def _volume(
+        self,
+        name: str,
+        role: str,
+        *,
+        keep: bool,
+        labels: Mapping[str, str],
+        opts: pulumi.ResourceOptions,
+        protect: bool,
+    ) -> docker.Volume:
         return docker.Volume(
             name,
             name=self.object_name(role),
             labels=[
                 docker.VolumeLabelArgs(label=label, value=value)
-                for label, value in {STACK: self.prefix, ROLE: role, **labels}.items()
+                for label, value in {STACK: self._prefix, ROLE: role, **labels}.items()
             ],
-            # None of these can be changed in place: without this, a new label, or a volume made beforehand on a
-            # disk of its own, would replace the data.
+            # A change of any of these replaces the volume, and the data with it: a new label would, and so would a
+            # volume that was created beforehand on another disk.
             opts=pulumi.ResourceOptions.merge(
                 opts,
                 pulumi.ResourceOptions(
@@ -82,24 +88,24 @@ class SingleHost:
             ),
         )
 
-    def build(self, name: str, role: str, image: Image, opts: pulumi.ResourceOptions) -> docker.RemoteImage:
-        """Build an image on the host. Its tag is made of its content, so a change builds and nothing else does."""
-        reference = f"{self.prefix.lower()}/{role}:{image.digest}"
-        return docker.RemoteImage(
+    def build(self, name: str, role: str, image: Image, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
+        # The tag is a digest of the content, so that only a change builds.
+        reference = f"{self._prefix.lower()}/{role}:{image.digest}"
+        built = docker.RemoteImage(
             name,
             name=reference,
             build=docker.RemoteImageBuildArgs(
                 context=image.context.as_posix(),
                 tags=[reference],
                 build_args=image.build_arguments,
-                # Packages are fetched while building, and a container's own network may have no name server.
+                # The build downloads packages, and a container's own network may have no name server.
                 network_mode="host",
             ),
             opts=opts,
         )
+        return built.image_id
 
-    def run(self, name: str, role: str, workload: Workload, opts: pulumi.ResourceOptions) -> docker.Container:
-        """Run a workload and wait until its probe succeeds."""
+    def run(self, name: str, role: str, workload: Workload, opts: pulumi.ResourceOptions) -> pulumi.Resource:
         return self._container(
             name,
             role,
@@ -119,17 +125,12 @@ class SingleHost:
     def run_once(
         self, name: str, role: str, task: Task, opts: pulumi.ResourceOptions
     ) -> pulumi.Output[pulumi.Resource]:
-        """Run a task to its end, whenever it or its secrets change.
-
-        Returns what those must depend on that may only be touched when the task has succeeded. One that fails ends
-        the program with its last words, as `pulumi.RunError`.
-        """
         container = self._container(
             name,
             role,
             task,
             opts,
-            # The provider would cut a task short at its usual limit of 20 minutes.
+            # The provider's usual limit is 20 minutes.
             timeouts=pulumi.CustomTimeouts(create="24h"),
             labels={KIND: TASK},
             attach=True,
@@ -138,10 +139,10 @@ class SingleHost:
             restart="no",
         )
 
-        def succeeded(end: Sequence[Any]) -> pulumi.Resource:
-            exit_code, said = end
+        def succeeded(result: Sequence[Any]) -> pulumi.Resource:
+            exit_code, logs = result
             if exit_code:
-                raise pulumi.RunError(_last_words(role, exit_code, said or ""))
+                raise pulumi.RunError(_failure(role, exit_code, logs or ""))
             return container
 
         return pulumi.Output.all(container.exit_code, container.container_logs).apply(succeeded)
@@ -155,11 +156,11 @@ class SingleHost:
         *,
         labels: dict[str, str],
         timeouts: pulumi.CustomTimeouts | None = None,
-        **how: Any,
+        **arguments: Any,
     ) -> docker.Container:
         mounts = list(task.mounts)
         if task.secret_files:
-            # They wait for nothing: whoever runs already reads them while what is waited for takes its time.
+            # Without the task's dependencies: a container that runs already reads its new secrets at once.
             volume, courier = self._deliver(name, role, task, pulumi.ResourceOptions(parent=opts.parent))
             mounts.append(Mount(volume=volume.name, target=SECRETS, read_only=True))
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[courier]))
@@ -175,11 +176,11 @@ class SingleHost:
             envs=[pulumi.Output.concat(key, "=", value) for key, value in sorted(task.environment.items())],
             mounts=[_mount(mount) for mount in mounts],
             tmpfs=_memory_folders(task) or None,
-            # Without a source: volumes without a name, which go with the container.
+            # Without a source these are anonymous volumes, which are deleted with the container.
             volumes=[
                 docker.ContainerVolumeArgs(container_path=folder, read_only=False) for folder in task.scratch_folders
             ],
-            # Left out, the engine answers with its own default and the next plan wants a replacement.
+            # Left out, Docker reports its own default and the next plan replaces the container.
             network_mode="bridge" if task.networks else "none",
             networks_advanced=[
                 docker.ContainerNetworksAdvancedArgs(name=network, aliases=[role]) for network in task.networks
@@ -188,33 +189,35 @@ class SingleHost:
             capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
             security_opts=["no-new-privileges:true"],
             memory=task.limits.memory_mb,
-            # Left out, the engine gives as much swap again and the next plan wants to take it away.
+            # Left out, Docker adds as much swap, and the next plan changes it.
             memory_swap=task.limits.memory_mb,
             cpus=str(task.limits.cpus) if task.limits.cpus else None,
-            shm_size=task.limits.shared_memory_mb,
+            shm_size=task.limits.shared_memory_mb or _USUAL_SHARED_MEMORY,
             ulimits=[
                 docker.ContainerUlimitArgs(name="nproc", soft=task.limits.processes, hard=task.limits.processes),
             ],
             init=True,
-            # Without an end the log, which every request adds to, fills the disk.
+            # Every request adds to the log: without a limit it fills the disk.
             log_driver="json-file",
             log_opts={"max-size": "10m", "max-file": "3"},
             labels=self._container_labels(role, labels),
             opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(custom_timeouts=timeouts)),
-            **how,
+            **arguments,
         )
 
     def _deliver(
         self, name: str, role: str, task: Task, opts: pulumi.ResourceOptions
     ) -> tuple[docker.Volume, docker.Container]:
-        """Put the secret files into a volume, by a container that never starts.
+        """Put the secret files into a volume, with a container that never starts.
 
-        The engine writes into no container with a read-only root, and with a user it gives every file to that name as
-        the host knows it. So the container that files are handed to has neither; nor may its image name a user.
+        Docker refuses to copy files into a container with a read-only root. In a container with a user it changes the
+        files' owner. So this container has neither, and its image must not name a user.
         """
-        # Removed before its successor is there, it would take its reader along: long before the reader's own turn.
+        # Deleted before its successor exists, the volume would take its reader down, long before the reader's own turn.
         last = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(delete_before_replace=False))
-        volume = self.volume(f"{name}-secrets", _secrets_role(role, task), keep=False, labels={}, opts=last)
+        volume = self._volume(
+            f"{name}-secrets", _secrets_role(role, task), keep=False, labels={}, opts=last, protect=False
+        )
         courier = docker.Container(
             f"{name}-courier",
             name=self.object_name(courier_of(role)),
@@ -238,12 +241,14 @@ class SingleHost:
         ]
 
     def _labels(self, role: str) -> dict[str, pulumi.Input[str]]:
-        return {STACK: self.prefix, ROLE: role, DEPLOYMENT: self._deployment}
+        return {STACK: self._prefix, ROLE: role, DEPLOYMENT: self._deployment}
 
 
 def _secrets_role(role: str, task: Task) -> str:
-    """A volume holds one set of files: of another set, such as one without a key that was switched off, it is made anew
-    and the former one is removed, with what nobody reads any more."""
+    """The role of a volume that holds this set of files.
+
+    Another set of files gets another volume, and the former one is deleted: a secret that was switched off is gone.
+    """
     names = ",".join(sorted(secret.name for secret in task.secret_files))
     return f"{role}-secrets-{hashlib.sha256(names.encode()).hexdigest()[:8]}"
 
@@ -268,9 +273,9 @@ def _memory_folders(task: Task) -> dict[str, str]:
     return {folder: f"size=64m,mode=0700,uid={task.user},gid={task.user}" for folder in task.memory_folders}
 
 
-def _last_words(role: str, exit_code: int, said: str) -> str:
-    lines = [line for line in said.splitlines() if line.strip()]
-    return f"{role} ended with exit code {exit_code}: {lines[-1] if lines else 'it said nothing'}"
+def _failure(role: str, exit_code: int, logs: str) -> str:
+    lines = [line for line in logs.splitlines() if line.strip()]
+    return f"{role} ended with exit code {exit_code}: {lines[-1] if lines else 'it printed nothing'}"
 
 
 def _port(port: Port) -> docker.ContainerPortArgs:
@@ -279,7 +284,7 @@ def _port(port: Port) -> docker.ContainerPortArgs:
 
 def _healthcheck(probe: Probe) -> docker.ContainerHealthcheckArgs:
     return docker.ContainerHealthcheckArgs(
-        tests=["CMD", *probing.look(probe)],
+        tests=["CMD", *probing.command(probe)],
         interval=_duration(probing.INTERVAL),
         timeout=_duration(probing.timeout(probe)),
         start_period=_duration(probe.grace),
@@ -288,6 +293,6 @@ def _healthcheck(probe: Probe) -> docker.ContainerHealthcheckArgs:
 
 
 def _duration(seconds: int) -> str:
-    """Seconds as the engine says them back; "300s" would come back as "5m0s" and look like a change."""
+    """Seconds as Docker reports them. It turns "300s" into "5m0s", which the next plan would take for a change."""
     minutes, rest = divmod(seconds, 60)
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"

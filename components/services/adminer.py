@@ -1,4 +1,4 @@
-"""Adminer, a page to look inside the database."""
+"""Adminer: a web page for the database."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pulumi
 
 from contract import environment, ports, roles, users
 
-from .engine import SingleHost
-from .image import Image
-from .workload import Limits, Port, Probe, Workload
+from ..engine import Engine
+from ..engine.workload import Limits, Port, Probe, Workload
+from ..image import Image
 
 ROLE = roles.ADMINER
 PORT = ports.ADMINER
@@ -18,24 +18,24 @@ PORT = ports.ADMINER
 
 @dataclass(frozen=True, kw_only=True)
 class AdminerArgs:
-    """What Adminer needs to be told. It holds no password: whoever opens the page types it."""
+    """Arguments of `Adminer`. It knows no password: the user types it into the page."""
 
     image: Image
     host: str
-    """Name of the database's server on the network; it connects to no other."""
+    """The database server. Adminer connects to no other."""
     database: str
     user: str
     readonly_user: str
-    """The role that the page offers to who only wants to look."""
+    """The role that the page offers for reading."""
     networks: list[pulumi.Input[str]]
     port: Port
 
 
 class Adminer(pulumi.ComponentResource):
-    """One Adminer page."""
+    """The Adminer service."""
 
     def __init__(
-        self, name: str, args: AdminerArgs, engine: SingleHost, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: AdminerArgs, engine: Engine, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("mlflow-postgres:index:Adminer", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
@@ -44,7 +44,7 @@ class Adminer(pulumi.ComponentResource):
             f"{name}-server",
             ROLE,
             Workload(
-                image=image.image_id,
+                image=image,
                 user=users.WWW_DATA,
                 environment={
                     environment.POSTGRES_HOST: args.host,
@@ -54,7 +54,7 @@ class Adminer(pulumi.ComponentResource):
                 },
                 ports=[args.port],
                 networks=args.networks,
-                # PHP keeps who is signed in, and what is uploaded, here.
+                # For PHP's sessions and uploads.
                 memory_folders=["/tmp", "/var/lib/php/sessions"],
                 probe=Probe(command=["ready"], patience=60),
                 limits=Limits(memory_mb=256),

@@ -1,4 +1,4 @@
-"""The exporter: PostgreSQL's own statistics, as Prometheus reads them."""
+"""postgres_exporter: PostgreSQL's statistics for Prometheus."""
 
 from __future__ import annotations
 
@@ -9,60 +9,60 @@ import pulumi
 
 from contract import paths, roles, users
 
-from .database import Database
-from .engine import SingleHost
-from .image import Image
-from .workload import Limits, Port, Probe, SecretFile, Workload
+from ..database.server import DatabaseConnection
+from ..engine import Engine
+from ..engine.workload import Limits, Port, Probe, SecretFile, Workload
+from ..image import Image
 
 ROLE = roles.EXPORTER
 
-# In seconds. A database that is gone must be told before Prometheus gives up, which is after ten; the search for its
-# name alone would take those.
-_PATIENCE = "connect_timeout=2"
+# In seconds. Prometheus gives up after ten, and the exporter must have reported a missing database by then. The look-up
+# of the server's name alone would take longer.
+_TIMEOUT = "connect_timeout=2"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExporterArgs:
-    """What the exporter needs to be told."""
+    """Arguments of `Exporter`."""
 
     image: Image
     networks: list[pulumi.Input[str]]
-    database: Database
-    """As the role that watches sees it."""
+    database: DatabaseConnection
+    """As the monitor role."""
     port: Port
     credentials_version: int
     starts_after: Sequence[pulumi.Resource] = ()
 
 
 class Exporter(pulumi.ComponentResource):
-    """One postgres_exporter. Ready when it has asked the database and was answered."""
+    """The exporter service. Ready when a query has succeeded."""
 
     def __init__(
-        self, name: str, args: ExporterArgs, engine: SingleHost, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: ExporterArgs, engine: Engine, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("mlflow-postgres:index:Exporter", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        database = args.database
-        password = SecretFile(name=paths.MONITOR_PASSWORD, content=database.login.password)
+        server, login = args.database.server, args.database.login
+        password = SecretFile(name=paths.MONITOR_PASSWORD, content=login.password)
         image = engine.build(f"{name}-image", ROLE, args.image, child)
         engine.run(
             f"{name}-server",
             ROLE,
             Workload(
-                image=image.image_id,
+                image=image,
                 user=users.NOBODY,
                 environment={
-                    # On a network that nobody else is on, and PostgreSQL has no certificate.
-                    "DATA_SOURCE_URI": f"{database.host}:{database.port}/{database.name}?sslmode=disable&{_PATIENCE}",
-                    "DATA_SOURCE_USER": database.login.user,
+                    "DATA_SOURCE_URI": f"{server.host}:{server.port}/{server.database}"
+                    f"?sslmode={server.sslmode.value}&{_TIMEOUT}",
+                    "DATA_SOURCE_USER": login.user,
                     "DATA_SOURCE_PASS_FILE": password.path,
                 },
                 secret_files=[password],
-                # It reads its password once.
+                # The exporter reads its password only at the start.
                 secrets_version=str(args.credentials_version),
                 ports=[args.port],
                 networks=args.networks,
-                # Every look asks the database for everything that Prometheus asks for.
+                # Each probe runs the queries of a whole scrape.
                 probe=Probe(command=["ready"], interval=30, patience=60),
                 limits=Limits(memory_mb=256),
             ),

@@ -1,10 +1,10 @@
-"""PostgreSQL: its roles' passwords, its volume and its container. Knows nothing of MLflow."""
+"""PostgreSQL of our own: the passwords of its roles, its volume and its container. Knows nothing of MLflow."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import pulumi
@@ -12,26 +12,27 @@ import pulumi_random as random
 
 from contract import environment, labels, paths, ports, roles, users
 
+from ..engine import Engine
+from ..engine.workload import Limits, Mount, Port, Probe, SecretFile, Task, Workload
+from ..image import Image
 from .connections import ConnectionBudget
-from .engine import SingleHost
-from .image import Image
-from .postgres_settings import settings_for
-from .workload import Limits, Mount, Port, Probe, SecretFile, Task, Workload
+from .server import Login, SslMode
+from .tuning import settings_for
 
 ROLE = roles.POSTGRES
 PORT = ports.POSTGRES
 
-# MLflow's tables that the reading role does not read. users: password hashes. secrets: the gateway's keys, wrapped.
-# webhooks: encrypted signing keys. jobs: token hashes, and parameters that may hold anything. A server's start and the
-# schema job give all tables to that role, and then take these back.
+# MLflow's tables that the readonly role may not read. users: password hashes. secrets: keys of MLflow's gateway,
+# encrypted. webhooks: encrypted signing keys. jobs: token hashes, and parameters that may hold anything. PostgreSQL's
+# start and the schema job grant all tables to the role, and then revoke these.
 PRIVATE_TABLES = {environment.PRIVATE_TABLES: "users,secrets,webhooks,jobs"}
 
-# A server on a cluster of its own starts with the settings, or says why not, while the one in use goes on. All of it in
-# one line, for the last line of a task is what people are shown.
+# Starts a server with these settings on an empty cluster, while the one in use keeps running. It prints the reason of a
+# failure in one line, because the user sees the last line of a task.
 _CHECK = """set -eu
 initdb --pgdata=/tmp/cluster --username=postgres --auth=reject --no-sync >/dev/null
-pg_ctl --pgdata=/tmp/cluster --log=/tmp/said --silent --wait --options="$1" start >/dev/null 2>&1 || {
-  why=$(grep -E '^(FATAL|DETAIL|HINT):' /tmp/said || tail -n 3 /tmp/said)
+pg_ctl --pgdata=/tmp/cluster --log=/tmp/log --silent --wait --options="$1" start >/dev/null 2>&1 || {
+  why=$(grep -E '^(FATAL|DETAIL|HINT):' /tmp/log || tail -n 3 /tmp/log)
   printf '%s' "$why" | tr '\\n' ' ' >&2
   echo "; no server was touched. Mend it with: bin/pulumi config rm --path 'postgresSettings.NAME'" >&2
   exit 1
@@ -42,56 +43,55 @@ _CHECK_OPTIONS = "-c log_line_prefix= -c listen_addresses= -c unix_socket_direct
 
 @dataclass(frozen=True, kw_only=True)
 class PostgresArgs:
-    """What a PostgreSQL server needs to be told."""
+    """Arguments of `Postgres`."""
 
     image: Image
     major: int
-    """Major version of the server in the image. Plain: it decides where the volume is mounted."""
+    """Major version of the server in the image. It decides where the volume is mounted."""
     networks: list[pulumi.Input[str]]
     internal_network: pulumi.Input[str]
-    """Address range of the network without a way out, the only one from which the owner signs in."""
+    """Address range of the internal network, the only one from which the owner may sign in."""
     connections: ConnectionBudget
     credentials_version: int
     limits: Limits
     settings: Mapping[str, str] = field(default_factory=dict)
-    """By name, beside or instead of those that follow from the limits; plain, for they are shown to whoever asks."""
+    """PostgreSQL's settings by name. They are added to those that follow from the limits, or replace them."""
     database: str = "mlflow"
     user: str = "mlflow"
     port: Port | None = None
-    """Where the server is reached from the Docker host; nowhere unless given."""
+    """Publishes the server on the host; None publishes nothing."""
     published_to: Literal["nobody", "samenet", "all"] = "nobody"
-    """Who may sign in through that port: who comes through the host itself, or from any address."""
+    """Who may sign in through that port: clients on the host itself (samenet), or from any address (all)."""
     keep_data: bool = True
     protect_data: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Login:
-    """A role that signs in, and its password. Always secret."""
-
-    user: str
-    password: pulumi.Output[str]
-
-
 class Postgres(pulumi.ComponentResource):
-    """A server with one database and its roles: who owns it, who works in it, who only reads, and who watches."""
+    """A server with one database and its roles. Implements `server.DatabaseServer`."""
 
+    host = ROLE
+    port = PORT
+    database: str
     owner: Login
-    """May create, change and drop what is in the database, and only from the internal network."""
+    """Creates, changes and drops tables. May sign in from the internal network only."""
     server: Login
-    """Reads and writes rows; neither creates nor drops."""
+    """Reads and writes rows. Can neither create nor drop tables."""
     readonly: Login
     monitor: Login | None = None
-    """Reads statistics and no rows, and only from the internal network; there when the budget has room for it."""
+    """Reads statistics and no rows. May sign in from the internal network only. None without connections for it."""
+    # The server has no certificate: the services reach it through a network that nobody else is on.
+    sslmode = SslMode.DISABLE
+    ca_certificate = ""
+    resources: Sequence[pulumi.Resource]
     volume_name: pulumi.Output[str]
-    """Name of the volume that holds the cluster."""
+    """The volume of the cluster."""
 
     def __init__(
-        self, name: str, args: PostgresArgs, engine: SingleHost, opts: pulumi.ResourceOptions | None = None
+        self, name: str, args: PostgresArgs, engine: Engine, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("mlflow-postgres:index:Postgres", name, None, opts)
         version = args.credentials_version
-        # None with the first: a stack from before there were versions keeps its password, and its server goes on.
+        # None for version 1: a stack that was created before there were versions keeps its passwords.
         self._keepers = {"version": str(version)} if version > 1 else None
         child = pulumi.ResourceOptions(parent=self)
 
@@ -110,13 +110,17 @@ class Postgres(pulumi.ComponentResource):
         )
         image = engine.build(f"{name}-image", ROLE, args.image, child)
         settings = _options(args)
-        # Only what somebody chose may be wrong, and the check takes seconds.
-        checked = self._check(name, image.image_id, settings, args.limits, engine) if args.settings else None
+        limits = args.limits
+        if limits.shared_memory_mb is None:
+            # Parallel queries share memory in /dev/shm, and fail when the usual 64 MiB are used up.
+            limits = replace(limits, shared_memory_mb=limits.memory_mb // 4)
+        # Only settings of the user can be wrong, and the check takes seconds.
+        checked = self._check(name, image, settings, limits, engine) if args.settings else None
         engine.run(
             f"{name}-server",
             ROLE,
             Workload(
-                image=image.image_id,
+                image=image,
                 user=users.POSTGRES,
                 command=["postgres", *settings],
                 environment={
@@ -142,25 +146,27 @@ class Postgres(pulumi.ComponentResource):
                 memory_folders=["/tmp", "/run/postgresql"],
                 ports=[args.port] if args.port else [],
                 networks=args.networks,
-                # Over TCP: while a cluster is first made, a server without TCP answers on the socket alone.
+                # Over TCP: while a new cluster is initialised, a temporary server answers on the socket.
                 probe=Probe(command=["pg_isready", "-h", "127.0.0.1", "-U", args.user, "-d", args.database]),
-                limits=args.limits,
-                # What it calls a fast shutdown: on SIGTERM it would wait for every client to leave by itself.
+                limits=limits,
+                # PostgreSQL's fast shutdown: on SIGTERM it would wait for every client to disconnect.
                 stop_signal="SIGINT",
-                # A clean stop writes everything out first; a kill would cost a recovery at the next start.
+                # The shutdown writes a checkpoint first. After a kill the next start would need a recovery.
                 stop_seconds=120,
             ),
             pulumi.ResourceOptions.merge(
                 child, pulumi.ResourceOptions(depends_on=checked.apply(lambda done: [done]) if checked else None)
             ),
         )
+        self.database = args.database
         self.volume_name = volume.name
+        self.resources = [self]
         self.register_outputs({"password": self.server.password, "volume_name": self.volume_name})
 
     def _check(
-        self, name: str, image: pulumi.Input[str], settings: list[str], limits: Limits, engine: SingleHost
+        self, name: str, image: pulumi.Input[str], settings: list[str], limits: Limits, engine: Engine
     ) -> pulumi.Output[pulumi.Resource]:
-        """Start a server with the settings once, beside the one in use; one that does not start ends the program."""
+        """Start a second server with the settings, for a moment. If it does not start, the program ends."""
         return engine.run_once(
             f"{name}-settings",
             roles.SETTINGS,
@@ -176,7 +182,7 @@ class Postgres(pulumi.ComponentResource):
         )
 
     def _login(self, name: str, user: str) -> Login:
-        # Letters and digits only: the value goes into a pass file and a URI, where ':', '\\' and '@' have a meaning.
+        # Letters and digits only: ':', '\\' and '@' have a meaning in a pass file or a URI.
         password = random.RandomPassword(
             name, length=32, special=False, keepers=self._keepers, opts=pulumi.ResourceOptions(parent=self)
         )
@@ -184,7 +190,7 @@ class Postgres(pulumi.ComponentResource):
 
 
 def _options(args: PostgresArgs) -> list[str]:
-    """The settings as options, always in the same order: another one would be a change of the plan."""
+    """The settings as options, always in the same order: another order would change the plan."""
     connections = args.connections.max_connections
     settings = settings_for(args.limits.memory_mb, args.limits.cpus, connections, args.major)
     chosen = {**settings, **args.settings, "max_connections": str(connections)}
@@ -192,5 +198,5 @@ def _options(args: PostgresArgs) -> list[str]:
 
 
 def data_path(major: int) -> str:
-    """Where the official image of a major version keeps its data; a wrong mount loses it with the container."""
+    """The folder of the official image that needs the volume. Elsewhere the data is lost with the container."""
     return "/var/lib/postgresql" if major >= 18 else "/var/lib/postgresql/data"

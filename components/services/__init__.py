@@ -1,0 +1,1 @@
+"""The services of a platform: one file, one service."""
