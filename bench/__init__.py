@@ -1,1 +1,1 @@
-"""The benchmark: MLflow on SQLite, on PostgreSQL as a tutorial starts it, and as this project does, in one run."""
+"""The benchmark. It compares MLflow on SQLite, on a tutorial's PostgreSQL and in this project, in one run."""

@@ -1,4 +1,4 @@
-"""`python -m bench`: measure MLflow on SQLite, as a tutorial starts it, and as this project does; print one report."""
+"""`python -m bench`: measure MLflow on SQLite, on a tutorial's PostgreSQL and in this project, and print a report."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from typing import Any
 import docker
 from docker.errors import DockerException
 
-from bench.compare import Found, compare
-from bench.indexes import weigh_indexes
+from bench.comparison import Findings, compare
+from bench.connection import WrongAnswerError
+from bench.console import show
+from bench.environment import BenchError, Environment, build_plain_images, progress, stop_requested
+from bench.indexes import measure_indexes
 from bench.machine import describe
 from bench.options import Options, parse
 from bench.plot import draw
 from bench.report import failures, markdown, tables
-from bench.room import BenchError, Room, build_plain, say, stopped
-from bench.show import show
-from bench.verdict import verdict
-from bench.wire import WrongAnswerError
+from bench.targets import check_targets
 from preflight.engine import EngineError, open_engine
 
 
 def main(arguments: list[str]) -> int:
-    """Run the benchmark; 0 whatever it finds, for it is a report. Errors are one line and exit code 1."""
+    """Run the benchmark. Exit code 0 whatever the results are, 1 with a one-line message after an error."""
     options = parse(arguments)
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, _stop)
     try:
         open_engine().close()
-        # Building an image is one request.
+        # The build of an image is a single request, so the timeout covers all of it.
         engine = docker.from_env(timeout=1_800)
         machine = describe(engine)
         options.output.mkdir(parents=True, exist_ok=True)
         images = {} if options.indexes else _images(engine)
-        room = Room(engine, options.output)
+        environment = Environment(engine, options.output)
         try:
-            run(options, room, images, machine)
+            run(options, environment, images, machine)
         finally:
             for each in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(each, signal.SIG_IGN)
-            stopped.clear()
-            say("taking everything away")
-            room.remove()
+            stop_requested.clear()
+            progress("removing all containers, networks and volumes")
+            environment.remove()
     except (BenchError, EngineError, DockerException, OSError, WrongAnswerError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -53,53 +53,53 @@ def main(arguments: list[str]) -> int:
 
 
 def _stop(number: int, _: object) -> None:
-    """Have every thread end, so that what was made can be taken away."""
-    say(f"stopped by {signal.Signals(number).name}")
-    stopped.set()
+    """End every thread, so that the benchmark can remove its containers."""
+    progress(f"stopped by {signal.Signals(number).name}")
+    stop_requested.set()
     raise KeyboardInterrupt
 
 
 def _images(engine: docker.DockerClient) -> dict[str, str]:
-    say("building the images of plain MLflow, as far as they are not there")
-    return build_plain(engine)
+    progress("building the images of plain MLflow, if they are missing")
+    return build_plain_images(engine)
 
 
-def run(options: Options, room: Room, images: dict[str, str], machine: dict[str, Any]) -> None:
+def run(options: Options, environment: Environment, images: dict[str, str], machine: dict[str, Any]) -> None:
     """Measure, write results.json, report.md and plot.png, and print the tables."""
     if options.indexes:
-        made = weigh_indexes(options, room)
+        made = measure_indexes(options, environment)
         (options.output / "indexes.md").write_text(markdown(made, machine, []))
         show(made)
         return
-    found = Found()
+    findings = Findings()
 
     def save() -> None:
         document = {
             "machine": machine,
             "options": {key: str(value) for key, value in vars(options).items()},
-            "results": found.results.as_json(),
-            "odd": found.odd,
-            "rules": [vars(line) for line in verdict(found.results, found.odd)],
+            "results": findings.results.as_json(),
+            "edge_cases": findings.edge_cases,
+            "targets": [vars(line) for line in check_targets(findings.results, findings.edge_cases)],
         }
         (options.output / "results.json").write_text(json.dumps(document, indent=1) + "\n")
 
     try:
-        compare(options, room, images, found, save)
+        compare(options, environment, images, findings, save)
     finally:
-        # Also of a run that was stopped: hours may be in it.
+        # Saves a stopped run too: it may have taken hours.
         save()
-        report(options, found, machine)
+        report(options, findings, machine)
 
 
-def report(options: Options, found: Found, machine: dict[str, Any]) -> None:
-    """Write report.md and plot.png, and print the tables; nothing if nothing was measured."""
-    if not found.results.sizes():
+def report(options: Options, findings: Findings, machine: dict[str, Any]) -> None:
+    """Write report.md and plot.png, and print the tables. Does nothing without results."""
+    if not findings.results.sizes():
         return
-    made = tables(found.results, found.odd, verdict(found.results, found.odd))
-    (options.output / "report.md").write_text(markdown(made, machine, [*found.notes, *failures(found.results)]))
-    draw(found.results, machine, options.output / "plot.png")
+    made = tables(findings.results, findings.edge_cases, check_targets(findings.results, findings.edge_cases))
+    (options.output / "report.md").write_text(markdown(made, machine, [*findings.notes, *failures(findings.results)]))
+    draw(findings.results, machine, options.output / "plot.png")
     show(made)
-    for failure in failures(found.results):
+    for failure in failures(findings.results):
         print(failure)
     print(f"{options.output}/results.json, report.md, plot.png")
 

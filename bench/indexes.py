@@ -1,76 +1,76 @@
-"""What each of our own indexes is worth: every search with it and without it, and logging with all and with none."""
+"""The gain of each of our indexes: every search with and without it, and logging with all and with none."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
 
-from bench.logging_work import Clients, Logging
+from bench.environment import Environment, progress
+from bench.logging_tasks import Clients, Logging
 from bench.options import SEED, Options
 from bench.product import Product
+from bench.read_tasks import ReadTask, read_tasks
 from bench.report import Table
-from bench.room import Room, say
 from bench.searches import SEARCHES, floor_of
-from bench.seed import Stores
-from bench.sides import Side, start_ours
-from bench.work import Cell, cells
+from bench.stores import Stores
+from bench.systems import System, start_ours
 
 CLIENTS = 8
 SLOWER = 0.97
-"""Least share of the speed without our indexes that logging must keep."""
+"""Logging must keep at least this share of its speed without our indexes."""
 SETTLING = 15.0
-"""Seconds of logging that are not counted: after a checkpoint, which there is every 15 minutes, PostgreSQL writes the
-whole of each page that it changes for the first time."""
+"""Seconds of logging before the measurement. After a checkpoint, which comes every 15 minutes, PostgreSQL writes each
+changed page as a whole once."""
 COUNTED = 10.0
-"""Seconds of logging that are."""
+"""Seconds of logging in the measurement."""
 _OURS = "SELECT indexname, indexdef FROM pg_indexes WHERE indexname LIKE 'mlflow\\_postgres\\_%' ORDER BY 1"
 
 
-def weigh_indexes(options: Options, room: Room) -> list[Table]:
-    """Two tables: ratios of the searches, and of logging, at the last of the sizes."""
-    say("bringing up the project")
-    product = Product(room)
-    side = start_ours(product)
-    side.wait()
-    stores = Stores([side], SEED)
+def measure_indexes(options: Options, environment: Environment) -> list[Table]:
+    """Two tables, at the last of the sizes: ratios of the searches, and the ratio of logging."""
+    progress("starting the project")
+    product = Product(environment)
+    system = start_ours(product)
+    system.wait()
+    stores = Stores([system], SEED)
     stores.fill()
     stores.grow(options.sizes[-1])
-    side.warm()
-    indexes = dict(line.split("|", 1) for line in side.psql(_OURS).splitlines())
+    system.warm_up()
+    indexes = dict(line.split("|", 1) for line in system.psql(_OURS).splitlines())
     floors = {floor_of(search.name) for search in SEARCHES}
-    work = [cell for cell in cells(stores, side, options.samples, 60) if cell.name not in floors]
-    return [_searches(options, side, indexes, work), _logging(options, side, indexes, stores)]
+    work = [task for task in read_tasks(stores, system, options.samples, 60) if task.name not in floors]
+    return [_searches(options, system, indexes, work), _logging(options, system, indexes, stores)]
 
 
-def _searches(options: Options, side: Side, indexes: dict[str, str], work: list[Cell]) -> Table:
+def _searches(options: Options, system: System, indexes: dict[str, str], work: list[ReadTask]) -> Table:
     columns: dict[str, dict[str, str]] = {}
     for name, definition in indexes.items():
-        say(f"searches with and without {name}")
-        having = _medians(options, side, work)
-        side.psql(f'DROP INDEX "{name}"', "ANALYZE")
-        lacking = _medians(options, side, work)
-        side.psql(definition, "ANALYZE")
-        columns[name] = {cell.name: f"x{lacking[cell.name] / having[cell.name]:.2f}" for cell in work}
-    rows = [[cell.name, *(column[cell.name] for column in columns.values())] for cell in work]
+        progress(f"searches with and without {name}")
+        with_index = _medians(options, system, work)
+        system.psql(f'DROP INDEX "{name}"', "ANALYZE")
+        without_index = _medians(options, system, work)
+        system.psql(definition, "ANALYZE")
+        columns[name] = {task.name: f"x{without_index[task.name] / with_index[task.name]:.2f}" for task in work}
+    rows = [[task.name, *(column[task.name] for column in columns.values())] for task in work]
     return Table(
-        f"without this index a search takes so many times as long, {options.sizes[-1]:,} runs",
+        f"a search without this index takes this many times as long, {options.sizes[-1]:,} runs",
         ["search", *(name.removeprefix("mlflow_postgres_") for name in columns)],
         rows,
     )
 
 
-def _medians(options: Options, side: Side, work: list[Cell]) -> dict[str, float]:
-    """Medians in seconds, the first round not counted."""
-    readings: dict[str, list[float]] = {cell.name: [] for cell in work}
+def _medians(options: Options, system: System, work: list[ReadTask]) -> dict[str, float]:
+    """Medians in seconds, without the first round."""
+    readings: dict[str, list[float]] = {task.name: [] for task in work}
     for number in range(options.rounds + 1):
-        for cell in work:
-            seconds = cell.measure(side)
+        for task in work:
+            seconds = task.measure(system)
             if number:
-                readings[cell.name] += seconds
+                readings[task.name] += seconds
     return {name: statistics.median(seconds) for name, seconds in readings.items()}
 
 
-def _logging(options: Options, side: Side, indexes: dict[str, str], stores: Stores) -> Table:
+def _logging(options: Options, system: System, indexes: dict[str, str], stores: Stores) -> Table:
     clients = Clients(CLIENTS)
     try:
         clients.wait()
@@ -79,11 +79,11 @@ def _logging(options: Options, side: Side, indexes: dict[str, str], stores: Stor
         )
         ratios = []
         for number in range(options.rounds + 1):
-            say(f"logging with all and with no index of ours: round {number} of {options.rounds}")
-            # The order turns, or what the store grows by in a round would always count against the same one.
+            progress(f"logging with all and with no index of ours: round {number} of {options.rounds}")
+            # Alternates the order, because the store grows during a round and slows down the second measurement.
             speeds = {
-                having: _speed([settling, task], side, indexes, having)
-                for having in ([True, False], [False, True])[number % 2]
+                with_indexes: _speed([settling, task], system, indexes, with_indexes)
+                for with_indexes in ([True, False], [False, True])[number % 2]
             }
             if number:
                 ratios.append(speeds[True] / speeds[False])
@@ -99,15 +99,15 @@ def _logging(options: Options, side: Side, indexes: dict[str, str], stores: Stor
     )
 
 
-def _speed(tasks: Sequence[Logging], side: Side, indexes: dict[str, str], having: bool) -> float:
-    """Runs a second of the last of some tasks, done one after the other."""
-    if not having:
-        side.psql(*(f'DROP INDEX "{name}"' for name in indexes))
+def _speed(tasks: Sequence[Logging], system: System, indexes: dict[str, str], with_indexes: bool) -> float:
+    """Run the tasks one after the other, and return the runs a second of the last."""
+    if not with_indexes:
+        system.psql(*(f'DROP INDEX "{name}"' for name in indexes))
     try:
-        side.psql("CHECKPOINT")
+        system.psql("CHECKPOINT")
         for task in tasks:
-            (speed,) = task.measure(side)
+            (speed,) = task.measure(system)
     finally:
-        if not having:
-            side.psql(*indexes.values(), "ANALYZE")
+        if not with_indexes:
+            system.psql(*indexes.values(), "ANALYZE")
     return speed

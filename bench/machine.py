@@ -1,4 +1,4 @@
-"""What the machine is, for the report: figures of another machine are other figures."""
+"""Describes the machine for the report, because the results depend on it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 import docker
 
-from bench.room import declared
+from bench.environment import default_setting
 
 
 def describe(engine: docker.DockerClient) -> dict[str, Any]:
-    """Processor, memory, kernel, engine, versions, command, time, and the load before anything was done."""
+    """Processor, memory, kernel, engine, versions, command, time, and the load before the run."""
     return {
         "processor": _after(Path("/proc/cpuinfo"), "model name"),
         "cores": os.cpu_count(),
@@ -23,8 +23,8 @@ def describe(engine: docker.DockerClient) -> dict[str, Any]:
         "kernel": platform.release(),
         "engine": str(engine.version()["Version"]),
         "python": platform.python_version(),
-        "mlflow": declared("mlflowVersion"),
-        "postgres": declared("postgresVersion"),
+        "mlflow": default_setting("mlflowVersion"),
+        "postgres": default_setting("postgresVersion"),
         "command": f"python -m bench {' '.join(sys.argv[1:])}".strip(),
         "date": time.strftime("%Y-%m-%d %H:%M %Z"),
         "load before": list(os.getloadavg()),
@@ -32,7 +32,7 @@ def describe(engine: docker.DockerClient) -> dict[str, Any]:
 
 
 def _after(file: Path, key: str) -> str:
-    """The value of a line `key : value`; 'unknown' where there is none."""
+    """The value of the line `key : value`, or 'unknown' if there is none."""
     for line in file.read_text().splitlines():
         name, _, value = line.partition(":")
         if name.strip() == key:

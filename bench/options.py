@@ -1,4 +1,4 @@
-"""What one run of the benchmark is asked to do. Pure: reads nothing but the command line it is given."""
+"""The options of one run. Pure: it reads only the command line that it gets."""
 
 from __future__ import annotations
 
@@ -8,43 +8,43 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SEED = 52
-"""Every row of every side follows from this number; with this one, every search finds something among 1,000 runs."""
+"""The seed of all rows. With this one, every search finds something among 1,000 runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """One run. A quick one has fewer rounds and sizes, warms up once, and leaves out the starts and the sign-in."""
+    """A quick run has fewer rounds and sizes, warms up once, and skips the starts and sign-in."""
 
     sizes: tuple[int, ...]
-    """Numbers of runs that the stores are grown to, one after the other."""
+    """Numbers of runs in the stores, in ascending order."""
     rounds: int
-    """Counted rounds; one more, before them, is not."""
+    """Rounds that count. A warm-up round comes before them."""
     limit: float
-    """Seconds after which an answer is no longer waited for."""
+    """Seconds after which a request is abandoned."""
     output: Path
     quick: bool
     indexes: bool
-    """Weigh our own indexes instead of comparing the sides."""
+    """Measure our indexes instead of comparing the systems."""
     samples: int
-    """Most readings of one quick cell in one round."""
+    """Readings of a fast task in one round, at most."""
     settling: float
-    """Seconds that one cell is asked for on each side in the round that is not counted, at least once."""
+    """Seconds for which the warm-up repeats a task on each system."""
     log_seconds: float
-    """Seconds that clients log for in one round."""
+    """Seconds of logging in one round."""
     slow_rounds: int
-    """Rounds of what takes long: artifacts and starts."""
+    """Rounds of the slow tasks: artifacts and starts."""
     artifact_mb: int
 
 
 def parse(arguments: Sequence[str]) -> Options:
-    """The options of a command line; argparse's own exit, with code 2, on one that cannot work."""
+    """Parse the command line. Invalid options exit with code 2, as usual for argparse."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="1,000 and 10,000 runs and few rounds: under 3 minutes")
     parser.add_argument("--sizes", type=_sizes, metavar="N,N", help="numbers of runs (default 1000,10000,100000)")
     parser.add_argument("--rounds", type=_positive, help="counted rounds (default 7, quick 2)")
-    parser.add_argument("--limit", type=float, default=20.0, help="seconds to wait for one cell (default 20)")
-    parser.add_argument("--output", type=Path, default=Path("build/bench"), help="folder of what is found")
-    parser.add_argument("--indexes", action="store_true", help="what each of our indexes is worth, at the last size")
+    parser.add_argument("--limit", type=float, default=20.0, help="seconds to wait for one task (default 20)")
+    parser.add_argument("--output", type=Path, default=Path("build/bench"), help="folder for the results")
+    parser.add_argument("--indexes", action="store_true", help="measure each of our indexes, at the last size")
     given = parser.parse_args(arguments)
     if given.limit <= 0:
         parser.error(f"--limit {given.limit:g}: must be above 0. Mend it with: --limit 20")

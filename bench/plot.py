@@ -1,4 +1,4 @@
-"""The plot: latency against size, log-log, one line a side, and bars for logging."""
+"""The plot: latency by number of runs, log-log, one line for each system, and bars for logging."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import matplotlib as mpl
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from bench.logging_work import CLIENTS, cell_name
+from bench.logging_tasks import CLIENTS, task_name
 from bench.results import Results
 from bench.searches import SEARCHES
-from bench.sides import OURS, SQLITE, TUTORIAL
+from bench.systems import OURS, SQLITE, TUTORIAL
 
-# Okabe and Ito's palette: told apart by the colour-blind, and each side has a mark of its own as well.
+# Okabe and Ito's palette, which colour-blind readers can distinguish. Each system also has its own marker.
 STYLE = {SQLITE: ("#7f7f7f", "s"), TUTORIAL: ("#0072b2", "^"), OURS: ("#d55e00", "o")}
 
 
@@ -45,38 +45,38 @@ def draw(results: Results, machine: dict[str, Any], path: Path) -> None:
     pyplot.close(figure)
 
 
-def _lines(axes: Axes, results: Results, cell: str) -> None:
-    axes.set_title(cell, loc="left")
+def _lines(axes: Axes, results: Results, task: str) -> None:
+    axes.set_title(task, loc="left")
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:,.0f}")
     axes.grid(True, which="major", color="#e5e5e5")
     ends: list[tuple[float, str]] = []
-    for side, (colour, mark) in STYLE.items():
-        found = [result for size in results.sizes() if (result := results.get(cell, side, size))]
+    for system, (colour, mark) in STYLE.items():
+        found = [result for size in results.sizes() if (result := results.get(task, system, size))]
         points = [(result.size, value * 1_000) for result in found if (value := result.median) is not None]
         over = [(result.size, result.over * 1_000) for result in found if result.over is not None]
         if points:
             axes.plot(*zip(*points, strict=True), color=colour, marker=mark, linewidth=2)
         for size, limit in over:
-            # Open, and with a line from the last reading that only leads there.
+            # A hollow marker, and a dotted line from the last reading to it.
             axes.plot([size], [limit], color=colour, marker=mark, markerfacecolor="white", markersize=9)
             axes.annotate(f"over {limit / 1_000:g} s", (size, limit), (-8, -4), textcoords="offset points", ha="right")
             if points:
                 axes.plot([points[-1][0], size], [points[-1][1], limit], color=colour, linestyle=":")
         if points or over:
-            ends.append(((over or points)[-1][1], side))
+            ends.append(((over or points)[-1][1], system))
     _label_ends(axes, ends, max(results.sizes()))
 
 
 def _label_ends(axes: Axes, ends: list[tuple[float, str]], size: int) -> None:
-    """The sides' names at the ends of their lines, pushed apart where these come close."""
+    """Write the systems' names at the ends of their lines, without overlap."""
     lowest = 0.0
-    for value, side in sorted(ends):
+    for value, system in sorted(ends):
         lowest = max(value, lowest * 1.6)
         axes.annotate(
-            side, (size, lowest), (8, -3), textcoords="offset points", color=STYLE[side][0], annotation_clip=False
+            system, (size, lowest), (8, -3), textcoords="offset points", color=STYLE[system][0], annotation_clip=False
         )
 
 
@@ -87,18 +87,18 @@ def _bars(axes: Axes, results: Results, mode: Any) -> None:
     )
     axes.set_ylabel("runs per second")
     axes.set_xticks(range(len(CLIENTS)), [f"{count} client{'s' if count > 1 else ''}" for count in CLIENTS])
-    for place, (side, (colour, _)) in enumerate(STYLE.items()):
+    for place, (system, (colour, _)) in enumerate(STYLE.items()):
         for group, count in enumerate(CLIENTS):
-            result = results.get(cell_name(count, mode), side, size)
+            result = results.get(task_name(count, mode), system, size)
             median = result.median if result else None
             where = group + (place - 1) * 0.27
             if result is None or median is None:
-                axes.annotate(f"{side}: none", (where, 0), rotation=90, ha="center", va="bottom", color=colour)
+                axes.annotate(f"{system}: none", (where, 0), rotation=90, ha="center", va="bottom", color=colour)
                 continue
             reach = [[median - min(result.values)], [max(result.values) - median]]
             axes.bar(where, median, 0.25, color=colour, yerr=reach, ecolor="#333333", capsize=2)
             axes.annotate(
-                f"{side}\n{median:.1f}",
+                f"{system}\n{median:.1f}",
                 (where, max(result.values)),
                 (0, 3),
                 textcoords="offset points",

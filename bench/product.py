@@ -1,4 +1,4 @@
-"""The project itself as one of the sides: a stack of its own, from a copy of the checkout, with default settings."""
+"""This project as one of the systems: a stack with default settings, from a copy of the checkout."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from typing import Any
 import yaml
 from docker.models.containers import Container
 
-from bench.room import BenchError, Room, clone, free_ports, stopped
+from bench.environment import BenchError, Environment, copy_project, free_ports, stop_requested
 
 
 class Product:
-    """One stack. Its name is the room's, so the room's end is its end, too."""
+    """One stack. It has the environment's name, so that removing the environment removes the stack."""
 
-    def __init__(self, room: Room, suffix: str = "", **settings: Any) -> None:
-        self.room = room
-        self.name = room.name + suffix
-        self._project = clone(room.folder / f"project{suffix}")
+    def __init__(self, environment: Environment, suffix: str = "", **settings: Any) -> None:
+        self.environment = environment
+        self.name = environment.name + suffix
+        self._project = copy_project(environment.folder / f"project{suffix}")
         mlflow, postgres = free_ports(2)
         self.settings = {"mlflowPort": mlflow, "postgresPort": postgres, "adminer": False, "keepData": False}
         self.settings |= settings
         self.url = f"http://127.0.0.1:{mlflow}"
         self._environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")},
-            "XDG_STATE_HOME": str(room.folder / f"state{suffix}"),
-            # Who is signed in to a backend of their own must not find the benchmark's stack there.
-            "PULUMI_CREDENTIALS_PATH": str(room.folder / f"credentials{suffix}"),
+            "XDG_STATE_HOME": str(environment.folder / f"state{suffix}"),
+            # Keeps the benchmark's stack out of the user's own Pulumi backend.
+            "PULUMI_CREDENTIALS_PATH": str(environment.folder / f"credentials{suffix}"),
         }
         config = {f"mlflow-postgres:{key}": value for key, value in self.settings.items()}
         (self._project / f"Pulumi.{self.name}.yaml").write_text(yaml.safe_dump({"config": config}))
         self._pulumi("stack", "init", self.name)
 
     def up(self) -> None:
-        """Bring the stack up. Raises BenchError with what Pulumi printed."""
+        """Run `pulumi up`. Raises BenchError with Pulumi's output."""
         self._pulumi("up", "--yes", "--skip-preview", "--stack", self.name)
 
     def destroy(self) -> None:
@@ -51,7 +51,7 @@ class Product:
         return values
 
     def container(self, role: str) -> Container:
-        return self.room.engine.containers.get(f"mlflow-postgres-{self.name}-{role}")
+        return self.environment.engine.containers.get(f"mlflow-postgres-{self.name}-{role}")
 
     def _pulumi(self, *arguments: str) -> str:
         with subprocess.Popen(
@@ -62,13 +62,13 @@ class Product:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # Ctrl-C reaches this program alone, which then ends Pulumi in its own time.
+            # Ctrl-C must reach the benchmark alone, which then ends Pulumi.
             start_new_session=True,
         ) as process:
             try:
                 printed, errors = _wait(process)
             except BaseException:
-                # With its plugins, which go on making things otherwise. What it has made goes with the room.
+                # Kills the plugins too, which would otherwise create more. The environment removes what exists.
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
         if process.returncode:
@@ -77,8 +77,8 @@ class Product:
 
 
 def _wait(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """What it printed by its end. Raises BenchError when the run is stopped before."""
-    while not stopped.is_set():
+    """Wait for the process, and return its output. Raises BenchError if the run is stopped."""
+    while not stop_requested.is_set():
         with suppress(subprocess.TimeoutExpired):
             return process.communicate(timeout=0.2)
-    raise BenchError("stopped while Pulumi was at work")
+    raise BenchError("stopped while Pulumi was running")

@@ -1,4 +1,4 @@
-"""The report: tables of what was measured, as Markdown and as JSON. Pure."""
+"""The report: the results as tables in Markdown. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.results import WIDE, Result, Results, ratio
-from bench.sides import OURS, SQLITE, TUTORIAL
-from bench.verdict import Line
+from bench.systems import OURS, SQLITE, TUTORIAL
+from bench.targets import TargetResult
 
 LEGEND = (
-    f"Medians, lowest and highest reading in brackets. `~`: the readings lie further apart than {WIDE:.0%} of their"
-    " median. `x`: how many times as fast ours is; `>` where the other one hit the time limit. After seeding,"
-    " both PostgreSQL sides had a VACUUM ANALYZE, which autovacuum would have done."
+    f"Medians, with the lowest and the highest reading in brackets. `~`: the readings differ by more than {WIDE:.0%} of"
+    " their median. `x`: how many times as fast ours is. `>`: the other system hit the time limit. After seeding, both"
+    " PostgreSQL systems ran VACUUM ANALYZE, which autovacuum would have done in time."
 )
 
 
@@ -24,15 +24,15 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
-def shown(value: float, unit: str) -> str:
-    """A figure with three digits, and seconds below one as milliseconds."""
+def format_value(value: float, unit: str) -> str:
+    """Format a value with three digits, and less than a second in milliseconds."""
     if unit == "s":
         return f"{value * 1_000:.0f} ms" if value < 0.9995 else f"{value:.3g} s"
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def cell_text(result: Result | None) -> str:
-    """What the table says of one cell on one side."""
+    """The text of one table cell."""
     if result is None:
         return "-"
     if result.over is not None:
@@ -43,62 +43,68 @@ def cell_text(result: Result | None) -> str:
     if median is None:
         return "-"
     if len(result.values) == 1:
-        return shown(median, result.unit)
-    low, high = shown(min(result.values), result.unit), shown(max(result.values), result.unit)
+        return format_value(median, result.unit)
+    low, high = format_value(min(result.values), result.unit), format_value(max(result.values), result.unit)
     mark = "~" if result.spread > WIDE else ""
-    return f"{mark}{shown(median, result.unit)} [{low}-{high}]"
+    return f"{mark}{format_value(median, result.unit)} [{low}-{high}]"
 
 
-def faster(results: Results, cell: str, side: str, size: int) -> str:
-    """How many times as fast ours is as another side."""
-    other, ours = results.get(cell, side, size), results.median(cell, OURS, size)
+def speedup(results: Results, task: str, system: str, size: int) -> str:
+    """How many times as fast ours is as another system."""
+    other, ours = results.get(task, system, size), results.median(task, OURS, size)
     if not other:
         return "-"
-    # Of speeds, ours is the upper one.
-    upper, lower = (ours, other.median) if other.unit == "runs/s" else (results.at_least(cell, side, size), ours)
+    # A higher speed is better, and a lower duration is better.
+    upper, lower = (
+        (ours, other.median) if other.unit == "runs/s" else (results.median_or_limit(task, system, size), ours)
+    )
     times = ratio(upper, lower)
     if times is None:
         return "-"
     return f"{'>' if other.over is not None else ''}x{times:.2f}"
 
 
-def tables(results: Results, odd: Mapping[str, Mapping[str, str]], lines: Sequence[Line]) -> list[Table]:
-    """All tables of the report: each group at each size it was measured at, the odd values, the rules."""
+def tables(results: Results, edge_cases: Mapping[str, Mapping[str, str]], lines: Sequence[TargetResult]) -> list[Table]:
+    """All tables of the report: each group at each size, the edge cases, and the targets."""
     made = []
     for group in dict.fromkeys(each.group for each in results):
         for size in results.sizes():
             if any(each.group == group and each.size == size for each in results):
                 made.append(_group(results, group, size))
-    if odd:
-        names = list(next(iter(odd.values())))
+    if edge_cases:
+        names = list(next(iter(edge_cases.values())))
         rows = [
             [
                 name,
-                *(odd[side].get(name, "-") for side in odd),
-                _yes(len({each.get(name) for each in odd.values()}) == 1),
+                *(edge_cases[system].get(name, "-") for system in edge_cases),
+                _yes(len({each.get(name) for each in edge_cases.values()}) == 1),
             ]
             for name in names
         ]
-        made.append(Table("odd values", ["value", *odd, "alike"], rows))
+        made.append(Table("edge cases", ["value", *edge_cases, "alike"], rows))
     if lines:
-        made.append(Table("rules", ["rule", "seen", "holds"], [[ln.rule, ln.seen, _yes(ln.holds)] for ln in lines]))
+        made.append(
+            Table("targets", ["target", "measured", "met"], [[ln.target, ln.measured, _yes(ln.met)] for ln in lines])
+        )
     return made
 
 
 def _group(results: Results, group: str, size: int) -> Table:
-    sides = results.sides(group)
-    compared = [side for side in (TUTORIAL, SQLITE) if side in sides] if OURS in sides and group != "memory" else []
+    systems = results.systems(group)
+    compared = (
+        [system for system in (TUTORIAL, SQLITE) if system in systems] if OURS in systems and group != "memory" else []
+    )
     shares = group in ("logging", "sign-in")
-    header = [group, "rows" if group == "reading" else "unit", *sides, *(f"{side}/{OURS}" for side in compared)]
+    header = [group, "rows" if group == "reading" else "unit", *systems, *(f"{system}/{OURS}" for system in compared)]
     rows = []
-    for cell in results.cells(group):
-        found = {side: results.get(cell, side, size) for side in sides}
+    for task in results.tasks(group):
+        found = {system: results.get(task, system, size) for system in systems}
         known = [each for each in found.values() if each]
         if not known:
             continue
         unit = str(known[0].rows) if group == "reading" else known[0].unit
-        row = [cell, unit, *(cell_text(each) for each in found.values())]
-        row += [faster(results, cell, side, size) for side in compared]
+        row = [task, unit, *(cell_text(each) for each in found.values())]
+        row += [speedup(results, task, system, size) for system in compared]
         if shares:
             row.append(", ".join(_share(each) for each in found.values()))
         rows.append(row)
@@ -125,10 +131,10 @@ def markdown(made: Sequence[Table], machine: Mapping[str, Any], notes: Sequence[
 
 
 def _row(cells: Sequence[str]) -> str:
-    # A bar in a cell would begin another one.
+    # An unescaped bar would start another table cell.
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def failures(results: Results) -> list[str]:
-    """What went wrong, in words."""
-    return [f"`{each.cell}` on {each.side} at {each.size:,} runs: {each.failed}" for each in results if each.failed]
+    """A line for each task that failed."""
+    return [f"`{each.task}` on {each.system} at {each.size:,} runs: {each.failed}" for each in results if each.failed]

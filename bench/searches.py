@@ -1,4 +1,4 @@
-"""The searches of 100 runs: what each asks, and, independently of any database, which runs it means. Pure."""
+"""The searches for 100 runs: the request, and a predicate that counts the matching runs. Pure."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.data import Run
+from bench.run_data import Run
 
 PAGE = 100
-"""Rows that a search asks for."""
+"""Rows that a search requests."""
 
 
 @dataclass(frozen=True)
 class Search:
     name: str
     kind: Literal["newest", "filtered", "ordered"]
-    """What the rules tell apart: one that is filtered and ordered by a metric counts as ordered."""
+    """The kind for the targets. A search with a filter and an order by a metric is "ordered"."""
     filter: str
     order_by: tuple[str, ...]
     matches: Callable[[Run], bool]
     floor: bool = False
-    """Whether its runs are also fetched by their ids, which is as fast as the search can be."""
+    """Whether the same runs are also fetched by their ids: the lower bound for the search."""
 
 
 SEARCHES = (
@@ -56,12 +56,12 @@ SEARCHES = (
 
 
 def floor_of(search: str) -> str:
-    """Name of the cell that fetches the runs of a search by their ids."""
+    """Name of the task that fetches the runs of a search by their ids."""
     return f"the same by id: {search}"
 
 
 class Tally:
-    """How many of the runs so far each search means."""
+    """Counts the runs that match each search."""
 
     def __init__(self) -> None:
         self._counts = dict.fromkeys((search.name for search in SEARCHES), 0)
@@ -72,5 +72,5 @@ class Tally:
                 self._counts[search.name] += search.matches(run)
 
     def rows(self, search: str) -> int:
-        """Rows that the first page of a search must have."""
+        """The number of rows on the first page of a search."""
         return min(PAGE, self._counts[search])

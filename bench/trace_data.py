@@ -1,4 +1,4 @@
-"""The traces and registered models that every side holds, shaped as MLflow 3.17 stores them. Pure."""
+"""The traces and registered models in every store, as MLflow 3.17 stores them. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bench.data import FIRST_START, Rows, Value
+from bench.run_data import FIRST_START, Rows, Value
 
 TRACES = 10_000
 MODELS = 1_000
@@ -36,7 +36,7 @@ _SPANS = (("answer", "CHAIN"), ("retrieve", "RETRIEVER"), ("complete", "CHAT_MOD
 class Trace:
     id: str
     start: int
-    """Milliseconds since 1970; no two are the same."""
+    """Milliseconds since 1970. No two traces start at the same time."""
     milliseconds: int
     status: str
     team: str
@@ -50,7 +50,7 @@ class Trace:
 
 
 def traces(first: int, end: int, seed: int) -> Iterator[Trace]:
-    """The traces numbered from `first` up to, and without, `end`."""
+    """The traces with the numbers from `first` to `end` - 1."""
     for number in range(first, end):
         chance = random.Random(-seed * 1_000_003 - number)
         yield Trace(
@@ -68,7 +68,7 @@ def traces(first: int, end: int, seed: int) -> Iterator[Trace]:
 
 
 def trace_rows(batch: list[Trace], experiment: int) -> Rows:
-    """What MLflow's server stores of traces of three spans each."""
+    """The rows that MLflow's server stores for traces of three spans each."""
     rows: Rows = {
         "trace_info": (_INFO_COLUMNS, []),
         "trace_tags": (_PAIR_COLUMNS, []),
@@ -114,7 +114,7 @@ def _spans(trace: Trace, experiment: int, inputs: str, outputs: str) -> Iterator
     root = trace.span_ids[0]
     for place, (span_id, (name, kind)) in enumerate(zip(trace.span_ids, _SPANS, strict=True)):
         parent = None if span_id == root else root
-        # One after the other: spans that start together come in any order.
+        # Different starts, because MLflow returns spans with the same start in any order.
         start = (trace.start + place) * 1_000_000
         status = trace.status if parent is None else "OK"
         attributes = {
@@ -145,7 +145,7 @@ def _base64(digits: str) -> str:
 
 
 def model_rows(run_id: str, experiment: int) -> Rows:
-    """Registered models with a version each, all of one run."""
+    """Registered models with one version each, all from one run."""
     rows: Rows = {"registered_models": (_MODEL_COLUMNS, []), "model_versions": (_VERSION_COLUMNS, [])}
     source = f"mlflow-artifacts:/{experiment}/{run_id}/artifacts/model"
     for number in range(MODELS):

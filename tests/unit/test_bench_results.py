@@ -1,4 +1,4 @@
-"""Readings and what is made of them, and the options of the command line."""
+"""Statistics of the readings, and the options of the command line."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bench.results import Result, Results, ratio
 
 
 def result(*values: float, **more: float | str) -> Result:
-    made = Result("reading", "cell", "ours", 10, "s", list(values))
+    made = Result("reading", "task", "ours", 10, "s", list(values))
     for name, value in more.items():
         setattr(made, name, value)
     return made
 
 
-def test_the_median_is_none_without_readings_and_of_what_was_once_over_or_wrong() -> None:
+def test_there_is_no_median_without_readings_or_after_a_failure() -> None:
     assert result(3, 1, 2).median == 2
     assert result(1, 2).median == 1.5
     assert result().median is None
@@ -31,31 +31,31 @@ def test_the_spread_is_a_share_of_the_median() -> None:
     assert result().spread == 0.0
 
 
-def test_what_is_over_the_limit_takes_at_least_the_limit() -> None:
+def test_the_limit_is_the_lower_bound_of_a_task_that_hit_it() -> None:
     results = Results()
     results.of("reading", "slow", "sqlite", 10, "s").over = 20.0
     results.of("reading", "wrong", "sqlite", 10, "s").failed = "other rows"
-    assert results.at_least("slow", "sqlite", 10) == 20.0
-    assert results.at_least("wrong", "sqlite", 10) is None
-    assert results.at_least("never asked", "sqlite", 10) is None
+    assert results.median_or_limit("slow", "sqlite", 10) == 20.0
+    assert results.median_or_limit("wrong", "sqlite", 10) is None
+    assert results.median_or_limit("never asked", "sqlite", 10) is None
 
 
-def test_a_result_is_made_once() -> None:
+def test_a_result_is_created_once() -> None:
     results = Results()
-    results.of("reading", "cell", "ours", 10, "s").values.append(1.0)
-    results.of("reading", "cell", "ours", 10, "s").values.append(3.0)
-    assert results.median("cell", "ours", 10) == 2.0
+    results.of("reading", "task", "ours", 10, "s").values.append(1.0)
+    results.of("reading", "task", "ours", 10, "s").values.append(3.0)
+    assert results.median("task", "ours", 10) == 2.0
     assert results.sizes() == [10]
-    assert results.cells("reading") == ["cell"]
+    assert results.tasks("reading") == ["task"]
     assert [each["median"] for each in results.as_json()] == [2.0]
 
 
-def test_sides_come_in_one_order_whose_turn_ever_was_first() -> None:
+def test_systems_have_the_same_order_in_all_groups() -> None:
     results = Results()
-    for group, sides in (("reading", "abc"), ("logging", "ca")):
-        for side in sides:
-            results.of(group, group, side, 10, "s")
-    assert results.sides("logging") == ["a", "c"]
+    for group, systems in (("reading", "abc"), ("logging", "ca")):
+        for system in systems:
+            results.of(group, group, system, 10, "s")
+    assert results.systems("logging") == ["a", "c"]
 
 
 def test_a_ratio_needs_both() -> None:
@@ -72,7 +72,7 @@ def test_a_quick_run_has_smaller_stores_and_fewer_rounds() -> None:
     assert full.output == Path("build/bench")
 
 
-def test_what_is_chosen_wins_over_quick() -> None:
+def test_explicit_options_override_quick() -> None:
     options = parse(["--quick", "--sizes", "50,60", "--rounds", "9", "--limit", "3"])
     assert (options.sizes, options.rounds, options.limit) == ((50, 60), 9, 3.0)
 
@@ -80,7 +80,7 @@ def test_what_is_chosen_wins_over_quick() -> None:
 @pytest.mark.parametrize(
     "arguments", [["--sizes", "100,10"], ["--sizes", "5,5"], ["--sizes", "0"], ["--rounds", "0"], ["--limit", "0"]]
 )
-def test_options_that_cannot_work_are_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_options_are_rejected(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parse(arguments)
     assert ended.value.code == 2

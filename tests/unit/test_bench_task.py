@@ -1,4 +1,4 @@
-"""The benchmark's method: turns, the warm-up, the limit, and answers that are looked at."""
+"""How the benchmark measures: alternation, warm-up, time limit, and checks of the answers."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Any, cast
 
 import pytest
 
-from bench.measure import Task, interleave
+from bench.connection import Connection, OverLimitError, WrongAnswerError
+from bench.read_tasks import ReadTask, run_ids
 from bench.results import Results
-from bench.sides import Side
-from bench.wire import OverLimitError, Wire, WrongAnswerError
-from bench.work import Cell, run_ids
+from bench.systems import System
+from bench.task import Task, measure_in_rounds
 
 
 @dataclass
-class FakeSide:
+class FakeSystem:
     name: str
-    recovered: int = 0
+    restarts: int = 0
 
     def wait(self) -> None:
-        """Up already."""
+        """It is ready at once."""
 
-    def recover(self) -> None:
-        self.recovered += 1
+    def restart(self) -> None:
+        self.restarts += 1
 
 
 @dataclass
@@ -41,28 +41,28 @@ class FakeTask(Task):
     breaks: int = 0
     order: list[str] = field(default_factory=list)
 
-    def measure(self, side: Side) -> list[float]:
-        self.order.append(side.name)
+    def measure(self, system: System) -> list[float]:
+        self.order.append(system.name)
         if len(self.order) <= self.breaks:
             raise OSError("closed")
-        if side.name in self.fails:
-            raise self.fails[side.name]
+        if system.name in self.fails:
+            raise self.fails[system.name]
         return [float(len(self.order))]
 
 
-def run(task: FakeTask, rounds: int, names: str = "abc", **more: Any) -> tuple[Results, list[FakeSide]]:
-    results, sides = Results(), [FakeSide(name) for name in names]
-    interleave([task], cast("list[Side]", sides), rounds, 10, results, **more)
-    return results, sides
+def run(task: FakeTask, rounds: int, names: str = "abc", **more: Any) -> tuple[Results, list[FakeSystem]]:
+    results, systems = Results(), [FakeSystem(name) for name in names]
+    measure_in_rounds([task], cast("list[System]", systems), rounds, 10, results, **more)
+    return results, systems
 
 
-def test_sides_take_turns_and_the_order_turns_from_round_to_round() -> None:
+def test_systems_alternate_and_their_order_rotates_in_each_round() -> None:
     task = FakeTask()
     run(task, rounds=3)
     assert "".join(task.order) == "abc" + "bca" + "cab" + "abc"
 
 
-def test_the_first_round_is_not_counted() -> None:
+def test_the_warm_up_round_does_not_count() -> None:
     task = FakeTask()
     results, _ = run(task, rounds=2)
     result = results.get("task", "a", 10)
@@ -70,25 +70,25 @@ def test_the_first_round_is_not_counted() -> None:
     assert result.values == [6.0, 8.0], "1.0 was the warm-up"
 
 
-def test_the_first_round_may_be_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_may_have_its_own_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
     warmed: list[str] = []
-    monkeypatch.setattr(FakeTask, "warm_up", lambda _, side: warmed.append(side.name))
+    monkeypatch.setattr(FakeTask, "warm_up", lambda _, system: warmed.append(system.name))
     task = FakeTask()
     run(task, rounds=1)
     assert ("".join(warmed), "".join(task.order)) == ("abc", "bca")
 
 
-def test_what_is_slow_at_first_anyway_needs_no_warm_up() -> None:
+def test_the_warm_up_can_be_skipped() -> None:
     task = FakeTask()
     run(task, rounds=1, warm_up=False)
     assert len(task.order) == 3
 
 
-def test_what_was_over_the_limit_is_not_tried_again_and_its_side_is_made_idle() -> None:
+def test_a_task_over_the_limit_is_not_repeated_and_its_system_is_restarted() -> None:
     task = FakeTask(fails={"b": OverLimitError("search")})
-    results, sides = run(task, rounds=3)
+    results, systems = run(task, rounds=3)
     assert task.order.count("b") == 1
-    assert [side.recovered for side in sides] == [0, 1, 0], "the query goes on, and would slow down the others"
+    assert [system.restarts for system in systems] == [0, 1, 0], "the abandoned query would slow down the others"
     over, other = results.get("task", "b", 10), results.get("task", "a", 10)
     assert over
     assert over.over == 20.0
@@ -96,7 +96,7 @@ def test_what_was_over_the_limit_is_not_tried_again_and_its_side_is_made_idle() 
     assert len(other.values) == 3
 
 
-def test_a_wrong_answer_is_kept_in_words() -> None:
+def test_the_error_of_a_wrong_answer_is_recorded() -> None:
     results, _ = run(FakeTask(fails={"a": WrongAnswerError("99 rows instead of 100")}), rounds=3)
     result = results.get("task", "a", 10)
     assert result
@@ -104,7 +104,7 @@ def test_a_wrong_answer_is_kept_in_words() -> None:
     assert result.median is None
 
 
-def test_a_connection_that_breaks_once_is_no_failure_and_twice_is_one() -> None:
+def test_a_broken_connection_is_retried_once() -> None:
     task = FakeTask(breaks=1)
     results, _ = run(task, rounds=1, names="a")
     once = results.get("task", "a", 10)
@@ -117,7 +117,7 @@ def test_a_connection_that_breaks_once_is_no_failure_and_twice_is_one() -> None:
 
 
 class Answers(BaseHTTPRequestHandler):
-    """Answers what the path says: a status, or after so many seconds."""
+    """Answers according to the path: with status 500, or after a second."""
 
     protocol_version = "HTTP/1.1"
 
@@ -132,7 +132,7 @@ class Answers(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing: the tests print nothing."""
+        """Keeps the output of the tests clean."""
 
 
 @pytest.fixture
@@ -146,82 +146,84 @@ def url() -> Iterator[str]:
     server.server_close()
 
 
-def test_a_wire_keeps_its_connection_and_says_who_asks(url: str) -> None:
-    with Wire(url, 10, ("admin", "secret")) as wire:
-        answers = [wire.read("/list", ids=["a", "b"]) for _ in range(2)]
+def test_a_connection_is_reused_and_sends_the_login(url: str) -> None:
+    with Connection(url, 10, ("admin", "secret")) as connection:
+        answers = [connection.get_json("/list", ids=["a", "b"]) for _ in range(2)]
     assert answers[0] == {"path": "/list?ids=a&ids=b", "authorization": "Basic YWRtaW46c2VjcmV0"}
 
 
-def test_an_answer_that_takes_too_long_is_not_waited_for(url: str) -> None:
-    with Wire(url, 0.2) as wire, pytest.raises(OverLimitError):
-        wire.get("/slow")
+def test_a_slow_answer_raises_after_the_limit(url: str) -> None:
+    with Connection(url, 0.2) as connection, pytest.raises(OverLimitError):
+        connection.get("/slow")
 
 
-def test_the_deadline_is_that_of_all_requests_together(url: str) -> None:
-    with Wire(url, 10) as wire:
-        wire.allow(0)
+def test_all_requests_share_one_deadline(url: str) -> None:
+    with Connection(url, 10) as connection:
+        connection.set_deadline(0)
         with pytest.raises(OverLimitError):
-            wire.get("/quick")
-        wire.allow(10)
-        wire.get("/quick")
+            connection.get("/quick")
+        connection.set_deadline(10)
+        connection.get("/quick")
 
 
 def test_any_status_but_200_is_a_wrong_answer(url: str) -> None:
-    with Wire(url, 10) as wire, pytest.raises(WrongAnswerError, match="GET /broken: 500"):
-        wire.get("/broken")
+    with Connection(url, 10) as connection, pytest.raises(WrongAnswerError, match="GET /broken: 500"):
+        connection.get("/broken")
 
 
-def test_what_is_not_measured_survives_a_broken_connection(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, side = cell(url)
-    monkeypatch.setattr(Side, "wait", lambda _: None)
+def test_unmeasured_work_is_retried_after_a_broken_connection(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, system = read_task(url)
+    monkeypatch.setattr(System, "wait", lambda _: None)
     breaks = iter([OSError("closed"), OSError("closed"), None, OSError("closed"), OSError("closed"), OSError("closed")])
 
-    def work(wire: Wire) -> bytes:
+    def work(connection: Connection) -> bytes:
         if error := next(breaks):
             raise error
-        return wire.get("/quick")
+        return connection.get("/quick")
 
-    assert b"/quick" in side.patiently(work)
+    assert b"/quick" in system.retry(work)
     with pytest.raises(OSError, match="closed"):
-        side.patiently(work)
+        system.retry(work)
 
 
-def cell(url: str, *answers: list[str], expected: int = 2) -> tuple[Cell, Side]:
+def read_task(url: str, *answers: list[str], expected: int = 2) -> tuple[ReadTask, System]:
     seen = iter(answers)
-    made = Cell("cell", lambda wire: [wire.get("/quick")], lambda _: next(seen), expected, samples=3, limit=10)
-    return made, Side(name="a", url=url, server=cast("Any", None))
+    made = ReadTask(
+        "task", lambda connection: [connection.get("/quick")], lambda _: next(seen), expected, samples=3, limit=10
+    )
+    return made, System(name="a", url=url, server=cast("Any", None))
 
 
-def test_a_quick_cell_is_read_several_times_in_a_round(url: str) -> None:
-    task, side = cell(url, ["x", "y"])
-    assert len(task.measure(side)) == 3
+def test_a_fast_task_is_read_several_times_in_a_round(url: str) -> None:
+    task, system = read_task(url, ["x", "y"])
+    assert len(task.measure(system)) == 3
 
 
-def test_a_cell_is_asked_for_until_its_settling_time_is_over(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    task, side = cell(url, *[["x", "y"]] * 3)
+def test_the_warm_up_repeats_a_task_for_its_settling_time(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, system = read_task(url, *[["x", "y"]] * 3)
     task.settling = 2.0
-    # Asked when it begins, and before each time that it goes on.
+    # The clock is read at the begin, and before each repetition.
     times = iter([0.0, 1.0, 1.9, 2.0])
-    monkeypatch.setattr(Cell, "measure", lambda _, __: [0.0])
-    monkeypatch.setattr("bench.work.time.monotonic", lambda: next(times))
-    task.warm_up(side)
+    monkeypatch.setattr(ReadTask, "measure", lambda _, __: [0.0])
+    monkeypatch.setattr("bench.read_tasks.time.monotonic", lambda: next(times))
+    task.warm_up(system)
     assert not list(times)
 
 
-def test_fewer_rows_than_the_data_holds_are_a_wrong_answer(url: str) -> None:
-    task, side = cell(url, ["x"])
+def test_too_few_rows_are_a_wrong_answer(url: str) -> None:
+    task, system = read_task(url, ["x"])
     with pytest.raises(WrongAnswerError, match="1 rows instead of 2"):
-        task.measure(side)
+        task.measure(system)
 
 
-def test_sides_that_answer_with_other_rows_do_not_agree(url: str) -> None:
-    task, side = cell(url, ["x", "y"], ["y", "x"])
-    task.measure(side)
+def test_systems_must_return_the_same_rows(url: str) -> None:
+    task, system = read_task(url, ["x", "y"], ["y", "x"])
+    task.measure(system)
     with pytest.raises(WrongAnswerError, match="from y instead of x"):
-        task.measure(side)
+        task.measure(system)
 
 
-def test_a_run_that_comes_without_its_details_is_no_answer() -> None:
+def test_a_run_without_its_details_is_a_wrong_answer() -> None:
     data: dict[str, list[Any]] = {"metrics": [{}] * 20, "params": [{}] * 10, "tags": [{}] * 8}
     run = {"info": {"run_id": "x"}, "data": data}
     with pytest.raises(WrongAnswerError, match="'tags': 8"):

@@ -1,4 +1,4 @@
-"""HTTP as a client that keeps its connection: one connection, one deadline, every status looked at."""
+"""An HTTP connection to one server that is reused, with a deadline. It checks the status of every answer."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ TRACES = "/ajax-api/3.0/mlflow/traces"
 
 
 class OverLimitError(Exception):
-    """No answer came in time."""
+    """The server did not answer before the deadline."""
 
 
 class WrongAnswerError(Exception):
-    """An answer came that is not the right one; the message says what was seen."""
+    """The server gave a wrong answer. The message says which."""
 
 
-class Wire:
-    """A connection to one server. Its deadline is that of everything asked through it, in seconds from now."""
+class Connection:
+    """A connection to one server. `limit` is the deadline for all its requests, in seconds from now."""
 
     def __init__(self, url: str, limit: float, login: tuple[str, str] | None = None) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=limit)
         self.headers: dict[str, str] = {}
         if login:
             self.headers["Authorization"] = "Basic " + base64.b64encode(":".join(login).encode()).decode()
-        self.allow(limit)
+        self.set_deadline(limit)
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> Connection:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def allow(self, limit: float) -> None:
-        """From now on, wait so many seconds for everything that is asked."""
+    def set_deadline(self, limit: float) -> None:
+        """Set the deadline for all further requests, in seconds from now."""
         self._end = time.monotonic() + limit
 
-    def ask(self, method: str, path: str, body: Any = None) -> bytes:
-        """The body of an answer. Raises OverLimitError, WrongAnswerError, OSError."""
+    def request(self, method: str, path: str, body: Any = None) -> bytes:
+        """Send a request and return the body of the answer. Raises OverLimitError, WrongAnswerError, OSError."""
         left = self._end - time.monotonic()
         if left <= 0:
             raise OverLimitError(path)
@@ -67,22 +67,24 @@ class Wire:
         return content
 
     def get(self, path: str, **query: Any) -> bytes:
-        return self.ask("GET", f"{path}?{urlencode(query, doseq=True)}")
+        return self.request("GET", f"{path}?{urlencode(query, doseq=True)}")
 
     def post(self, path: str, body: Any) -> bytes:
-        return self.ask("POST", path, body)
+        return self.request("POST", path, body)
 
-    def read(self, path: str, **query: Any) -> Any:
+    def get_json(self, path: str, **query: Any) -> Any:
         return json.loads(self.get(path, **query))
 
-    def write(self, path: str, body: Any) -> Any:
+    def post_json(self, path: str, body: Any) -> Any:
         return json.loads(self.post(path, body))
 
 
-def log_a_run(wire: Wire, experiment: str, number: int) -> None:
-    """Create a run, log 20 metrics, 10 parameters and 5 tags to it, and end it."""
+def log_a_run(connection: Connection, experiment: str, number: int) -> None:
+    """Create a run, log 20 metrics, 10 parameters and 5 tags, and end it."""
     now = time.time_ns() // 1_000_000
-    made = wire.write(f"{API}/runs/create", {"experiment_id": experiment, "start_time": now, "run_name": "logged"})
+    made = connection.post_json(
+        f"{API}/runs/create", {"experiment_id": experiment, "start_time": now, "run_name": "logged"}
+    )
     run_id = made["run"]["info"]["run_id"]
     batch = {
         "run_id": run_id,
@@ -90,5 +92,5 @@ def log_a_run(wire: Wire, experiment: str, number: int) -> None:
         "params": [{"key": f"p{key}", "value": str(number)} for key in range(10)],
         "tags": [{"key": f"t{key}", "value": f"v{number % 10}"} for key in range(5)],
     }
-    wire.post(f"{API}/runs/log-batch", batch)
-    wire.post(f"{API}/runs/update", {"run_id": run_id, "status": "FINISHED", "end_time": now})
+    connection.post(f"{API}/runs/log-batch", batch)
+    connection.post(f"{API}/runs/update", {"run_id": run_id, "status": "FINISHED", "end_time": now})

@@ -1,4 +1,4 @@
-"""The logging work: 1, 8 and 16 clients at a time, each a process, through MLflow's client and through plain HTTP."""
+"""The logging tasks: 1, 8 and 16 concurrent client processes, with MLflow's client and with plain HTTP."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bench.measure import Task
-from bench.room import ROOT, BenchError
-from bench.sides import Side
-from bench.wire import OverLimitError, WrongAnswerError
+from bench.connection import OverLimitError, WrongAnswerError
+from bench.environment import ROOT, BenchError
+from bench.systems import System
+from bench.task import Task
 
 CLIENTS = (1, 8, 16)
 LOGGING = "logging"
 Mode = Literal["mlflow", "http"]
 _START = 180
-"""Seconds for all client processes to import MLflow."""
+"""Seconds in which all client processes must have imported MLflow."""
 
 
-def cell_name(clients: int, mode: Mode) -> str:
+def task_name(clients: int, mode: Mode) -> str:
     through = {"mlflow": "MLflow's client", "http": "plain HTTP"}[mode]
     return f"{clients} logging, {through}"
 
 
 class Client:
-    """A process that waits for orders. It lives as long as the run: importing MLflow takes it a second or more."""
+    """A process that waits for commands. It lives for the whole run, because importing MLflow takes seconds."""
 
     def __init__(self) -> None:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.client"],
+            [sys.executable, "-m", "bench.logging_client"],
             cwd=ROOT,
             env={
                 **environment,
@@ -45,22 +45,22 @@ class Client:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            # Ctrl-C is for the program that ends them.
+            # Ctrl-C must reach the benchmark alone, which then ends the clients.
             start_new_session=True,
         )
 
-    def tell(self, order: dict[str, Any]) -> None:
+    def send(self, command: dict[str, Any]) -> None:
         assert self._process.stdin
-        print(json.dumps(order), file=self._process.stdin, flush=True)
+        print(json.dumps(command), file=self._process.stdin, flush=True)
 
-    def answer(self, end: float) -> dict[str, Any]:
-        """The next answer. Raises OverLimitError when there is none by then, BenchError when there will be none."""
+    def receive(self, end: float) -> dict[str, Any]:
+        """The next answer. Raises OverLimitError after the time `end`, BenchError if the process has ended."""
         assert self._process.stdout
         if not select.select([self._process.stdout], [], [], max(0.0, end - time.monotonic()))[0]:
             raise OverLimitError("a client")
         line = self._process.stdout.readline()
         if not line:
-            raise BenchError(f"a client process ended by itself, with {self._process.wait()}")
+            raise BenchError(f"a client process ended with exit code {self._process.wait()}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -70,35 +70,35 @@ class Client:
 
 
 class Clients:
-    """As many client processes as there are at most at a time."""
+    """The client processes, as many as the largest task needs."""
 
     def __init__(self, count: int) -> None:
         self._clients = [Client() for _ in range(count)]
 
     def wait(self) -> None:
-        """Return when all have imported MLflow."""
+        """Wait until all have imported MLflow."""
         end = time.monotonic() + _START
         for client in self._clients:
-            client.answer(end)
+            client.receive(end)
 
-    def order(self, count: int, order: dict[str, Any], patience: float) -> list[dict[str, Any]]:
-        """Have some of them do the same at the same time; their answers. Raises OverLimitError, BenchError.
+    def run(self, count: int, command: dict[str, Any], timeout: float) -> list[dict[str, Any]]:
+        """Send one command to `count` clients, and return their answers. Raises OverLimitError, BenchError.
 
-        `patience` is in seconds. Who has not answered by then is ended, and another takes the place.
+        A client that has not answered after `timeout` seconds is ended and replaced.
         """
         for client in self._clients[:count]:
-            client.tell(order)
-        end = time.monotonic() + patience
+            client.send(command)
+        end = time.monotonic() + timeout
         answers, late = [], []
         for place, client in enumerate(self._clients[:count]):
             try:
-                answers.append(client.answer(end))
+                answers.append(client.receive(end))
             except OverLimitError:
                 late.append(place)
         for place in late:
             self._clients[place].stop()
             self._clients[place] = Client()
-            self._clients[place].answer(time.monotonic() + _START)
+            self._clients[place].receive(time.monotonic() + _START)
         if late:
             raise OverLimitError(f"{len(late)} of {count} clients")
         return answers
@@ -110,7 +110,7 @@ class Clients:
 
 @dataclass
 class Logging(Task):
-    """Runs a second of some clients."""
+    """Runs a second, summed over some clients."""
 
     clients: int
     mode: Mode
@@ -123,17 +123,17 @@ class Logging(Task):
     _share: float | None = None
 
     def __post_init__(self) -> None:
-        self.name = cell_name(self.clients, self.mode)
+        self.name = task_name(self.clients, self.mode)
 
-    def measure(self, side: Side) -> list[float]:
-        order = {
+    def measure(self, system: System) -> list[float]:
+        command = {
             "mode": self.mode,
-            "url": side.url,
+            "url": system.url,
             "experiment": self.experiment,
             "seconds": self.seconds,
-            "login": side.login,
+            "login": system.login,
         }
-        answers = self.pool.order(self.clients, order, self.seconds + self.limit)
+        answers = self.pool.run(self.clients, command, self.seconds + self.limit)
         errors = [error for answer in answers for error in answer["errors"]]
         if errors:
             raise WrongAnswerError(f"{len(errors)} errors, such as {errors[0]}")

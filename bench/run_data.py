@@ -1,4 +1,4 @@
-"""The runs that every side holds: made of a seed and the run's number alone, so all sides hold the same. Pure."""
+"""The runs in every store. They depend only on a seed and the run's number, so all systems have the same. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 METRICS, PARAMS, TAGS = 20, 10, 5
 STEPS = 10_000
-"""Values of the one metric with a long history."""
+"""Number of values of the metric with a long history."""
 FIRST_START = 1_704_067_200_000
-"""Milliseconds since 1970 of the first run's start; each later one starts within the next minute."""
+"""Start of the first run, in milliseconds since 1970. Each run starts about a minute after the one before."""
 
 Value = str | int | float | bool | None
 Rows = dict[str, tuple[tuple[str, ...], list[tuple[Value, ...]]]]
-"""By table, its columns and the rows for it, in an order that foreign keys allow."""
+"""The columns and rows by table, in an order that foreign keys allow."""
 
 _METRIC_COLUMNS = ("key", "value", "timestamp", "step", "is_nan", "run_uuid")
 _PAIR_COLUMNS = ("key", "value", "run_uuid")
@@ -30,7 +30,7 @@ class Run:
     name: str
     status: str
     start: int
-    """Milliseconds since 1970. No two runs start at the same time, so the order of the newest is certain."""
+    """Milliseconds since 1970. No two runs start at the same time, so their order is unambiguous."""
     seconds: int
     metrics: list[float]
     params: list[str]
@@ -38,9 +38,9 @@ class Run:
 
 
 def runs(first: int, end: int, seed: int) -> Iterator[Run]:
-    """The runs numbered from `first` up to, and without, `end`."""
+    """The runs with the numbers from `first` to `end` - 1."""
     for number in range(first, end):
-        # Of each number anew: a store that grew in steps holds what one that grew at once does.
+        # A generator for each number, so that a store grown in steps equals one grown at once.
         chance = random.Random(seed * 1_000_003 + number)
         yield Run(
             id=f"{chance.getrandbits(128):032x}",
@@ -55,7 +55,7 @@ def runs(first: int, end: int, seed: int) -> Iterator[Run]:
 
 
 def run_rows(batch: Iterable[Run], experiment: int) -> Rows:
-    """What MLflow 3 would have stored of runs that were logged through its client."""
+    """The rows that MLflow 3 stores for runs logged with its client."""
     rows: Rows = {
         "runs": (_RUN_COLUMNS, []),
         "metrics": (_METRIC_COLUMNS, []),
@@ -82,8 +82,8 @@ def run_rows(batch: Iterable[Run], experiment: int) -> Rows:
 
 
 def history_rows(experiment: int, seed: int) -> tuple[str, Rows]:
-    """One run with a long history of the metric `loss`, and the run's id."""
-    # A number that no run of `runs` has.
+    """The id and the rows of one run with a long history of the metric `loss`."""
+    # A number that no other run has.
     (run,) = runs(-1, 0, seed)
     rows = run_rows([run], experiment)
     chance = random.Random(seed)

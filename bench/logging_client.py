@@ -1,4 +1,4 @@
-"""One client of the logging cells: a process that logs runs for some seconds, whenever it is told to.
+"""One client of the logging tasks: a process that logs runs for some seconds at each command.
 
 Input: lines of JSON, `{"mode": "mlflow" | "http", "url": …, "experiment": …, "seconds": …, "login": [user, password]}`;
 so a password is in no argument list. Output: for each a line, `{"runs", "seconds", "cpu", "errors"}`; cpu is this
@@ -14,29 +14,29 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bench.wire import Wire, log_a_run
+from bench.connection import Connection, log_a_run
 
 
-def http_logger(order: dict[str, Any]) -> Callable[[int], None]:
-    """Logs one run through plain HTTP, over one connection."""
-    login = order["login"]
-    wire = Wire(order["url"], 600, tuple(login) if login else None)
-    return lambda number: log_a_run(wire, order["experiment"], number)
+def http_logger(command: dict[str, Any]) -> Callable[[int], None]:
+    """A function that logs one run with plain HTTP, over one connection."""
+    login = command["login"]
+    connection = Connection(command["url"], 600, tuple(login) if login else None)
+    return lambda number: log_a_run(connection, command["experiment"], number)
 
 
-def mlflow_logger(order: dict[str, Any]) -> Callable[[int], None]:
-    """Logs the same run through MLflow's client."""
+def mlflow_logger(command: dict[str, Any]) -> Callable[[int], None]:
+    """A function that logs the same run with MLflow's client."""
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param, RunTag
 
     for key in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
         os.environ.pop(key, None)
-    if order["login"]:
-        os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"] = order["login"]
-    client = MlflowClient(order["url"])
+    if command["login"]:
+        os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"] = command["login"]
+    client = MlflowClient(command["url"])
 
     def log(number: int) -> None:
-        run_id = client.create_run(order["experiment"], run_name="logged").info.run_id
+        run_id = client.create_run(command["experiment"], run_name="logged").info.run_id
         now = time.time_ns() // 1_000_000
         client.log_batch(
             run_id,
@@ -50,12 +50,12 @@ def mlflow_logger(order: dict[str, Any]) -> Callable[[int], None]:
     return log
 
 
-def obey(order: dict[str, Any]) -> dict[str, Any]:
-    """Log until the time is over; the run that is then on its way is finished and counted."""
-    log = {"http": http_logger, "mlflow": mlflow_logger}[order["mode"]](order)
+def execute(command: dict[str, Any]) -> dict[str, Any]:
+    """Log runs for `seconds`. The last run is finished, and counts."""
+    log = {"http": http_logger, "mlflow": mlflow_logger}[command["mode"]](command)
     runs, errors = 0, []
     cpu, began = time.process_time(), time.monotonic()
-    while time.monotonic() - began < order["seconds"]:
+    while time.monotonic() - began < command["seconds"]:
         try:
             log(runs)
         except Exception as error:
@@ -71,7 +71,8 @@ def obey(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    # Before the first order, or its import would be timed. Our own output goes by the real one, MLflow's nowhere.
+    # Imports MLflow before the first command, so that the import is not measured. MLflow's output must not mix with
+    # the answers, so it goes to standard error.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     sys.stdout = sys.stderr
     import mlflow
@@ -79,7 +80,7 @@ def main() -> None:
     assert mlflow.__version__
     print("{}", file=answers)
     for line in sys.stdin:
-        print(json.dumps(obey(json.loads(line))), file=answers)
+        print(json.dumps(execute(json.loads(line))), file=answers)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What one run of the benchmark has of its own: a name, a folder, and all that it makes on the engine."""
+"""The environment of one run: a name, a folder, and its containers, networks and volumes."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from contract.labels import PREFIX, STACK
 ROOT = Path(__file__).resolve().parents[1]
 
 
-stopped = threading.Event()
-"""Set by Ctrl-C: who waits in a thread of its own does not hear of it in another way."""
+stop_requested = threading.Event()
+"""Set by Ctrl-C. Threads check it, because only the main thread gets the signal."""
 
 
 class BenchError(Exception):
-    """The benchmark cannot go on; the message says why."""
+    """The benchmark cannot continue. The message says why."""
 
 
-def declared(key: str) -> str:
-    """The default that Pulumi.yaml declares for a setting."""
+def default_setting(key: str) -> str:
+    """A setting's default in Pulumi.yaml."""
     document = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
     return str(document["config"][key]["default"])
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody listens on, from below those that the system gives to outgoing connections."""
+    """Free ports on loopback, below the range that the kernel uses for outgoing connections."""
     found: list[int] = []
     for port in random.sample(range(20_000, 30_000), 1_000):
         with socket.socket() as probe:
@@ -52,30 +52,30 @@ def free_ports(count: int) -> list[int]:
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float) -> None:
-    """Wait until a condition holds. Raises BenchError, naming it, when that takes too long."""
+    """Wait until a condition holds. Raises BenchError after `seconds`; `what` names the condition."""
     end = time.monotonic() + seconds
     while not condition():
-        if stopped.is_set():
+        if stop_requested.is_set():
             raise BenchError(f"stopped while waiting for {what}")
         if time.monotonic() > end:
-            raise BenchError(f"waited {seconds:.0f} s in vain for {what}")
+            raise BenchError(f"{what} was not ready after {seconds:.0f} s")
         time.sleep(0.05)
 
 
-def say(text: str) -> None:
-    """Progress, on standard error: what is printed on standard output is the report."""
+def progress(text: str) -> None:
+    """Print progress to standard error. Standard output is for the report."""
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-class Room:
-    """The containers, networks and volumes of one run, known by a label, and its folder on the disk."""
+class Environment:
+    """The containers, networks and volumes of one run, which share a label, and its folder."""
 
     def __init__(self, engine: docker.DockerClient, folder: Path) -> None:
         self.engine = engine
         self.name = f"bench-{uuid.uuid4().hex[:8]}"
         self.prefix = f"mlflow-postgres-{self.name}"
-        # Not in /tmp, which may be memory: SQLite's file must lie on a disk, as PostgreSQL's do.
-        self.folder = folder.resolve() / f"room-{self.name}"
+        # Not in /tmp, which may be in memory: SQLite's file must be on a disk, like PostgreSQL's.
+        self.folder = folder.resolve() / f"environment-{self.name}"
         self.folder.mkdir(parents=True)
         self._labels = {f"{PREFIX}.bench": self.prefix}
         self.network = engine.networks.create(self.prefix, driver="bridge", labels=self._labels)
@@ -92,7 +92,7 @@ class Room:
         user: str | None = None,
         volume: str | None = None,
     ) -> Container:
-        """Start a container that others reach by its role. `port` is the container's and the one on loopback."""
+        """Start a container whose host name is its role. `port` is the container's port and the port on loopback."""
         mounts: dict[str, dict[str, str]] = {}
         if folder:
             mounts[str(folder)] = {"bind": "/data", "mode": "rw"}
@@ -110,7 +110,7 @@ class Room:
             labels=self._labels,
             ports={f"{port[0]}/tcp": ("127.0.0.1", port[1])} if port else None,
             volumes=mounts,
-            # SIGTERM reaches the server, not a shell that is process 1 and has no handler for it.
+            # Without init, SIGTERM would go to a shell as process 1, which ignores it.
             init=True,
             **more,
         )
@@ -119,18 +119,18 @@ class Room:
         return container
 
     def drop(self, container: Container) -> None:
-        """End and remove a container with its data."""
+        """Remove a container with its data."""
         container.remove(force=True, v=True)
         with suppress(NotFound):
             self.engine.volumes.get(str(container.name)).remove(force=True)
 
     def remove(self) -> None:
-        """Take away everything that the run has made, stacks of the product included."""
-        wait_until(self._remove_all, f"the end of everything of {self.prefix}", 120)
+        """Remove everything that the run has created, including stacks of the product."""
+        wait_until(self._remove_all, f"the removal of {self.prefix}", 120)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _remove_all(self) -> bool:
-        """Whether it is all gone; while the engine still makes what an interrupted run has asked for, it is not."""
+        """Remove everything, and return whether nothing is left. The engine may still be creating a container."""
         left = 0
         for label in (f"{PREFIX}.bench={self.prefix}", *(f"{STACK}={self.prefix}{part}" for part in ("", "-in"))):
             mine: Any = {"label": label}
@@ -147,7 +147,7 @@ class Room:
             with suppress(APIError):
                 for volume in volumes:
                     volume.remove(force=True)
-        # Not `images.list`: it inspects every image, and fails when somebody else removes one in the meantime.
+        # Not `images.list`: it inspects every image, and fails if another process removes one meanwhile.
         every = (tag for image in self.engine.api.images() for tag in image["RepoTags"] or ())
         tags = [tag for tag in every if tag.startswith(self.prefix)]
         with suppress(APIError):
@@ -156,9 +156,9 @@ class Room:
         return not left and not tags
 
 
-def build_plain(engine: docker.DockerClient) -> dict[str, str]:
-    """Build the images of plain MLflow; by stage, their names. They stay, and the next run finds them built."""
-    version = declared("mlflowVersion")
+def build_plain_images(engine: docker.DockerClient) -> dict[str, str]:
+    """Build the images of plain MLflow, and return their names by stage. They stay for the next run."""
+    version = default_setting("mlflowVersion")
     names = {}
     for stage in ("recipe", "plain"):
         names[stage] = f"mlflow-postgres-bench/{stage}:{version}"
@@ -166,8 +166,8 @@ def build_plain(engine: docker.DockerClient) -> dict[str, str]:
             path=str(ROOT / "bench" / "images" / "plain"),
             tag=names[stage],
             target=stage,
-            buildargs={"BASE_IMAGE": declared("pythonImage"), "MLFLOW_VERSION": version},
-            # Packages are fetched while building, and a container's own network may have no name server.
+            buildargs={"BASE_IMAGE": default_setting("pythonImage"), "MLFLOW_VERSION": version},
+            # The build downloads packages, and a container's own network may have no name server.
             network_mode="host",
             rm=True,
             forcerm=True,
@@ -175,8 +175,8 @@ def build_plain(engine: docker.DockerClient) -> dict[str, str]:
     return names
 
 
-def clone(target: Path) -> Path:
-    """A copy of the project as it stands, with this checkout's virtualenv."""
+def copy_project(target: Path) -> Path:
+    """Copy the project's files, uncommitted changes included, and link this checkout's virtualenv."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True).stdout
     for name in files.decode().rstrip("\0").split("\0"):

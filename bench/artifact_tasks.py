@@ -1,4 +1,4 @@
-"""A big artifact up and down through the server."""
+"""Uploads and downloads of a big artifact through the server."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench.measure import Task
-from bench.sides import Side
-from bench.wire import OverLimitError, WrongAnswerError
+from bench.connection import OverLimitError, WrongAnswerError
+from bench.systems import System
+from bench.task import Task
 
 ARTIFACTS = "artifacts"
 _PATH = "/api/2.0/mlflow-artifacts/artifacts/bench/big.bin"
@@ -21,7 +21,7 @@ _MIB = 1 << 20
 
 @dataclass
 class Upload(Task):
-    """Seconds for a file from the disk to the server."""
+    """Seconds to upload a file from the disk."""
 
     file: Path
     megabytes: int
@@ -36,16 +36,16 @@ class Upload(Task):
             for _ in range(self.megabytes):
                 file.write(block)
 
-    def measure(self, side: Side) -> list[float]:
+    def measure(self, system: System) -> list[float]:
         began = time.monotonic()
         with self.file.open("rb") as body:
-            _transfer(side, "PUT", self.limit, body)
+            _transfer(system, "PUT", self.limit, body)
         return [time.monotonic() - began]
 
 
 @dataclass
 class Download(Task):
-    """Seconds for the same file back; what is read is not kept."""
+    """Seconds to download the same file. The bytes are not stored."""
 
     megabytes: int
     limit: float
@@ -55,18 +55,18 @@ class Download(Task):
     def __post_init__(self) -> None:
         self.name = f"artifact of {self.megabytes} MB down"
 
-    def measure(self, side: Side) -> list[float]:
+    def measure(self, system: System) -> list[float]:
         began = time.monotonic()
-        size = _transfer(side, "GET", self.limit)
+        size = _transfer(system, "GET", self.limit)
         if size != self.megabytes * _MIB:
-            raise WrongAnswerError(f"{size} bytes came back instead of {self.megabytes * _MIB}")
+            raise WrongAnswerError(f"downloaded {size} bytes instead of {self.megabytes * _MIB}")
         return [time.monotonic() - began]
 
 
-def _transfer(side: Side, method: str, limit: float, body: Any = None) -> int:
-    """Send or fetch the artifact; bytes of the answer. Raises OverLimitError, WrongAnswerError, OSError."""
+def _transfer(system: System, method: str, limit: float, body: Any = None) -> int:
+    """Send or fetch the artifact; returns the bytes received. Raises OverLimitError, WrongAnswerError, OSError."""
     end = time.monotonic() + limit
-    connection = http.client.HTTPConnection(urlsplit(side.url).netloc, timeout=limit, blocksize=_MIB)
+    connection = http.client.HTTPConnection(urlsplit(system.url).netloc, timeout=limit, blocksize=_MIB)
     try:
         connection.request(method, _PATH, body)
         answer = connection.getresponse()

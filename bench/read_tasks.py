@@ -1,4 +1,4 @@
-"""The reading work: what is asked of each side over one connection, and what each answer must hold."""
+"""The read tasks: requests to each system over one connection, and the rows that the answers must have."""
 
 from __future__ import annotations
 
@@ -7,62 +7,62 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from bench.data import METRICS, PARAMS, STEPS, TAGS
-from bench.measure import Task
+from bench.connection import AJAX, API, TRACES, Connection, WrongAnswerError
+from bench.run_data import METRICS, PARAMS, STEPS, TAGS
 from bench.searches import PAGE, SEARCHES, Search, floor_of
-from bench.seed import Stores
-from bench.sides import Side
+from bench.stores import Stores
+from bench.systems import System
+from bench.task import Task
 from bench.trace_data import MODELS
-from bench.wire import AJAX, API, TRACES, Wire, WrongAnswerError
 
 COMPARED = 50
 """Runs on the compare page."""
 QUICK = 0.5
-"""Seconds; what takes longer is read once in a round."""
+"""Seconds. A task that takes longer is read only once in a round."""
 READING = "reading"
 
-Fetch = Callable[[Wire], list[bytes]]
+Fetch = Callable[[Connection], list[bytes]]
 Ids = Callable[[list[bytes]], list[str]]
 
 
 @dataclass
-class Cell(Task):
-    """One piece of reading work."""
+class ReadTask(Task):
+    """One read task."""
 
     name: str
     fetch: Fetch
-    """All that is timed."""
+    """The requests; nothing else is timed."""
     ids: Ids
-    """What the answers hold, in their order; the sides must agree on it."""
+    """Returns the ids in the answers, in order. All systems must agree on them."""
     expected: int
     samples: int
     limit: float
     settling: float = 0.0
-    """Seconds that the first round goes on asking for: to each worker of a server every question is new once."""
+    """Seconds for which the warm-up repeats the task, because each worker of a server is slow the first time."""
 
     group: str = READING
     unit: str = "s"
     agreed: list[str] | None = field(default=None)
 
-    def measure(self, side: Side) -> list[float]:
+    def measure(self, system: System) -> list[float]:
         readings: list[float] = []
-        with side.connect(self.limit) as wire:
-            # The connection, and the session with the database that its worker may have to open first, are not timed.
-            wire.get(f"{API}/experiments/get", experiment_id=0)
+        with system.connect(self.limit) as connection:
+            # Not timed: opening the connection, and the database session that the worker may have to open.
+            connection.get(f"{API}/experiments/get", experiment_id=0)
             while len(readings) < self.samples and not (readings and readings[0] > QUICK):
-                wire.allow(self.limit)
+                connection.set_deadline(self.limit)
                 began = time.monotonic()
-                answers = self.fetch(wire)
+                answers = self.fetch(connection)
                 readings.append(time.monotonic() - began)
             self._check(self.ids(answers))
         return readings
 
-    def warm_up(self, side: Side) -> None:
+    def warm_up(self, system: System) -> None:
         end = time.monotonic() + self.settling
-        self.measure(side)
-        # Each time over a connection of its own, so that all of the server's workers get some.
+        self.measure(system)
+        # Each time over a new connection, so that every worker of the server gets some.
         while time.monotonic() < end:
-            self.measure(side)
+            self.measure(system)
 
     def rows(self) -> int:
         return self.expected
@@ -73,11 +73,11 @@ class Cell(Task):
         if self.agreed is None:
             self.agreed = seen
         if seen != self.agreed:
-            raise WrongAnswerError(f"other rows than on another side, from {seen[0]} instead of {self.agreed[0]}")
+            raise WrongAnswerError(f"other rows than on another system, from {seen[0]} instead of {self.agreed[0]}")
 
 
 def searching(search: Search, experiment: str) -> Fetch:
-    """Ask for the first page of a search."""
+    """A function that requests the first page of a search."""
     body = {
         "experiment_ids": [experiment],
         "filter": search.filter,
@@ -85,11 +85,11 @@ def searching(search: Search, experiment: str) -> Fetch:
         "max_results": PAGE,
         "run_view_type": "ACTIVE_ONLY",
     }
-    return lambda wire: [wire.post(f"{API}/runs/search", body)]
+    return lambda connection: [connection.post(f"{API}/runs/search", body)]
 
 
 def run_ids(answers: list[bytes]) -> list[str]:
-    """Ids of the runs of a search's answer. Raises WrongAnswerError when one of them lacks something."""
+    """The run ids in a search's answer. Raises WrongAnswerError if a run lacks metrics, parameters or tags."""
     runs = json.loads(answers[0]).get("runs", [])
     for run in runs:
         held = {key: len(run["data"].get(key, [])) for key in ("metrics", "params", "tags")}
@@ -98,26 +98,26 @@ def run_ids(answers: list[bytes]) -> list[str]:
     return [str(run["info"]["run_id"]) for run in runs]
 
 
-def cells(stores: Stores, side: Side, samples: int, limit: float) -> list[Cell]:
-    """The reading work at the stores' present size. The ids that some of it starts from are asked of one side."""
+def read_tasks(stores: Stores, system: System, samples: int, limit: float) -> list[ReadTask]:
+    """All read tasks at the stores' present size. Gets the ids that some of them need from `system`."""
     where = stores.experiments
-    found = {search.name: run_ids(side.patiently(searching(search, where.runs))) for search in SEARCHES}
+    found = {search.name: run_ids(system.retry(searching(search, where.runs))) for search in SEARCHES}
     made = [
-        Cell(search.name, searching(search, where.runs), run_ids, stores.tally.rows(search.name), samples, limit)
+        ReadTask(search.name, searching(search, where.runs), run_ids, stores.tally.rows(search.name), samples, limit)
         for search in SEARCHES
     ]
     for search in SEARCHES:
-        # No ids cannot be asked for.
+        # MLflow rejects an empty list of ids.
         if search.floor and (ids := found[search.name]):
             by_id = Search(floor_of(search.name), "filtered", _in("attributes.run_id", ids), (), search.matches)
-            made.append(Cell(by_id.name, searching(by_id, where.runs), run_ids, len(ids), samples, limit))
+            made.append(ReadTask(by_id.name, searching(by_id, where.runs), run_ids, len(ids), samples, limit))
     newest = found["newest 100"]
     made += [
-        Cell("run page", _run_page(newest[0]), _run_page_ids, 1, samples, limit),
-        Cell("metric history, 10,000 steps", _history(stores.history_run), _history_ids, STEPS, samples, limit),
-        Cell("compare 50 runs", _compare(newest[:COMPARED]), _compare_ids, COMPARED * 2, samples, limit),
-        *_trace_cells(stores, samples, limit),
-        Cell("model registry, 100 newest", _models, _model_ids, min(PAGE, MODELS), samples, limit),
+        ReadTask("run page", _run_page(newest[0]), _run_page_ids, 1, samples, limit),
+        ReadTask("metric history, 10,000 steps", _history(stores.history_run), _history_ids, STEPS, samples, limit),
+        ReadTask("compare 50 runs", _compare(newest[:COMPARED]), _compare_ids, COMPARED * 2, samples, limit),
+        *_trace_tasks(stores, samples, limit),
+        ReadTask("model registry, 100 newest", _models, _model_ids, min(PAGE, MODELS), samples, limit),
     ]
     return made
 
@@ -127,25 +127,25 @@ def _in(attribute: str, values: Sequence[str]) -> str:
 
 
 def _run_page(run_id: str) -> Fetch:
-    return lambda wire: [
-        wire.get(f"{API}/runs/get", run_id=run_id),
-        wire.get(f"{API}/artifacts/list", run_id=run_id),
+    return lambda connection: [
+        connection.get(f"{API}/runs/get", run_id=run_id),
+        connection.get(f"{API}/artifacts/list", run_id=run_id),
     ]
 
 
 def _run_page_ids(answers: list[bytes]) -> list[str]:
     run, artifacts = map(json.loads, answers)
     if artifacts.get("files"):
-        raise WrongAnswerError("artifacts of a run that has none")
+        raise WrongAnswerError("a run without artifacts came with artifacts")
     return run_ids([json.dumps({"runs": [run["run"]]}).encode()])
 
 
 def _history(run_id: str) -> Fetch:
-    def fetch(wire: Wire) -> list[bytes]:
+    def fetch(connection: Connection) -> list[bytes]:
         query = {"run_id": run_id, "metric_key": "loss", "max_results": "25000"}
-        pages = [wire.get(f"{API}/metrics/get-history", **query)]
+        pages = [connection.get(f"{API}/metrics/get-history", **query)]
         while token := json.loads(pages[-1]).get("next_page_token"):
-            pages.append(wire.get(f"{API}/metrics/get-history", **query, page_token=token))
+            pages.append(connection.get(f"{API}/metrics/get-history", **query, page_token=token))
         return pages
 
     return fetch
@@ -156,11 +156,11 @@ def _history_ids(answers: list[bytes]) -> list[str]:
 
 
 def _compare(ids: list[str]) -> Fetch:
-    """As the compare page does: each run by itself, and one metric of all of them for the chart."""
+    """The requests of the compare page: each run, and one metric of all runs for the chart."""
     bulk = f"{AJAX}/metrics/get-history-bulk-interval"
-    return lambda wire: [
-        *(wire.get(f"{API}/runs/get", run_id=run_id) for run_id in ids),
-        wire.get(bulk, run_ids=ids, metric_key="m0", max_results=320),
+    return lambda connection: [
+        *(connection.get(f"{API}/runs/get", run_id=run_id) for run_id in ids),
+        connection.get(bulk, run_ids=ids, metric_key="m0", max_results=320),
     ]
 
 
@@ -170,28 +170,28 @@ def _compare_ids(answers: list[bytes]) -> list[str]:
     return [*(str(run["run"]["info"]["run_id"]) for run in runs), *map(str, metrics)]
 
 
-def _trace_cells(stores: Stores, samples: int, limit: float) -> list[Cell]:
+def _trace_tasks(stores: Stores, samples: int, limit: float) -> list[ReadTask]:
     traces = stores.traces
     newest = max(traces, key=lambda trace: trace.start)
     by_tag = sum(trace.team == "team-7" for trace in traces)
     by_kind = sum(trace.status == "ERROR" and trace.kind == "k3" for trace in traces)
-    # Each asks for the newest first, as the page does.
+    # Ordered from the newest on, as on MLflow's page.
     searches = {
         "newest 100 traces": ("", len(traces)),
         "traces by tag": ("tags.team = 'team-7'", by_tag),
         "traces by status, metadata": ("status = 'ERROR' and metadata.kind = 'k3'", by_kind),
     }
     made = [
-        Cell(name, _search_traces(text, stores.experiments.traces), _trace_ids, min(PAGE, rows), samples, limit)
+        ReadTask(name, _search_traces(text, stores.experiments.traces), _trace_ids, min(PAGE, rows), samples, limit)
         for name, (text, rows) in searches.items()
     ]
-    return [*made, Cell("open a trace", _open_trace(newest.id), _span_ids, len(newest.span_ids), samples, limit)]
+    return [*made, ReadTask("open a trace", _open_trace(newest.id), _span_ids, len(newest.span_ids), samples, limit)]
 
 
 def _search_traces(text: str, experiment: str) -> Fetch:
     place = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment}}
     body = {"locations": [place], "filter": text, "max_results": PAGE, "order_by": ["timestamp_ms DESC"]}
-    return lambda wire: [wire.post(f"{TRACES}/search", body)]
+    return lambda connection: [connection.post(f"{TRACES}/search", body)]
 
 
 def _trace_ids(answers: list[bytes]) -> list[str]:
@@ -199,17 +199,17 @@ def _trace_ids(answers: list[bytes]) -> list[str]:
 
 
 def _open_trace(trace_id: str) -> Fetch:
-    return lambda wire: [wire.get(f"{TRACES}/get", trace_id=trace_id)]
+    return lambda connection: [connection.get(f"{TRACES}/get", trace_id=trace_id)]
 
 
 def _span_ids(answers: list[bytes]) -> list[str]:
     return [str(span["span_id"]) for span in json.loads(answers[0])["trace"]["spans"]]
 
 
-def _models(wire: Wire) -> list[bytes]:
-    # Without the prompts, as the page and the client ask.
+def _models(connection: Connection) -> list[bytes]:
+    # Without prompts, as MLflow's page and client search.
     query = {"filter": "tag.`mlflow.prompt.is_prompt` != 'true'", "order_by": "last_updated_timestamp DESC"}
-    return [wire.get(f"{API}/registered-models/search", max_results=PAGE, **query)]
+    return [connection.get(f"{API}/registered-models/search", max_results=PAGE, **query)]
 
 
 def _model_ids(answers: list[bytes]) -> list[str]:

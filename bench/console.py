@@ -1,4 +1,4 @@
-"""Tables on the terminal."""
+"""Prints tables to the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.report import Table
 
 
 def show(made: Sequence[Table]) -> None:
-    """Print tables to standard output, as wide as they need to be where that is no terminal."""
+    """Print tables to standard output, in the width of the terminal, or 200 columns if it is not a terminal."""
     console = Console()
     if not console.is_terminal:
         console = Console(width=200)

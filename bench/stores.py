@@ -1,4 +1,4 @@
-"""Fill the stores that MLflow itself made: the same rows on every side, written straight into the tables."""
+"""Fills the stores with the same rows on every system, directly into the tables that MLflow created."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from bench import data, trace_data
-from bench.data import Rows
-from bench.room import BenchError, say
+from bench import run_data, trace_data
+from bench.connection import API, Connection, WrongAnswerError
+from bench.environment import BenchError, progress
+from bench.run_data import Rows
 from bench.searches import Tally
-from bench.sides import Side
-from bench.wire import API, Wire, WrongAnswerError
+from bench.systems import System
 
 BATCH = 1_000
 VACUUM = "VACUUM (ANALYZE)"
@@ -25,17 +25,17 @@ VACUUM = "VACUUM (ANALYZE)"
 
 @dataclass(frozen=True)
 class Experiments:
-    """Ids of the experiments, the same on every side."""
+    """Ids of the experiments, the same on every system."""
 
     runs: str
     history: str
     traces: str
     logged: str
-    """What the logging cells write into."""
+    """The logging tasks write into this one."""
 
 
 class PostgresWriter:
-    """Writes as the server's role, through the port on loopback."""
+    """Writes as the server's role, over the port on loopback."""
 
     def __init__(self, conninfo: str) -> None:
         self._connection = psycopg.connect(conninfo)
@@ -55,12 +55,12 @@ class PostgresWriter:
 
 
 class SqliteWriter:
-    """Writes into the file while its server has nothing to do."""
+    """Writes into the file while its server is idle."""
 
     def __init__(self, file: str) -> None:
-        # A thread of the pool writes, and not always the same one; never two at a time.
+        # Different threads of the pool write, but never two at once.
         self._connection = sqlite3.connect(file, check_same_thread=False)
-        # Of this connection alone; with the usual 2 MB the seeding would take hours.
+        # With the default of 2 MB, seeding would take hours. It applies to this connection only.
         self._connection.execute("PRAGMA cache_size = -1000000")
 
     def write(self, rows: Rows) -> None:
@@ -74,29 +74,29 @@ class SqliteWriter:
 
 
 class Stores:
-    """The stores of all sides: filled once with what does not grow, and grown in place."""
+    """The stores of all systems."""
 
-    def __init__(self, sides: Sequence[Side], seed: int) -> None:
-        self._sides = sides
+    def __init__(self, systems: Sequence[System], seed: int) -> None:
+        self._sides = systems
         self._seed = seed
         self.size = 0
         """Runs in the store."""
         self.tally = Tally()
         self.traces: list[trace_data.Trace] = []
         self.history_run = ""
-        ids = {self._make_experiments(side) for side in sides}
+        ids = {self._make_experiments(system) for system in systems}
         if len(ids) != 1:
-            raise BenchError(f"the sides gave their new experiments different ids: {ids}")
+            raise BenchError(f"the systems gave their new experiments different ids: {ids}")
         self.experiments = Experiments(*ids.pop())
 
     def fill(self) -> None:
-        """Write the long history, the traces and the registered models."""
-        say(f"seeding {trace_data.TRACES:,} traces, {trace_data.MODELS:,} models, {data.STEPS:,} steps")
+        """Write everything that does not grow: the long history, the traces and the registered models."""
+        progress(f"seeding {trace_data.TRACES:,} traces, {trace_data.MODELS:,} models, {run_data.STEPS:,} steps")
         where = self.experiments
         self.traces = list(trace_data.traces(0, trace_data.TRACES, self._seed))
 
         def batches() -> Iterator[Rows]:
-            self.history_run, rows = data.history_rows(int(where.history), self._seed)
+            self.history_run, rows = run_data.history_rows(int(where.history), self._seed)
             yield rows
             yield trace_data.model_rows(self.history_run, int(where.history))
             for first in range(0, len(self.traces), BATCH):
@@ -105,24 +105,24 @@ class Stores:
         self._write(batches())
 
     def grow(self, size: int) -> None:
-        """Write as many more runs as are missing to a size, then have PostgreSQL look at its tables."""
-        say(f"seeding {size - self.size:,} runs on each side")
+        """Add runs up to a size, then vacuum and analyze PostgreSQL."""
+        progress(f"seeding {size - self.size:,} runs on each system")
 
         def batches() -> Iterator[Rows]:
-            numbers = data.runs(self.size, size, self._seed)
+            numbers = run_data.runs(self.size, size, self._seed)
             while batch := list(itertools.islice(numbers, BATCH)):
                 self.tally.count(batch)
-                yield data.run_rows(batch, int(self.experiments.runs))
+                yield run_data.run_rows(batch, int(self.experiments.runs))
 
         self._write(batches())
         self.size = size
-        for side in self._sides:
-            if side.postgres:
-                # Autovacuum would have done so in the days that so many runs take. SQLite has no such thing.
-                side.psql(VACUUM)
+        for system in self._sides:
+            if system.postgres:
+                # So many runs take days, in which autovacuum would have done this. SQLite has none.
+                system.psql(VACUUM)
 
     def _write(self, batches: Iterator[Rows]) -> None:
-        writers = [_writer(side) for side in self._sides]
+        writers = [_writer(system) for system in self._sides]
         with ThreadPoolExecutor(len(writers)) as pool:
             for batch in batches:
                 for written in [pool.submit(writer.write, batch) for writer in writers]:
@@ -131,19 +131,21 @@ class Stores:
             writer.finish()
 
     @staticmethod
-    def _make_experiments(side: Side) -> tuple[str, str, str, str]:
+    def _make_experiments(system: System) -> tuple[str, str, str, str]:
         def make(name: str) -> str:
-            return side.patiently(lambda wire: _experiment(wire, name))
+            return system.retry(lambda connection: _experiment(connection, name))
 
         return make("runs"), make("history"), make("traces"), make("logged")
 
 
-def _experiment(wire: Wire, name: str) -> str:
-    """The id of an experiment, made if it is not there."""
+def _experiment(connection: Connection, name: str) -> str:
+    """The id of an experiment. Creates it if it does not exist."""
     with suppress(WrongAnswerError):
-        return str(wire.read(f"{API}/experiments/get-by-name", experiment_name=name)["experiment"]["experiment_id"])
-    return str(wire.write(f"{API}/experiments/create", {"name": name})["experiment_id"])
+        return str(
+            connection.get_json(f"{API}/experiments/get-by-name", experiment_name=name)["experiment"]["experiment_id"]
+        )
+    return str(connection.post_json(f"{API}/experiments/create", {"name": name})["experiment_id"])
 
 
-def _writer(side: Side) -> PostgresWriter | SqliteWriter:
-    return SqliteWriter(str(side.file)) if side.file else PostgresWriter(side.conninfo)
+def _writer(system: System) -> PostgresWriter | SqliteWriter:
+    return SqliteWriter(str(system.file)) if system.file else PostgresWriter(system.conninfo)
