@@ -1,4 +1,4 @@
-"""Supplies what a machine lacks before the project can run: a Docker engine, Pulumi, and base images.
+"""Installs what the project needs and the machine lacks: a Docker engine, Pulumi, and base images.
 
-Only the standard library is used here, because this runs before any virtualenv exists.
+It uses only the standard library and `contract`, because it runs before any virtualenv exists.
 """

@@ -1,7 +1,6 @@
-"""`python3 -m toolchain`: supply what this machine lacks.
+"""`python3 -m toolchain`: install what this machine lacks.
 
-With `engine`, only the Docker engine; with `browser`, what the tests look at pages with; with `vet`, look over our own
-Go sources instead.
+`engine` installs only the Docker engine, `browser` the browser for the tests. `vet` runs `go vet` on our Go sources.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from types import FrameType
 
 from toolchain import debian
 from toolchain.browser import ensure_browser
-from toolchain.cache import alone, cache_folder, remove_tree
+from toolchain.cache import cache_folder, exclusive_lock, remove_tree
 from toolchain.engine import ensure_engine
 from toolchain.images import ensure_images
 from toolchain.processes import Stopped, stop_all, wait_for_package_managers
 from toolchain.progress import Failure, say
 from toolchain.pulumi import ensure_pulumi, vet
 
-Lane = Callable[[], object]
+Job = Callable[[], object]
 
 
 class Interrupted(BaseException):
@@ -36,7 +35,7 @@ class Interrupted(BaseException):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the steps; returns the exit code: 0 done, 1 a step failed, 128 + n stopped by signal n."""
+    """Run the steps. Returns the exit code: 0 for success, 1 if a step failed, 128 + n after signal n."""
     parser = argparse.ArgumentParser(prog="python3 -m toolchain", description=__doc__)
     choices = ["all", "engine", "browser", "vet"]
     parser.add_argument("what", nargs="?", choices=choices, default="all", help="default: all")
@@ -49,49 +48,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(failure, file=sys.stderr, flush=True)
         return 1
     except Interrupted as interrupted:
-        say("stopped; run it again and it goes on where it was")
+        say("stopped; run it again to continue")
         return 128 + interrupted.number
     return 0
 
 
 def interrupt(number: int, _: FrameType | None) -> None:
-    """Leave the main thread's waiting; a second signal must not break the clean-up."""
+    """End the main thread's wait. Ignores further signals, which would interrupt the clean-up."""
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     raise Interrupted(number)
 
 
 def supply(cache: Path, what: str) -> None:
-    """Supply what is missing, one run at a time. Raises Failure, Interrupted."""
-    with alone(cache):
+    """Install what is missing, one run at a time. Raises Failure, Interrupted."""
+    with exclusive_lock(cache):
         for leftover in (cache / "tmp").glob("*"):
             remove_tree(leftover)
         if what == "engine":
-            in_lanes([ensure_engine])
+            run_in_parallel([ensure_engine])
             return
         if what == "browser":
-            in_lanes([ensure_browser])
+            run_in_parallel([ensure_browser])
             return
         if what == "vet":
-            in_lanes([lambda: vet(cache)])
+            run_in_parallel([lambda: vet(cache)])
             return
         if importlib.util.find_spec("ensurepip") is None:
             debian.install(["python3-venv"], "Python's venv module")
-        # One lane is bound by the processor, the other by the network.
-        in_lanes([lambda: ensure_pulumi(cache), lambda: ensure_images(ensure_engine(), cache)])
+        # In parallel: one needs the CPU, the other the network.
+        run_in_parallel([lambda: ensure_pulumi(cache), lambda: ensure_images(ensure_engine(), cache)])
 
 
-def in_lanes(lanes: Sequence[Lane]) -> None:
-    """Run the lanes side by side. The first error ends all of them and is raised."""
+def run_in_parallel(jobs: Sequence[Job]) -> None:
+    """Run jobs in parallel. The first error ends all of them and is raised."""
     errors: list[BaseException] = []
     news = threading.Condition()
-    running = len(lanes)
+    running = len(jobs)
 
-    def drive(lane: Lane) -> None:
+    def drive(job: Job) -> None:
         nonlocal running
         error: BaseException | None = None
         try:
-            lane()
+            job()
         except BaseException as raised:
             error = raised
         with news:
@@ -100,7 +99,7 @@ def in_lanes(lanes: Sequence[Lane]) -> None:
                 errors.append(error)
             news.notify()
 
-    threads = [threading.Thread(target=drive, args=(lane,), daemon=True) for lane in lanes]
+    threads = [threading.Thread(target=drive, args=(job,), daemon=True) for job in jobs]
     try:
         for thread in threads:
             thread.start()
@@ -111,7 +110,7 @@ def in_lanes(lanes: Sequence[Lane]) -> None:
         if running:
             stop_all()
             for thread in threads:
-                # Long enough for temporary folders to go; a lane that waits for the engine is left behind.
+                # Time to delete temporary folders. A job that waits for the engine is abandoned.
                 thread.join(timeout=5)
             wait_for_package_managers()
     if errors:

@@ -1,4 +1,4 @@
-"""A browser for the tests that look at the pages, if there is none."""
+"""Installs a browser for the tests, if the machine has none."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import shutil
 from toolchain import debian
 
 PACKAGES = ("chromium", "fonts-liberation")
-"""The pages ask for Arial or Helvetica, and Liberation has their measures: without it, lines run into each other."""
+"""MLflow's pages use Arial or Helvetica. Without Liberation, which has their metrics, lines overlap."""
 
 
 def ensure_browser() -> None:
-    """Have Chromium on this machine: the user's own, or Debian's. Raises Failure."""
+    """Install Debian's Chromium unless `chromium` is on PATH. Raises Failure."""
     if shutil.which("chromium") is None:
         debian.install(PACKAGES, "Chromium")

@@ -1,4 +1,4 @@
-"""Where built things are kept, how they are named, and how a later run knows that they are whole."""
+"""The cache: where builds are stored, their keys, and the manifests that show that they are complete."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from toolchain.progress import Failure, say
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """The project's cache. `bin/pulumi` relies on this place."""
+    """The project's cache folder. `bin/pulumi` uses the same path."""
     home = environment.get("HOME") or os.path.expanduser("~")
     return Path(environment.get("XDG_CACHE_HOME") or f"{home}/.cache") / "mlflow-postgres"
 
 
 def key_of(parts: Iterable[str | Path]) -> str:
-    """A short name for inputs: changes when a text, a file's content, or a name in a folder changes.
+    """A hash of the inputs. It changes when a text, a file's content or a file's name in a folder changes.
 
-    A folder's own place does not count, so that two checkouts share what they build.
+    The folder's own path does not count, so two checkouts share their builds.
     """
     digest = hashlib.sha256()
 
     def add(data: bytes) -> None:
-        # With its length, or ("ab", "c") and ("a", "bc") would be one key.
+        # With its length, because ("ab", "c") and ("a", "bc") must have different keys.
         digest.update(len(data).to_bytes(8, "big") + data)
 
     for part in parts:
@@ -45,7 +45,7 @@ def key_of(parts: Iterable[str | Path]) -> str:
 
 
 def write_manifest(manifest: Path, root: Path, files: Iterable[Path]) -> None:
-    """Record what `files` are now. Written last: a manifest says that everything it names is complete."""
+    """Record the present state of `files`. Write it last: a manifest shows that its files are complete."""
     entries = {}
     for path in files:
         stat = path.stat()
@@ -54,14 +54,14 @@ def write_manifest(manifest: Path, root: Path, files: Iterable[Path]) -> None:
             "mtime_ns": stat.st_mtime_ns,
             "sha256": _sha256(path),
         }
-    _write_whole(manifest, json.dumps(entries, indent=1, sort_keys=True))
+    _write_atomically(manifest, json.dumps(entries, indent=1, sort_keys=True))
 
 
 def broken_file(manifest: Path, root: Path) -> str | None:
-    """The first file that is not as recorded, or None. Costs one stat per file unless a time has changed.
+    """The first file that differs from the manifest, or None. Costs one stat per file unless a time has changed.
 
-    A missing manifest gives an empty name: nothing was completed. A file with a new time but the old content is
-    whole, and the manifest learns the new time.
+    Without a manifest it returns an empty name: no build was completed. A file with a new time and the old content is
+    valid, and its time in the manifest is updated.
     """
     try:
         entries = json.loads(manifest.read_text())
@@ -80,12 +80,12 @@ def broken_file(manifest: Path, root: Path) -> str | None:
     except (ValueError, KeyError, TypeError, AttributeError):
         return manifest.name
     if touched:
-        _write_whole(manifest, json.dumps(entries, indent=1, sort_keys=True))
+        _write_atomically(manifest, json.dumps(entries, indent=1, sort_keys=True))
     return None
 
 
-def point(link: Path, target: str) -> None:
-    """Make `link` a symbolic link to `target` (relative to it) in one move: it never is half there."""
+def replace_link(link: Path, target: str) -> None:
+    """Atomically make `link` a symbolic link to `target`, which is relative to it."""
     fresh = link.with_name(f".{link.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(target)
@@ -95,8 +95,8 @@ def point(link: Path, target: str) -> None:
 
 
 @contextmanager
-def alone(cache: Path) -> Iterator[None]:
-    """Hold the cache's lock; a second run waits and says so. The lock goes with the process, however it ends."""
+def exclusive_lock(cache: Path) -> Iterator[None]:
+    """Hold the cache's lock. A second run prints a line and waits. The kernel releases the lock with the process."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
         lock = open(cache / "lock", "a+", encoding="utf-8")  # noqa: SIM115 - closed below, after the work
@@ -112,7 +112,7 @@ def alone(cache: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            say(f"another run (process {lock.read().strip() or 'unknown'}) is at work; waiting for it to end")
+            say(f"another run (process {lock.read().strip() or 'unknown'}) is running; waiting for its end")
             fcntl.flock(lock, fcntl.LOCK_EX)
         lock.seek(0)
         lock.truncate()
@@ -123,7 +123,7 @@ def alone(cache: Path) -> Iterator[None]:
 
 @contextmanager
 def scratch(cache: Path, name: str) -> Iterator[Path]:
-    """A folder for unfinished things, on the cache's own disk so that a finished one can be moved into place."""
+    """A temporary folder on the cache's own disk, so that a finished file can be moved to its place."""
     (cache / "tmp").mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=cache / "tmp"))
     try:
@@ -133,7 +133,7 @@ def scratch(cache: Path, name: str) -> Iterator[Path]:
 
 
 def remove_tree(folder: Path) -> None:
-    """Delete a folder, unless something is mounted in it: a killed debootstrap may leave /proc or /sys there."""
+    """Delete a folder. Raises Failure if something is mounted in it: a killed debootstrap may leave /proc there."""
     if mounts := mounts_below(folder, Path("/proc/self/mounts")):
         raise Failure(
             "cache-mounted",
@@ -145,7 +145,7 @@ def remove_tree(folder: Path) -> None:
 
 
 def mounts_below(folder: Path, table: Path) -> list[str]:
-    """Mount points inside `folder`, innermost first; none where the system keeps no such table."""
+    """Mount points inside `folder`, innermost first. Empty if the system has no such table."""
     try:
         lines = table.read_text().splitlines()
     except FileNotFoundError:
@@ -161,7 +161,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_whole(path: Path, text: str) -> None:
+def _write_atomically(path: Path, text: str) -> None:
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     fresh.write_text(text)
     fresh.replace(path)

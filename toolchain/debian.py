@@ -1,4 +1,4 @@
-"""What this room needs to know of Debian, and installing its packages."""
+"""Recognises Debian and its mirrors, and installs its packages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _updated = False
 
 
 def is_supported_debian(os_release: Path = Path("/etc/os-release")) -> bool:
-    """Whether this is a Debian whose packages were tried."""
+    """Whether this is a version of Debian that this module has been tried on."""
     try:
         pairs = (line.partition("=") for line in shlex.split(os_release.read_text(), comments=True))
     except (OSError, ValueError):
@@ -26,7 +26,7 @@ def is_supported_debian(os_release: Path = Path("/etc/os-release")) -> bool:
 
 
 def engine_packages(os_release: Path = Path("/etc/os-release")) -> list[str]:
-    """The engine and its command. Debian 12 has both in one package, 13 only recommends the command."""
+    """The packages of the engine and its client. Debian 13 has two; docker.io only recommends the client there."""
     in_one = 'VERSION_ID="12"' in os_release.read_text()
     return ["docker.io"] if in_one else ["docker.io", "docker-cli"]
 
@@ -37,7 +37,7 @@ def is_root() -> bool:
 
 
 def install(packages: Sequence[str], needed_for: str) -> None:
-    """Install Debian packages without what they only recommend. Raises Failure where that is not ours to do."""
+    """Install Debian packages without their recommendations. Raises Failure if this is not Debian or not root."""
     names = " ".join(packages)
     if not is_supported_debian():
         raise Failure(
@@ -74,7 +74,7 @@ def _update_once(environment: dict[str, str], mend: str) -> None:
 
 
 def apt_sources(folder: Path = Path("/etc/apt")) -> list[str]:
-    """The addresses this machine takes Debian packages from, in the order of its files."""
+    """The addresses of this machine's Debian mirrors, in the order of apt's files."""
     files = [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))]
     found: list[str] = []
     for file in files:

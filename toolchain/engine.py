@@ -1,4 +1,4 @@
-"""A running Docker engine, if there is none."""
+"""Installs and starts a Docker engine, if none is running."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ MANUAL = "install Docker Engine for your system, start it, then run this again"
 
 
 class Answer(enum.Enum):
-    """What came back when we asked the engine whether it is there."""
+    """Whether an engine answers."""
 
     YES = "yes"
     NO = "no"
     FORBIDDEN = "forbidden"
-    UNKNOWN = "unknown"  # an address this room cannot speak to: taken as given
+    UNKNOWN = "unknown"  # an address that we cannot connect to; we assume that the engine runs
 
 
 class Plan(enum.Enum):
-    """What is to be done about the engine."""
+    """What to do about the engine."""
 
     NOTHING = "nothing"
     START = "start"
@@ -44,7 +44,7 @@ class Plan(enum.Enum):
 
 @dataclass(frozen=True)
 class Situation:
-    """All that the decision depends on."""
+    """Everything that the decision depends on."""
 
     docker_host: str | None
     answer: Answer
@@ -55,7 +55,7 @@ class Situation:
 
 
 def decide(situation: Situation) -> Plan:
-    """What to do about the engine. Raises Failure where only the user can act."""
+    """Decide what to do about the engine. Raises Failure if only the user can do it."""
     if situation.answer in (Answer.YES, Answer.UNKNOWN):
         return Plan.NOTHING
     if situation.answer is Answer.FORBIDDEN:
@@ -88,7 +88,7 @@ def decide(situation: Situation) -> Plan:
 
 
 def ensure_engine(environment: Mapping[str, str] = os.environ) -> Engine:
-    """Return a running engine: the user's own, or one installed and started here. Raises Failure."""
+    """Return a running engine. Installs and starts one if necessary. Raises Failure."""
     docker_host = environment.get("DOCKER_HOST") or None
     engine = Engine(docker_host or f"unix://{LOCAL_SOCKET}")
     answer = ask(engine)
@@ -126,7 +126,7 @@ def ask(engine: Engine) -> Answer:
 
 
 def group_of(engine: Engine) -> str:
-    """The group that the engine's socket is open to."""
+    """The group that may use the engine's socket."""
     try:
         return grp.getgrgid(Path(engine.address.removeprefix("unix://")).stat().st_gid).gr_name
     except (OSError, KeyError):
@@ -134,26 +134,26 @@ def group_of(engine: Engine) -> str:
 
 
 def start(engine: Engine) -> None:
-    """Start the installed engine so that it outlives this run, and wait until it answers. Raises Failure."""
+    """Start the installed engine, which outlives this run, and wait until it answers. Raises Failure."""
     if Path("/run/systemd/system").is_dir():
         run(["systemctl", "start", "docker"], "systemctl start docker", "systemctl status docker says why")
         _wait_for(engine, None)
         return
     pid = live_pid(PID_FILE, "dockerd")
     if pid is None:
-        # After a SIGKILL these files stay. If their number belongs to another process by now, or to a zombie,
-        # a new engine takes it for a running one: it refuses to start, or waits in vain for its containerd.
+        # After a SIGKILL these files remain. If their process id now belongs to another process or a zombie, a new
+        # engine takes it for a running one. It then refuses to start, or waits for its containerd for ever.
         PID_FILE.unlink(missing_ok=True)
         if live_pid(CONTAINERD_PID_FILE, "containerd") is None:
             CONTAINERD_PID_FILE.unlink(missing_ok=True)
         _wait_for(engine, _start_detached())
     else:
-        say(f"dockerd is there (process {pid}) but does not answer yet; waiting for it")
+        say(f"dockerd runs (process {pid}) but does not answer yet; waiting for it")
         _wait_for(engine, None)
 
 
 def live_pid(pid_file: Path, program: str, processes: Path = Path("/proc")) -> int | None:
-    """The process in a pid file, if it is alive and runs that program; None if the file is stale or missing."""
+    """The process id in a pid file, if that process runs the program. None if the file is stale or missing."""
     try:
         pid = int(pid_file.read_text())
         state = (processes / str(pid) / "stat").read_text()
@@ -164,7 +164,7 @@ def live_pid(pid_file: Path, program: str, processes: Path = Path("/proc")) -> i
 
 
 def find_dockerd() -> str | None:
-    """Where the engine's program is; the folders for administrators are often not on PATH."""
+    """The path of dockerd. Also looks into sbin folders, which are often not on PATH."""
     return shutil.which("dockerd", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]))
 
 
@@ -181,7 +181,7 @@ def _start_detached() -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             cwd="/",
-            # Its own session: Ctrl-C in `make` must not take the engine, and with it the database, down.
+            # A session of its own, so that Ctrl-C in `make` does not stop the engine and the database.
             start_new_session=True,
         )
 

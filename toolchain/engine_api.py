@@ -1,4 +1,4 @@
-"""The Docker Engine API, as far as this room needs it: over a socket, with the standard library, without a client."""
+"""A client for the part of the Docker Engine API that toolchain needs, with the standard library only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOCAL_SOCKET = "/var/run/docker.sock"
 
 
 class ApiError(Exception):
-    """The engine said no; the text is its own message."""
+    """The engine refused a request. The text is the engine's message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -36,7 +36,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class Engine:
-    """One engine, at a `DOCKER_HOST` address (unix:// or tcp://, TLS as the Docker client's variables say)."""
+    """One engine at a `DOCKER_HOST` address (unix:// or tcp://). The Docker client's variables switch on TLS."""
 
     def __init__(self, address: str = f"unix://{LOCAL_SOCKET}", environment: Mapping[str, str] = os.environ) -> None:
         self.address = address
@@ -44,11 +44,11 @@ class Engine:
 
     @property
     def reachable_here(self) -> bool:
-        """Whether this module can speak to such an address; it cannot to ssh:// and npipe://."""
+        """Whether this module supports the address. It does not support ssh:// and npipe://."""
         return self.address.startswith(("unix://", "tcp://", "http://", "https://"))
 
     def ping(self, timeout: float = 5) -> None:
-        """Return if the engine answers. Raises OSError (PermissionError among them) or HTTPException if not."""
+        """Return if the engine answers. Otherwise raises OSError, such as PermissionError, or HTTPException."""
         with self._call("GET", "/_ping", timeout=timeout):
             return
 
@@ -63,7 +63,7 @@ class Engine:
         return None if inspected is None else str(inspected["Id"])
 
     def remove_image(self, image_id: str) -> None:
-        """Remove an image that nothing uses; one that a container or another image needs stays."""
+        """Remove an image, unless a container or another image uses it."""
         try:
             with self._call("DELETE", f"/images/{quote(image_id, safe=':')}"):
                 return
@@ -80,25 +80,25 @@ class Engine:
                 return None
             raise
 
-    def pull(self, reference: str, first_word: float, next_word: float) -> None:
-        """Pull an image. Gives up (TimeoutError) after `first_word` seconds without an answer, `next_word` between two.
+    def pull(self, reference: str, first_timeout: float, timeout: float) -> None:
+        """Pull an image. Raises TimeoutError after `first_timeout` seconds without an answer, or `timeout` between two.
 
-        Raises ApiError with the engine's message if the registry, or the way to it, says no.
+        Raises ApiError with the engine's message if the registry refuses, or cannot be reached.
         """
         name, _, tag = reference.partition(":")
         path = _path("/images/create", fromImage=name, tag=tag)
-        with self._call("POST", path, timeout=first_word, then=next_word) as answer:
+        with self._call("POST", path, timeout=first_timeout, then=timeout) as answer:
             _read_events(answer)
 
     def import_image(self, reference: str, archive: Iterable[bytes], changes: list[str]) -> None:
-        """Make a one-layer image of a tar stream, with Dockerfile instructions (`changes`) applied to it."""
+        """Create an image of one layer from a tar stream. `changes` are Dockerfile instructions."""
         name, _, tag = reference.partition(":")
         path = _path("/images/create", fromSrc="-", repo=name, tag=tag, changes=changes)
         with self._call("POST", path, archive, timeout=600) as answer:
             _read_events(answer)
 
     def build(self, reference: str, context: bytes, labels: Mapping[str, str], arguments: Mapping[str, str]) -> None:
-        """Build an image of a tar archive that holds a Dockerfile, on the host's network. Raises ApiError."""
+        """Build an image from a tar archive with a Dockerfile, on the host's network. Raises ApiError."""
         path = _path(
             "/build",
             t=reference,
@@ -124,7 +124,7 @@ class Engine:
         try:
             headers = {"Content-Type": "application/x-tar"} if body is not None else {}
             connection.request(method, path, body=body, headers=headers, encode_chunked=body is not None)
-            # Kept, because the connection forgets its socket once an answer says that it is the last one.
+            # Saved, because the connection drops its socket when an answer says that it is the last one.
             open_socket: socket.socket = connection.sock
             answer = connection.getresponse()
             if answer.status >= 400:
@@ -164,13 +164,13 @@ def _message(body: bytes) -> str:
 
 
 def _read_events(answer: http.client.HTTPResponse) -> None:
-    """Read a stream of JSON lines to its end. The engine reports a late error in the stream, with status 200."""
-    said: list[str] = []
+    """Read a stream of JSON lines to its end. The engine reports late errors in the stream, after status 200."""
+    output: list[str] = []
     for line in answer:
         try:
             event: dict[str, Any] = json.loads(line)
         except ValueError:
             continue
         if "error" in event:
-            raise ApiError(500, "".join([*said[-40:], str(event["error"])]))
-        said.append(str(event.get("stream") or ""))
+            raise ApiError(500, "".join([*output[-40:], str(event["error"])]))
+        output.append(str(event.get("stream") or ""))

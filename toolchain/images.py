@@ -1,4 +1,4 @@
-"""The three base images: the engine's own, else a registry's, else stand-ins built from Debian."""
+"""Supplies the three base images: from a registry, or else as stand-ins built from Debian packages."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ FOLDERS = {
     "python:3.13-slim-trixie": Path(__file__).with_name("images") / "python",
 }
 LABEL = "mlflow-postgres.stand-in"
-# A registry that is there answers in one or two seconds; a machine without DNS may wait 90 s for its resolver.
-ASK_SECONDS = 20.0
+# A reachable registry answers in one or two seconds. A machine without DNS may wait 90 s for its resolver.
+FIRST_ANSWER_SECONDS = 20.0
 SILENCE_SECONDS = 120.0
-# What only a registry says. Anything else is a resolver, a proxy or a network saying that there is no way.
+# Messages that only a registry sends. Any other error comes from a resolver, a proxy or the network.
 REGISTRY_WORDS = ("manifest unknown", "manifest for", "toomanyrequests", "pull access denied", "unauthorized")
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a stand-in is known: an image by this name whose label is not `key` was built from other inputs."""
+    """A stand-in. An image with this name whose label is not `key` was built from other inputs."""
 
     image: str
     key: str
 
 
 def ensure_images(engine: Engine, cache: Path) -> None:
-    """Make sure that the base images are on the engine. Raises Failure."""
+    """Make sure that the engine has the base images. Raises Failure."""
     if not engine.reachable_here:
-        say(f"{engine.address} cannot be asked from here; it must have or get {', '.join([BASE, *FOLDERS])} itself")
+        say(f"{engine.address} cannot be checked from here; it must have or pull {', '.join([BASE, *FOLDERS])} itself")
         return
     try:
         certificates = host_certificates(rootfs.HOST_CERTIFICATES)
@@ -58,27 +58,27 @@ def ensure_images(engine: Engine, cache: Path) -> None:
 
 
 def host_certificates(folder: Path) -> list[Path]:
-    """The certificates that this machine trusts beside Debian's."""
+    """The certificates that this machine trusts in addition to Debian's."""
     return sorted(path for path in folder.rglob("*.crt") if path.is_file())
 
 
 def make_recipes(certificates: Sequence[Path], mirrors: rootfs.Mirrors) -> list[Recipe]:
-    """The stand-ins in the order of building. The base's key is in every other's: they stand on it."""
+    """The stand-ins in build order. The base's key is part of every other key."""
     base = key_of([Path(rootfs.__file__), *certificates, mirrors.main or "", mirrors.security or ""])
     return [Recipe(BASE, base), *(Recipe(image, key_of([base, folder])) for image, folder in FOLDERS.items())]
 
 
 def needs_work(labels: Mapping[str, str] | None, key: str) -> bool:
-    """Whether an image is missing or a stand-in of other inputs. Without our label it is official: left alone."""
+    """Whether an image is missing, or a stand-in built from other inputs. Images without our label are official."""
     return labels is None or labels.get(LABEL, key) != key
 
 
 def pull_all(engine: Engine, recipes: Sequence[Recipe]) -> list[Recipe]:
-    """Pull the images, and return those that no registry gave. The first silence is taken for all of them."""
+    """Pull the images, and return those that no registry has sent. Stops at the first timeout."""
     for index, recipe in enumerate(recipes):
         try:
             with step(f"asking the image registry for {recipe.image}"):
-                engine.pull(recipe.image, ASK_SECONDS, SILENCE_SECONDS)
+                engine.pull(recipe.image, FIRST_ANSWER_SECONDS, SILENCE_SECONDS)
         except (ApiError, TimeoutError) as error:
             if "no space left" in str(error):
                 raise Failure(
@@ -94,10 +94,10 @@ def pull_all(engine: Engine, recipes: Sequence[Recipe]) -> list[Recipe]:
 
 
 def build_stand_ins(
-    engine: Engine, cache: Path, recipes: Sequence[Recipe], wanted: Sequence[Recipe], certificates: Sequence[Path]
+    engine: Engine, cache: Path, recipes: Sequence[Recipe], missing: Sequence[Recipe], certificates: Sequence[Path]
 ) -> None:
-    """Build the wanted images from Debian packages. Raises Failure where this machine cannot."""
-    names = ", ".join(recipe.image for recipe in wanted)
+    """Build the missing images from Debian packages. Raises Failure if this machine cannot."""
+    names = ", ".join(recipe.image for recipe in missing)
     if not (debian.is_root() and debian.is_supported_debian()):
         raise Failure(
             "registry-silent",
@@ -105,7 +105,7 @@ def build_stand_ins(
             f"bring them along (docker save, docker load) or open the way to a registry: {names}",
         )
     for recipe in recipes:
-        if recipe in wanted:
+        if recipe in missing:
             old = engine.image_id(recipe.image)
             with step(f"building a stand-in for {recipe.image}"):
                 if recipe.image == BASE:
@@ -118,7 +118,7 @@ def build_stand_ins(
 
 
 def build_base(engine: Engine, cache: Path, recipe: Recipe, certificates: Sequence[Path]) -> None:
-    """Make a small Debian and hand it to the engine."""
+    """Create a small Debian and import it into the engine."""
     if shutil.which("debootstrap") is None:
         debian.install(["debootstrap"], "debootstrap")
     with scratch(cache, "rootfs") as folder:
@@ -128,7 +128,7 @@ def build_base(engine: Engine, cache: Path, recipe: Recipe, certificates: Sequen
 
 
 def build_on_base(engine: Engine, recipe: Recipe) -> None:
-    """Build one of the Dockerfiles."""
+    """Build a stand-in from its Dockerfile."""
     try:
         engine.build(recipe.image, pack(FOLDERS[recipe.image]), {LABEL: recipe.key}, proxy_arguments(os.environ))
     except ApiError as error:
@@ -137,17 +137,17 @@ def build_on_base(engine: Engine, recipe: Recipe) -> None:
 
 
 def proxy_arguments(environment: Mapping[str, str]) -> dict[str, str]:
-    """The user's proxies, as build arguments: predefined ones, which leave no trace in the image."""
+    """The user's proxies as build arguments. Docker predefines these, so the image does not contain them."""
     return {name: value for name, value in environment.items() if name.lower() in PROXIES}
 
 
 def pack(folder: Path) -> bytes:
-    """A build context. Owner and time are left out, so that one content always gives one archive (and cache hits)."""
+    """A build context without owners and times. The same content gives the same archive, which hits the build cache."""
 
     def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
         entry.uid = entry.gid = entry.mtime = 0
         entry.uname = entry.gname = ""
-        # As git keeps it: a checkout under another umask must not give another image.
+        # The modes that git stores, because the umask of a checkout must not change the image.
         entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
         return entry
 

@@ -1,4 +1,4 @@
-"""Running other programs so that none of them outlives this one."""
+"""Runs other programs, none of which outlives this one."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _stopping = False
 
 
 class Stopped(Exception):
-    """The run is being stopped; nothing new may start."""
+    """The run is being stopped, so no new program may start."""
 
 
 def ignore_line(_: str) -> None:
-    """Do nothing with a line of output."""
+    """Ignore a line of output."""
 
 
 def tied_to_us(command: Sequence[str]) -> list[str]:
-    """The command, made to die with this process even where a SIGKILL leaves no time to clean up (Linux only)."""
+    """Make a command die with this process, even after a SIGKILL (Linux only)."""
     tie = shutil.which("setpriv")
     return [tie, "--pdeathsig", "KILL", *command] if tie else list(command)
 
@@ -43,10 +43,10 @@ def run(
     each_line: Callable[[str], None] = ignore_line,
     finish: bool = False,
 ) -> str:
-    """Run a command and return what it printed, both streams together (the last 400 lines).
+    """Run a command, and return the last 400 lines of its output, both streams together.
 
-    `finish` lets it end in peace when the run is stopped: for package managers, which are not to be cut short.
-    Raises Failure, with its last lines, if it cannot be started or ends with an exit code other than 0.
+    With `finish`, the command may end by itself when the run is stopped. It is for package managers, which must not be
+    interrupted. Raises Failure with the last lines if the command cannot start or its exit code is not 0.
     """
     lines: deque[str] = deque(maxlen=400)
     try:
@@ -62,7 +62,7 @@ def run(
                 errors="replace",
                 env=env,
                 cwd=cwd,
-                # A group of its own: Ctrl-C reaches us alone, and we decide what ends, children's children included.
+                # A group of its own, so that Ctrl-C reaches only us, and we can end the whole group.
                 start_new_session=True,
             )
             (_finishing if finish else _running).add(process)
@@ -86,7 +86,7 @@ def run(
 
 
 def stop_all() -> None:
-    """End every child that may be ended, with its own children; start no more."""
+    """End all child processes except package managers, with their children, and start no more."""
     global _stopping
     with _starting:
         _stopping = True
@@ -101,7 +101,7 @@ def stop_all() -> None:
 
 
 def wait_for_package_managers() -> None:
-    """Let the children end that must not be cut short."""
+    """Wait for the child processes that must not be interrupted."""
     for child in list(_finishing):
         child.wait()
 

@@ -1,4 +1,4 @@
-"""What the user sees while something takes long, and the one error that ends a run."""
+"""Prints progress, and defines the error that ends a run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from contextlib import contextmanager
 
 from contract.errors import UserError
 
-SIGN_OF_LIFE_SECONDS = 15.0
-_speaking = threading.Lock()
+PROGRESS_SECONDS = 15.0
+_print_lock = threading.Lock()
 
 
 class Failure(UserError):
-    """A step that cannot be done: what was tried, what the user can do, and what the tool printed."""
+    """A step failed: what was tried, the remedy, and the tool's output."""
 
     def __init__(self, code: str, tried: str, remedy: str, output: str = "") -> None:
         super().__init__(code, tried, remedy=remedy)
@@ -27,31 +27,31 @@ class Failure(UserError):
 
 
 def say(text: str) -> None:
-    """Print one whole line, whichever thread it comes from. Standard output stays free for results."""
-    with _speaking:
+    """Print one line to standard error, from any thread."""
+    with _print_lock:
         print(f"toolchain: {text}", file=sys.stderr, flush=True)
 
 
 @contextmanager
 def step(what: str, detail: Callable[[], str] = str) -> Iterator[None]:
-    """Announce a step, show a sign of life while it runs, and say in seconds how long it took.
+    """Print the begin of a step, a line every 15 seconds while it runs, and its duration.
 
-    `detail` gives the sign of life something to add, such as how much is done.
+    `detail` returns a text for these lines, such as how much is done.
     """
     started = time.monotonic()
     over = threading.Event()
 
-    def show_life() -> None:
-        while not over.wait(SIGN_OF_LIFE_SECONDS):
+    def print_progress() -> None:
+        while not over.wait(PROGRESS_SECONDS):
             more = detail()
             say(f"{what} … {time.monotonic() - started:.0f} s so far" + (f", {more}" if more else ""))
 
     say(f"{what} …")
-    life = threading.Thread(target=show_life, daemon=True)
-    life.start()
+    printer = threading.Thread(target=print_progress, daemon=True)
+    printer.start()
     try:
         yield
     finally:
         over.set()
-        life.join()
+        printer.join()
     say(f"{what} … {time.monotonic() - started:.0f} s")

@@ -1,4 +1,4 @@
-"""Pulumi with the plugins this project uses, built from Go modules where the user has no Pulumi."""
+"""Builds Pulumi and its plugins from Go modules, unless the user has a Pulumi."""
 
 from __future__ import annotations
 
@@ -11,56 +11,56 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toolchain import golang
-from toolchain.cache import broken_file, key_of, point, remove_tree, scratch, write_manifest
+from toolchain.cache import broken_file, key_of, remove_tree, replace_link, scratch, write_manifest
 from toolchain.processes import ignore_line, run
 from toolchain.progress import Failure, say, step
 
 GO = Path(__file__).with_name("go")
 CHECKOUT = GO.parent.parent
-# As in requirements.in: a plugin and its Python SDK must be of one version, or Pulumi looks for a download.
+# The same versions as in requirements.in. If a plugin and its Python SDK differ, Pulumi tries to download one.
 PLUGINS = {"docker": "5.2.0", "random": "4.21.4"}
 CLI = "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"
 LANGUAGE_HOST = "github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python"
 SDK = "github.com/pulumi/pulumi/sdk/v3"
-# Without the tag the Docker provider takes docker-compose in, 170 packages for a resource nobody here uses.
+# Without the tag, the Docker provider includes docker-compose: 170 packages for a resource that we do not use.
 BUILD_FLAGS = ("-trimpath", "-tags", "no_compose")
 PROGRAMS = ("pulumi", "pulumi-language-python", "pulumi-language-python-exec")
-# Measured: modules 2.4 GB, compiled packages 3.1 GB, the programs twice while they are moved into place 0.6 GB.
+# Measured: modules 2.4 GB, compiled packages 3.1 GB, two copies of the programs during the move 0.6 GB.
 NEEDED_BYTES = 7 * 10**9
 MEND = "read what Go says above, mend that (often the way to the Go module proxy), then run this again"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things are below the project's cache. `bin/pulumi` relies on `bin` and `home`."""
+    """Paths below the project's cache. `bin/pulumi` uses `bin` and `home`."""
 
     cache: Path
 
     @property
     def root(self) -> Path:
-        """Everything of Pulumi's."""
+        """The folder for Pulumi."""
         return self.cache / "pulumi"
 
     @property
     def bin(self) -> Path:
-        """The folder for PATH: a link to the programs of the current key."""
+        """The folder for PATH: a link to the programs of the current build."""
         return self.root / "bin"
 
     @property
     def home(self) -> Path:
-        """PULUMI_HOME: the plugins are in it."""
+        """PULUMI_HOME, with the plugins."""
         return self.root / "home"
 
     def build(self, key: str) -> Path:
-        """What was built from the inputs with this key."""
+        """The build from the inputs with this key."""
         return self.root / f"build-{key}"
 
     def manifest(self, key: str) -> Path:
-        """What the files of a build must look like."""
+        """The manifest of a build."""
         return self.build(key) / "manifest.json"
 
     def files(self, key: str) -> list[Path]:
-        """Every file that belongs to a build, the installed plugins included."""
+        """All files of a build, including the installed plugins."""
         plugins = (
             self.home / "plugins" / f"resource-{name}-v{version}" / f"pulumi-resource-{name}"
             for name, version in PLUGINS.items()
@@ -69,7 +69,7 @@ class Layout:
 
 
 def users_own_pulumi(path: str, ours: tuple[Path, ...]) -> Path | None:
-    """A `pulumi` on PATH that is not below one of `ours` (this checkout, the cache), by its real place too."""
+    """A `pulumi` on PATH that is not in `ours` (this checkout, the cache), also after links are resolved."""
     for folder in path.split(os.pathsep):
         found = shutil.which("pulumi", path=folder) if folder else None
         if found is None:
@@ -89,21 +89,21 @@ def ensure_pulumi(cache: Path) -> None:
     broken = broken_file(layout.manifest(key), layout.root)
     if broken is None:
         if not layout.bin.is_symlink() or os.readlink(layout.bin) != f"{layout.build(key).name}/bin":
-            point(layout.bin, f"{layout.build(key).name}/bin")
+            replace_link(layout.bin, f"{layout.build(key).name}/bin")
         return
     if broken:
-        say(f"{layout.root / broken} is not what was built; building it again")
+        say(f"{layout.root / broken} differs from the build; building it again")
     check_space(cache)
     go = golang.find_go(golang.needed_version(GO / "pulumi" / "go.mod"), cache)
     environment = build_environment(cache)
     with scratch(cache, "pulumi") as folder:
         build_programs(go, folder, environment)
-        put_in_place(layout, key, folder)
+        install_build(layout, key, folder)
     remove_old_builds(layout, key)
 
 
 def build_key() -> str:
-    """Changes when anything that the programs are made of does."""
+    """A hash of everything that the programs are built from."""
     flags = [*BUILD_FLAGS, *(f"{name}={version}" for name, version in PLUGINS.items())]
     return key_of([GO / "pulumi", GO / "language-python", GO / "shims", *flags, platform.system(), platform.machine()])
 
@@ -142,7 +142,7 @@ def check_space(cache: Path) -> None:
 
 
 def build_programs(go: Path, folder: Path, environment: Mapping[str, str]) -> None:
-    """Build the programs and plugins into `folder`. One graph and one call: half the packages are common to them."""
+    """Build the programs and plugins into `folder`, in one call, because they share half of their packages."""
     module = GO / "pulumi"
     names = [CLI, *(f"./pulumi-resource-{name}" for name in PLUGINS)]
     total, done = 0, 0
@@ -178,16 +178,16 @@ def build(
     module: Path,
     each_line: Callable[[str], None] = ignore_line,
 ) -> None:
-    """Build the named commands of a module into `folder`, with version strings set."""
+    """Build the named commands of a module into `folder`, and set their version strings."""
     linker = " ".join(["-s", "-w", *(f"-X {name}={version}" for name, version in versions.items())])
     command = [str(go), "build", "-v", *BUILD_FLAGS, "-ldflags", linker, "-o", f"{folder}/", *names]
     run(command, f"building {' '.join(names)}", MEND, env=environment, cwd=module, each_line=each_line)
 
 
 def vet(cache: Path) -> None:
-    """Have `go vet` look over our own sources, where they are what is used. Raises Failure."""
+    """Run `go vet` on our Go sources, unless the user has a Pulumi. Raises Failure."""
     if users_own_pulumi(os.environ.get("PATH", ""), (CHECKOUT / "bin", Layout(cache).root)):
-        say("go vet: left out, since this machine has a Pulumi of its own")
+        say("go vet: skipped, because this machine has its own Pulumi")
         return
     go = golang.find_go(golang.needed_version(GO / "pulumi" / "go.mod"), cache)
     environment = build_environment(cache)
@@ -198,7 +198,7 @@ def vet(cache: Path) -> None:
 
 
 def copy_exec_script(go: Path, folder: Path, environment: Mapping[str, str]) -> None:
-    """The language host runs this script from beside itself; it is of the CLI's version, as the Python SDK is."""
+    """Copy the script that the language host expects beside itself. It has the CLI's and the Python SDK's version."""
     asked = [str(go), "list", "-m", "-f", "{{.Dir}}", SDK]
     place = run(asked, "looking for Pulumi's SDK", MEND, env=environment, cwd=GO / "pulumi").strip().splitlines()[-1]
     script = folder / "pulumi-language-python-exec"
@@ -206,8 +206,8 @@ def copy_exec_script(go: Path, folder: Path, environment: Mapping[str, str]) -> 
     script.chmod(0o755)
 
 
-def put_in_place(layout: Layout, key: str, folder: Path) -> None:
-    """Move what was built to where it is used. The manifest comes last: without it the next run builds again."""
+def install_build(layout: Layout, key: str, folder: Path) -> None:
+    """Install the build. The manifest is written last: without it, the next run builds again."""
     layout.home.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "PULUMI_HOME": str(layout.home), "PULUMI_SKIP_UPDATE_CHECK": "true"}
     for name, version in PLUGINS.items():
@@ -227,12 +227,12 @@ def put_in_place(layout: Layout, key: str, folder: Path) -> None:
         (folder / name).replace(programs / name)
     remove_tree(layout.build(key))
     programs.parent.replace(layout.build(key))
-    point(layout.bin, f"{layout.build(key).name}/bin")
+    replace_link(layout.bin, f"{layout.build(key).name}/bin")
     write_manifest(layout.manifest(key), layout.root, layout.files(key))
 
 
 def remove_old_builds(layout: Layout, key: str) -> None:
-    """Drop the programs of other keys; a checkout that still wants them has Go's cache to make them from."""
+    """Delete the builds with other keys. A checkout that needs one can rebuild it from Go's cache."""
     for old in layout.root.glob("build-*"):
         if old != layout.build(key):
             remove_tree(old)

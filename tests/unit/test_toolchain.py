@@ -1,4 +1,4 @@
-"""toolchain/: base images, Debian, Pulumi and Go, progress and lanes. No engine, no network, no Go."""
+"""toolchain/: base images, Debian, Pulumi and Go, progress and parallel jobs, without an engine, a network or Go."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from toolchain import browser, debian, golang, images, processes, progress, pulumi, rootfs
-from toolchain.__main__ import in_lanes
+from toolchain.__main__ import run_in_parallel
 from toolchain.cache import key_of
 from toolchain.engine_api import ApiError, Engine
 
@@ -26,11 +26,11 @@ CHECKOUT = Path(__file__).parents[2]
 # --- images
 
 
-def test_needs_work() -> None:
+def test_a_missing_image_and_an_old_stand_in_are_rebuilt() -> None:
     assert images.needs_work(None, "k")
     assert images.needs_work({images.LABEL: "old"}, "k")
     assert not images.needs_work({images.LABEL: "k"}, "k")
-    assert not images.needs_work({}, "k"), "an official image is left alone"
+    assert not images.needs_work({}, "k"), "an official image is left exclusive_lock"
 
 
 class Registry(Engine):
@@ -41,9 +41,9 @@ class Registry(Engine):
         self.error = error
         self.asked: list[str] = []
 
-    def pull(self, reference: str, first_word: float, next_word: float) -> None:
-        assert first_word <= 30
-        assert next_word <= 300
+    def pull(self, reference: str, first_timeout: float, timeout: float) -> None:
+        assert first_timeout <= 30
+        assert timeout <= 300
         self.asked.append(reference)
         if self.error:
             raise self.error
@@ -53,19 +53,19 @@ RECIPES = [images.Recipe("a:1", "k"), images.Recipe("b:1", "k"), images.Recipe("
 
 
 @pytest.mark.parametrize("error", [ApiError(500, "dial tcp: lookup x: no such host"), TimeoutError(), None])
-def test_registry_is_asked_once_if_it_does_not_answer(error: Exception | None) -> None:
+def test_a_registry_that_does_not_answer_is_tried_once(error: Exception | None) -> None:
     registry = Registry(error)
     left = images.pull_all(registry, RECIPES)
     assert (left, len(registry.asked)) == ((RECIPES, 1) if error else ([], 3))
 
 
-def test_a_registry_that_says_no_is_not_papered_over() -> None:
+def test_a_refusal_of_the_registry_is_an_error() -> None:
     registry = Registry(ApiError(500, "toomanyrequests: You have reached your pull rate limit"))
     with pytest.raises(progress.Failure, match="refused a:1"):
         images.pull_all(registry, RECIPES)
 
 
-def test_stand_ins_are_not_begun_where_they_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stand_ins_need_root_on_debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(debian, "is_root", lambda: False)
     with pytest.raises(progress.Failure, match="need root on Debian"):
         images.build_stand_ins(Registry(None), tmp_path, RECIPES, RECIPES, [])
@@ -82,7 +82,7 @@ def test_keys_of_stand_ins_follow_the_base(tmp_path: Path) -> None:
     assert all(one.key != other.key for one, other in zip(plain, changed, strict=True))
 
 
-def test_build_context_is_the_same_whatever_the_umask(tmp_path: Path) -> None:
+def test_the_build_context_does_not_depend_on_the_umask(tmp_path: Path) -> None:
     for name, mode in [("a", 0o755), ("b", 0o700)]:
         (tmp_path / name).mkdir()
         (tmp_path / name / "script").write_text("#!/bin/sh")
@@ -131,7 +131,7 @@ def test_mirrors_come_from_both_formats(tmp_path: Path) -> None:
     assert rootfs.Mirrors.of([]) == rootfs.Mirrors(None, None)
 
 
-def test_packages_are_named_where_they_cannot_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_names_the_packages_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(debian, "is_supported_debian", lambda: True)
     monkeypatch.setattr(debian, "is_root", lambda: False)
     with pytest.raises(progress.Failure, match="only root") as caught:
@@ -142,7 +142,7 @@ def test_packages_are_named_where_they_cannot_be_installed(monkeypatch: pytest.M
 # --- the browser
 
 
-def test_a_browser_is_taken_from_debian_only_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chromium_is_installed_only_if_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     installed: list[Sequence[str]] = []
     monkeypatch.setattr(debian, "install", lambda packages, _: installed.append(packages))
     monkeypatch.setattr("shutil.which", {"chromium": "/usr/bin/chromium"}.get)
@@ -169,7 +169,7 @@ def program(place: Path) -> Path:
     return place
 
 
-def test_pulumi_of_the_users_counts_and_ours_does_not(tmp_path: Path) -> None:
+def test_only_a_pulumi_of_the_users_own_counts(tmp_path: Path) -> None:
     checkout, cache, theirs = tmp_path / "checkout" / "bin", tmp_path / "cache", tmp_path / "usr" / "bin"
     program(checkout / "pulumi")
     program(cache / "bin" / "pulumi")
@@ -203,7 +203,7 @@ def test_go_versions(text: str, version: tuple[int, ...]) -> None:
     assert golang.parse_version(text) == version
 
 
-def test_go_that_is_too_old_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_go_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = program(tmp_path / "old" / "go")
     old.write_text("#!/bin/sh\necho go version go1.19.8 linux/amd64\n")
     ours = program(tmp_path / "cache" / "go" / f"sdk-{key_of([golang.REQUIREMENT])}" / "bin" / "go")
@@ -212,7 +212,7 @@ def test_go_that_is_too_old_is_not_taken(tmp_path: Path, monkeypatch: pytest.Mon
     assert golang.find_go((1, 19), tmp_path / "cache") == old
 
 
-def test_users_go_settings_do_not_change_the_build(tmp_path: Path) -> None:
+def test_the_users_go_settings_do_not_change_the_build(tmp_path: Path) -> None:
     theirs = {"GOFLAGS": "-mod=vendor", "GOOS": "plan9", "GOARCH": "arm", "GOPROXY": "https://mirror", "PATH": "/bin"}
     environment = pulumi.build_environment(tmp_path, theirs)
     assert environment["GOPROXY"] == "https://mirror"
@@ -220,7 +220,7 @@ def test_users_go_settings_do_not_change_the_build(tmp_path: Path) -> None:
     assert not {"GOOS", "GOARCH"} & environment.keys()
 
 
-def test_full_disk_is_said_before_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_before_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulumi, "NEEDED_BYTES", 10**18)
     with pytest.raises(progress.Failure, match="are free"):
         pulumi.check_space(tmp_path)
@@ -229,7 +229,7 @@ def test_full_disk_is_said_before_the_build(tmp_path: Path, monkeypatch: pytest.
 # --- progress, processes, lanes
 
 
-def test_failure_says_what_was_tried_what_the_tool_said_and_what_to_do() -> None:
+def test_a_failure_has_the_step_the_output_and_the_remedy() -> None:
     text = str(
         progress.Failure("tool-failed", "building x", "do y", "\n".join(f"line {number}" for number in range(30)))
     )
@@ -239,8 +239,8 @@ def test_failure_says_what_was_tried_what_the_tool_said_and_what_to_do() -> None
     assert text.endswith("to mend it: do y")
 
 
-def test_long_step_shows_that_it_lives(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "SIGN_OF_LIFE_SECONDS", 0.02)
+def test_a_long_step_prints_progress(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PROGRESS_SECONDS", 0.02)
     with progress.step("doing it", lambda: "3 of 7"):
         time.sleep(0.1)
     said = capsys.readouterr().err.splitlines()
@@ -249,7 +249,7 @@ def test_long_step_shows_that_it_lives(capsys: pytest.CaptureFixture[str], monke
     assert said[-1] == "toolchain: doing it … 0 s"
 
 
-def test_command_that_fails_brings_its_last_words() -> None:
+def test_a_failed_command_shows_its_last_lines() -> None:
     with pytest.raises(progress.Failure, match=r"trying \(exit code 3\)") as caught:
         processes.run(["sh", "-c", "echo out; echo err >&2; exit 3"], "trying", "mend")
     assert caught.value.output == "out\nerr\n"
@@ -257,7 +257,7 @@ def test_command_that_fails_brings_its_last_words() -> None:
         processes.run(["/no/such/program"], "trying", "mend", finish=True)
 
 
-def test_children_of_children_end_with_a_stop(tmp_path: Path) -> None:
+def test_a_stop_ends_grandchildren_too(tmp_path: Path) -> None:
     code = f"""
 import threading
 from toolchain import processes
@@ -281,13 +281,13 @@ lane.join()
     assert not grandchild.exists() or grandchild.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-def test_lanes_run_side_by_side_and_an_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_run_in_parallel_and_an_error_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     meet = threading.Barrier(2)
-    in_lanes([lambda: meet.wait(5), lambda: meet.wait(5)])
+    run_in_parallel([lambda: meet.wait(5), lambda: meet.wait(5)])
     monkeypatch.setattr("toolchain.__main__.stop_all", lambda: None)
 
     def fail() -> None:
         raise progress.Failure("tool-failed", "this", "that")
 
     with pytest.raises(progress.Failure, match="this"):
-        in_lanes([fail, lambda: time.sleep(0.05)])
+        run_in_parallel([fail, lambda: time.sleep(0.05)])

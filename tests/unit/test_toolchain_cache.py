@@ -1,4 +1,4 @@
-"""toolchain/: where things are kept, how it knows that they are whole, and one run at a time."""
+"""toolchain/cache.py: paths, keys and manifests of builds, and the lock."""
 
 from __future__ import annotations
 
@@ -12,14 +12,23 @@ from pathlib import Path
 import pytest
 
 from toolchain import progress
-from toolchain.cache import alone, broken_file, cache_folder, key_of, mounts_below, point, remove_tree, write_manifest
+from toolchain.cache import (
+    broken_file,
+    cache_folder,
+    exclusive_lock,
+    key_of,
+    mounts_below,
+    remove_tree,
+    replace_link,
+    write_manifest,
+)
 
 CHECKOUT = Path(__file__).parents[2]
 
 # --- where things are kept, and keys
 
 
-def test_cache_is_where_bin_pulumi_looks() -> None:
+def test_bin_pulumi_uses_the_same_cache_folder() -> None:
     assert cache_folder({"HOME": "/h"}) == Path("/h/.cache/mlflow-postgres")
     assert cache_folder({"HOME": "/h", "XDG_CACHE_HOME": "/x"}) == Path("/x/mlflow-postgres")
     assert cache_folder({"HOME": "/h", "XDG_CACHE_HOME": ""}) == Path("/h/.cache/mlflow-postgres")
@@ -32,7 +41,7 @@ def folder_with(place: Path, **files: str) -> Path:
     return place
 
 
-def test_key_does_not_depend_on_the_place_of_the_checkout(tmp_path: Path) -> None:
+def test_key_does_not_depend_on_the_path_of_the_checkout(tmp_path: Path) -> None:
     one = folder_with(tmp_path / "a" / "in", x="1", y="2")
     other = folder_with(tmp_path / "b" / "in", y="2", x="1")
     assert key_of([one, "v1"]) == key_of([other, "v1"])
@@ -62,7 +71,7 @@ def built(tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "manifest.json", program
 
 
-def test_whole_files_pass(built: tuple[Path, Path]) -> None:
+def test_intact_files_pass(built: tuple[Path, Path]) -> None:
     manifest, program = built
     assert broken_file(manifest, program.parents[1]) is None
 
@@ -71,7 +80,7 @@ def test_no_manifest_means_nothing_was_completed(tmp_path: Path) -> None:
     assert broken_file(tmp_path / "manifest.json", tmp_path) == ""
 
 
-def test_new_time_and_old_content_is_whole_and_learnt(built: tuple[Path, Path]) -> None:
+def test_a_file_with_a_new_time_and_the_old_content_is_intact(built: tuple[Path, Path]) -> None:
     manifest, program = built
     os.utime(program, (1, 1))
     assert broken_file(manifest, program.parents[1]) is None
@@ -79,7 +88,7 @@ def test_new_time_and_old_content_is_whole_and_learnt(built: tuple[Path, Path]) 
 
 
 @pytest.mark.parametrize("damage", ["content", "size", "gone", "not executable"])
-def test_damage_is_found(built: tuple[Path, Path], damage: str) -> None:
+def test_damage_is_detected(built: tuple[Path, Path], damage: str) -> None:
     manifest, program = built
     if damage == "content":
         program.write_bytes(b"PROGRAM")
@@ -94,17 +103,17 @@ def test_damage_is_found(built: tuple[Path, Path], damage: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"bin/pulumi": {}}'])
-def test_broken_manifest_is_found(built: tuple[Path, Path], text: str) -> None:
+def test_a_broken_manifest_is_detected(built: tuple[Path, Path], text: str) -> None:
     manifest, program = built
     manifest.write_text(text)
     assert broken_file(manifest, program.parents[1]) == "manifest.json"
 
 
-def test_link_is_moved_in_one_go_and_replaces_a_folder(tmp_path: Path) -> None:
+def test_a_link_is_replaced_atomically_and_may_replace_a_folder(tmp_path: Path) -> None:
     (tmp_path / "one").mkdir()
     (tmp_path / "bin").mkdir()
-    point(tmp_path / "bin", "one")
-    point(tmp_path / "bin", "two")
+    replace_link(tmp_path / "bin", "one")
+    replace_link(tmp_path / "bin", "two")
     assert os.readlink(tmp_path / "bin") == "two"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "one"]
 
@@ -125,14 +134,14 @@ def test_nothing_is_deleted_under_a_mount(tmp_path: Path, monkeypatch: pytest.Mo
 # --- the lock
 
 
-def test_second_run_waits_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_run_waits_and_prints_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     order: list[str] = []
 
     def second() -> None:
-        with alone(tmp_path):
+        with exclusive_lock(tmp_path):
             order.append("second")
 
-    with alone(tmp_path):
+    with exclusive_lock(tmp_path):
         waiting = threading.Thread(target=second)
         waiting.start()
         deadline = time.monotonic() + 5
@@ -143,15 +152,15 @@ def test_second_run_waits_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixt
     assert order == ["first", "second"]
 
 
-def test_lock_of_a_dead_run_does_not_hold(tmp_path: Path) -> None:
-    code = "import os, sys; from pathlib import Path; from toolchain.cache import alone\n"
-    code += f"with alone(Path({str(tmp_path)!r})): os._exit(9)"
+def test_a_dead_run_does_not_hold_the_lock(tmp_path: Path) -> None:
+    code = "import os, sys; from pathlib import Path; from toolchain.cache import exclusive_lock\n"
+    code += f"with exclusive_lock(Path({str(tmp_path)!r})): os._exit(9)"
     assert subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, check=False).returncode == 9
-    with alone(tmp_path):
+    with exclusive_lock(tmp_path):
         assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
 
 
-def test_cache_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+def test_an_unwritable_cache_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(progress.Failure, match="writing to the cache"), alone(tmp_path / "file" / "cache"):
+    with pytest.raises(progress.Failure, match="writing to the cache"), exclusive_lock(tmp_path / "file" / "cache"):
         pass

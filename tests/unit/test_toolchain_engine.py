@@ -1,4 +1,4 @@
-"""toolchain/: what it decides about the Docker engine, and how it speaks to one."""
+"""toolchain/: what it decides about the Docker engine, and its client of the engine's API."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_engine_decision(seen: Situation, plan: Plan) -> None:
         (situation(Answer.NO, is_debian=False), ["not Debian 12 or 13", "install Docker Engine"]),
     ],
 )
-def test_what_only_the_user_can_do_is_said(seen: Situation, words: list[str]) -> None:
+def test_an_error_says_what_only_the_user_can_do(seen: Situation, words: list[str]) -> None:
     with pytest.raises(progress.Failure) as caught:
         decide(seen)
     assert all(word in str(caught.value) for word in words), str(caught.value)

@@ -1,4 +1,4 @@
-"""toolchain/rootfs.py: the small Debian that the stand-ins stand on."""
+"""toolchain/rootfs.py: the small Debian that is the base of the stand-ins."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 from toolchain import rootfs
 
 
-def test_a_small_debian_is_readable_by_all_whatever_the_users_umask(
+def test_the_small_debian_is_readable_by_all_users_with_any_umask(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Under `umask 077` the stand-in's certificates were root's alone, and no service could check one."""
+    """Under `umask 077` the stand-in's certificates were root's exclusive_lock, and no service could check one."""
     root, certificate = tmp_path / "root", tmp_path / "own.crt"
     certificate.touch()
 
