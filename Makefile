@@ -1,45 +1,45 @@
-# `make up` and `make test` do all the set-up; every other recipe is one command.
-# Everything but Pulumi itself is `python -m ops <command>`.
+# `make up` and `make test` install everything that is missing. Every other recipe is one command.
+# Commands on a running stack are `python -m ops <command>`.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup engine browser up down test check vet unit integration doctor import rollback psql logs lock sbom pin fix forget bench pictures
 STACK ?= dev
 PYTHON := .venv/bin/python
 
-help: ## this list
+help: ## print this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 18
 
-setup: ## engine, Pulumi, base images and virtualenv, as far as they are missing
+setup: ## install Docker, Pulumi, base images and the virtualenv, if they are missing
 	@python3 -m toolchain
 	@$(MAKE) --silent --no-print-directory .venv/runtime
 
-engine: ## a running Docker engine, if there is none
+engine: ## install and start Docker, if no engine runs
 	@python3 -m toolchain engine
 
 browser:
 	@python3 -m toolchain browser
 
-up: setup ## bring the stack up; ends by printing the tracking URL
+up: setup ## bring the stack up, and print MLflow's address
 	@bin/pulumi stack select --create $(STACK) >/dev/null
 	@bin/pulumi up --yes --skip-preview --stack $(STACK) || { $(PYTHON) -m ops explain --stack $(STACK); exit 1; }
 	@$(PYTHON) -m ops explain --stack $(STACK)
 	@bin/pulumi stack output tracking_url --stack $(STACK)
 
-down: ## take the stack down; what is kept is named at the end
+down: ## take the stack down, and list what is kept
 	@bin/pulumi destroy --yes --skip-preview --stack $(STACK)
 	@$(PYTHON) -m ops kept --stack $(STACK)
 
-test: setup browser check vet unit integration ## everything: style, types, unit tests on mocks, integration tests on a real engine
+test: setup browser check vet unit integration ## run all tests: style, types, unit tests, integration tests on the real engine
 
-check: .venv/tests ## style and types only
+check: .venv/tests ## check style and types only
 	@.venv/bin/ruff format --check --quiet . && .venv/bin/ruff check --quiet .
 	@.venv/bin/mypy && .venv/bin/mypy examples/consumer/__main__.py examples/consumer/log_a_run.py
 	@.venv/bin/shellcheck bin/pulumi .ci/run toolchain/images/postgres/docker-entrypoint.sh \
 	  $$(grep -lE '^\#!(/bin/sh|/usr/bin/env bash)' images/*/bin/* images/mlflow/collect-postgresql)
 	@$(PYTHON) docs/settings_table.py --check README.md
-	@! git grep -q '^encryptionsalt' HEAD -- 'Pulumi.*.yaml' || { echo 'a Pulumi.*.yaml was committed with its encryptionsalt: take that line out, it fits one passphrase only' >&2; exit 1; }
+	@! git grep -q '^encryptionsalt' HEAD -- 'Pulumi.*.yaml' || { echo 'a Pulumi.*.yaml was committed with its encryptionsalt: remove that line, it works with one passphrase only' >&2; exit 1; }
 
-unit: .venv/tests
+unit: .venv/tests ## run the unit tests
 	@$(PYTHON) -m pytest tests/unit
 
 vet:
@@ -48,28 +48,28 @@ vet:
 integration: setup browser .venv/tests
 	@$(PYTHON) -m pytest tests/integration --numprocesses 2 --dist loadfile
 
-bench: setup .venv/bench ## measure against the alternatives, draw the plot; BENCH=--quick for three minutes of it
+bench: setup .venv/bench ## measure against the alternatives and draw the plot; BENCH=--quick takes three minutes
 	@$(PYTHON) -m bench $(BENCH)
 
-doctor: ## what is healthy and what is not, line by line; fails when something is not
+doctor: ## check the stack line by line; fails if something is not healthy
 	@$(PYTHON) -m ops doctor --stack $(STACK)
 
-import: ## bring the runs of SOURCE=mlflow.db or SOURCE=mlruns along; IMPORT=--dry-run only says what would come
+import: ## import the runs of SOURCE=mlflow.db or SOURCE=mlruns; IMPORT=--dry-run only lists them
 	@$(PYTHON) -m ops import --stack $(STACK) $(IMPORT) "$(SOURCE)"
 
-rollback: ## after an upgrade: back to the database and the MLflow of before it; DUMP=name for another one
+rollback: ## after an upgrade: restore the database and MLflow's version from before; DUMP=name chooses a dump
 	@$(PYTHON) -m ops rollback --stack $(STACK) $(if $(DUMP),--dump $(DUMP))
 
-psql: ## a shell in the database
+psql: ## open a shell in the database
 	@$(PYTHON) -m ops psql --stack $(STACK)
 
-logs: ## the services' logs
+logs: ## print the services' logs
 	@$(PYTHON) -m ops logs --stack $(STACK)
 
-forget: ## after a lost state or passphrase: remove what runs, keep the data
+forget: ## after the state or its passphrase is lost: remove the containers, keep the data
 	@$(PYTHON) -m ops forget --stack $(STACK)
 
-pin: setup ## write the digests that the base images have now into the stack's configuration
+pin: setup ## write the present digests of the base images into the stack's configuration
 	@bin/pulumi stack select --create $(STACK) >/dev/null
 	@$(PYTHON) -m ops pin --stack $(STACK)
 
@@ -86,10 +86,10 @@ endif
 sbom: .venv/tests ## write the SBOM of each version of MLflow's image into dist/, in CycloneDX
 	@$(PYTHON) docs/sbom.py dist images/mlflow/locks/*.txt
 
-pictures: browser .venv/tests ## take the pictures of the docs anew, of a stack with sign-in and Adminer that nobody needs
+pictures: browser .venv/tests ## take the screenshots of docs/pictures from a throw-away stack with sign-in and Adminer
 	@$(PYTHON) -m docs.pictures --stack $(STACK)
 
-fix: .venv/tests ## put the style and the generated parts right
+fix: .venv/tests ## repair the formatting and the generated parts
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
 	@$(PYTHON) docs/settings_table.py README.md
 
@@ -109,5 +109,5 @@ fix: .venv/tests ## put the style and the generated parts right
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt -r requirements-bench.txt
 	@touch $@
 
-# The types of what the benchmark imports are checked with everything else.
+# `make check` checks bench/ too, so it needs the packages that bench/ imports.
 check: .venv/bench

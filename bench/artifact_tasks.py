@@ -19,15 +19,20 @@ _PATH = "/api/2.0/mlflow-artifacts/artifacts/bench/big.bin"
 _MIB = 1 << 20
 
 
+class ArtifactTask(Task):
+    """The transfer of one artifact, in seconds."""
+
+    group = ARTIFACTS
+    unit = "s"
+
+
 @dataclass
-class Upload(Task):
+class Upload(ArtifactTask):
     """Seconds to upload a file from the disk."""
 
     file: Path
     megabytes: int
     limit: float
-    group: str = ARTIFACTS
-    unit: str = "s"
 
     def __post_init__(self) -> None:
         self.name = f"artifact of {self.megabytes} MB up"
@@ -44,13 +49,11 @@ class Upload(Task):
 
 
 @dataclass
-class Download(Task):
+class Download(ArtifactTask):
     """Seconds to download the same file. The bytes are not stored."""
 
     megabytes: int
     limit: float
-    group: str = ARTIFACTS
-    unit: str = "s"
 
     def __post_init__(self) -> None:
         self.name = f"artifact of {self.megabytes} MB down"

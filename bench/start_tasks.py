@@ -58,15 +58,20 @@ class Recipe:
             self._container = None
 
 
+class StartTask(Task):
+    """A start until the first logged run, in seconds."""
+
+    group = STARTS
+    unit = "s"
+    limit = _LIMIT
+
+
 @dataclass
-class Restart(Task):
+class Restart(StartTask):
     """Start a stopped server whose database runs. The stop is not timed."""
 
     recipe: Recipe
-    name: str = RESTART
-    group: str = STARTS
-    unit: str = "s"
-    limit: float = _LIMIT
+    name = RESTART
 
     def measure(self, system: System) -> list[float]:
         if system.name == TUTORIAL:
@@ -83,17 +88,14 @@ class Restart(Task):
 
 
 @dataclass
-class FromNothing(Task):
+class FromNothing(StartTask):
     """Start without containers, volumes and data. The images exist."""
 
     environment: Environment
     product: Product
     image: str
     """Plain MLflow without a driver."""
-    name: str = FROM_NOTHING
-    group: str = STARTS
-    unit: str = "s"
-    limit: float = _LIMIT
+    name = FROM_NOTHING
 
     def measure(self, system: System) -> list[float]:
         return self._ours() if system.name == OURS else self._recipe()

@@ -1,6 +1,6 @@
-"""Takes the pictures of `docs/pictures` anew: `make pictures STACK=pictures`.
+"""Takes the screenshots in `docs/pictures`: `make pictures STACK=pictures`.
 
-Of a running stack with `signIn` and `adminer`. It gets an experiment for them, so take one that nobody needs.
+The stack must run with `signIn` and `adminer`. The script logs an experiment to it, so use a throw-away stack.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from playwright.sync_api import HttpCredentials, Locator, Page
 from ops.stack import outputs, pulumi
 
 from . import picture_runs
-from .browser import DRAWN, browser, compare_runs, open_run, open_runs, open_tables
+from .browser import CHART_LINE, browser, compare_runs, open_run, open_runs, open_tables
 
 FOLDER = Path(__file__).parent / "pictures"
 
 
 def main() -> None:
-    """Log the experiment, then take every picture. Raises Playwright's errors if a page is not as it was."""
+    """Log the experiment, then take every screenshot. Raises Playwright's errors if a page has changed."""
     parser = argparse.ArgumentParser(prog="python -m docs.pictures", description=__doc__)
     parser.add_argument("--stack", required=True, help="the stack's name")
     stack: str = parser.parse_args().stack
@@ -34,35 +34,35 @@ def main() -> None:
     url: str = values["tracking_url"]
     experiment = picture_runs.log(url)
     with browser(user) as page:
-        _of_mlflow(page, url, experiment)
+        _mlflow_pages(page, url, experiment)
         page.goto(values["adminer_url"])
-        _keep("adminer-login", page.get_by_role("button", name="Login"))
+        _screenshot("adminer-login", page.get_by_role("button", name="Login"))
         open_tables(page, values["adminer_url"], _secret("postgres_password", stack))
-        # The sizes come after the names.
-        _keep("adminer-tables", page.get_by_role("cell", name="table", exact=True).first)
+        # Adminer loads the sizes after the names.
+        _screenshot("adminer-tables", page.get_by_role("cell", name="table", exact=True).first)
 
 
-def _of_mlflow(page: Page, url: str, experiment: str) -> None:
+def _mlflow_pages(page: Page, url: str, experiment: str) -> None:
     page.goto(url)
-    # A note on usage data, which this project's server sends nowhere.
+    # A note about usage data, which this project's server does not send.
     page.get_by_role("button", name="Close").click()
-    _keep("signed-in", page.get_by_role("link", name=picture_runs.EXPERIMENT))
+    _screenshot("signed-in", page.get_by_role("link", name=picture_runs.EXPERIMENT))
     open_runs(page, url, experiment)
-    _keep("runs", page.get_by_role("link", name=picture_runs.BEST, exact=True))
+    _screenshot("runs", page.get_by_role("link", name=picture_runs.BEST, exact=True))
     compare_runs(page)
-    _keep("chart", page.locator(DRAWN).nth(len(picture_runs.MODELS) - 1))
+    _screenshot("chart", page.locator(CHART_LINE).nth(len(picture_runs.MODELS) - 1))
     open_run(page, picture_runs.BEST, "Artifacts")
     page.get_by_text(picture_runs.REPORT, exact=True).click()
-    _keep("artifact", page.get_by_role("heading", name=picture_runs.BEST).nth(1))
+    _screenshot("artifact", page.get_by_role("heading", name=picture_runs.BEST).nth(1))
     page.goto(f"{url}/#/experiments/{experiment}/traces")
     page.get_by_role("button", name="Got it").click()
-    _keep("traces", page.get_by_text(picture_runs.QUESTION).first)
+    _screenshot("traces", page.get_by_text(picture_runs.QUESTION).first)
 
 
-def _keep(name: str, shown: Locator) -> None:
-    """Take a picture once something is to be seen."""
-    shown.wait_for()
-    shown.page.screenshot(path=FOLDER / f"{name}.png")
+def _screenshot(name: str, visible: Locator) -> None:
+    """Take a screenshot once an element is visible."""
+    visible.wait_for()
+    visible.page.screenshot(path=FOLDER / f"{name}.png")
 
 
 def _secret(output: str, stack: str) -> str:

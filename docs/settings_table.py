@@ -1,7 +1,7 @@
-"""The settings table of the README, made from `Pulumi.yaml`.
+"""Generates the settings table of the README from `Pulumi.yaml`.
 
-python docs/settings_table.py README.md          writes it
-python docs/settings_table.py --check README.md  fails if it is not what `Pulumi.yaml` says
+python docs/settings_table.py README.md          writes the table
+python docs/settings_table.py --check README.md  fails if the table is out of date
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ END = "<!-- /settings -->"
 
 
 def table(project: Path) -> str:
-    """One row a setting: its key, its default, its meaning."""
+    """The table, with the key, the default and the meaning of each setting."""
     declared = yaml.safe_load(project.read_text())["config"]
-    rows = [f"| `{key}` | {_default(each['default'])} | {each['description']} |" for key, each in declared.items()]
+    rows = [f"| `{key}` | {_format(each['default'])} | {each['description']} |" for key, each in declared.items()]
     return "\n".join(["| setting | default | meaning |", "| --- | --- | --- |", *rows])
 
 
-def _default(value: object) -> str:
+def _format(value: object) -> str:
     shown = str(value).lower() if isinstance(value, bool) else str(value)
     return f"`{shown}`" if shown else ""
 
 
 def main(arguments: list[str]) -> int:
-    """Write or check the table; exit code 1 if it is out of date."""
+    """Write or check the table. Returns exit code 1 if it is out of date."""
     page = Path(arguments[-1])
     text = page.read_text()
     head, rest = text.split(BEGIN)
     tail = rest.split(END)[1]
-    wanted = f"{head}{BEGIN}\n{table(page.parent / 'Pulumi.yaml')}\n{END}{tail}"
+    updated = f"{head}{BEGIN}\n{table(page.parent / 'Pulumi.yaml')}\n{END}{tail}"
     if "--check" not in arguments:
-        page.write_text(wanted)
-    elif text != wanted:
-        print(f"{page}: the settings table is not what Pulumi.yaml says. Mend it with: make fix", file=sys.stderr)
+        page.write_text(updated)
+    elif text != updated:
+        print(f"{page}: the settings table differs from Pulumi.yaml. Mend it with: make fix", file=sys.stderr)
         return 1
     return 0
 

@@ -11,7 +11,7 @@ import pytest
 from docker import DockerClient
 from playwright.sync_api import HttpCredentials, Page, expect
 
-from docs.browser import DRAWN, PATIENCE, browser, open_run, open_runs, open_tables
+from docs.browser import CHART_LINE, PATIENCE, browser, open_run, open_runs, open_tables
 
 from .harness import Deployment, deployment
 from .old_stores import Old, made
@@ -58,7 +58,7 @@ def test_the_chart_of_an_imported_metric_is_drawn_with_its_whole_history(new: De
         card = page.get_by_test_id("experiment-view-compare-runs-card").filter(
             has=page.get_by_role("heading", name="loss", exact=True)
         )
-        expect(card.locator(DRAWN).first).to_be_visible()
+        expect(card.locator(CHART_LINE).first).to_be_visible()
         drawn = card.locator(".js-plotly-plot").evaluate("chart => chart.data[0].y")
         assert drawn == pytest.approx([1 / (step + 1) for step in range(200)])
 
