@@ -13,6 +13,8 @@ from .deploy import CHECKOUT
 PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md"), CHECKOUT / "toolchain" / "README.md"])
 PICTURES = CHECKOUT / "docs" / "pictures"
 LARGEST_PICTURE = 150_000
+CREATED = {"build", "dist"}
+"""Folders that a command creates; git ignores them."""
 
 
 def blocks(page: str) -> list[str]:
@@ -39,6 +41,15 @@ def test_what_a_page_links_to_is_there(page: Path) -> None:
         target = page.parent / name if name else page
         assert target.exists(), link
         assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
+def test_a_file_that_a_page_names_exists(page: Path) -> None:
+    """A path begins with a folder of the checkout, such as `images/mlflow/locks`."""
+    folders = {path.name for path in CHECKOUT.iterdir() if path.is_dir()} - CREATED
+    named = set(re.findall(r"`([\w.-]+/[\w./-]*)`", page.read_text()))
+    paths = {path for path in named if path.partition("/")[0] in folders}
+    assert {path for path in paths if not (CHECKOUT / path).exists()} == set()
 
 
 def test_every_picture_is_shown_and_small() -> None:
