@@ -1,4 +1,4 @@
-"""The pages: what they link to is there, and the Chinese one has the English one's commands."""
+"""The documents: links, files and pictures exist, and the Chinese README has the commands of the English one."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ CREATED = {"build", "dist"}
 
 
 def blocks(page: str) -> list[str]:
-    """The blocks of commands in a page."""
+    """The indented blocks of commands in a page."""
     prose = re.sub(r"^```.*?^```$", "", (CHECKOUT / page).read_text(), flags=re.MULTILINE | re.DOTALL)
     return re.findall(r"(?:^    .+\n)+", prose, re.MULTILINE)
 
 
 def commands(page: str) -> set[str]:
-    """The commands in a page's lines."""
+    """The commands inside the sentences of a page."""
     return set(re.findall(r"`((?:make|bin/pulumi) [^`]+)`", (CHECKOUT / page).read_text()))
 
 
 def anchors(page: Path) -> set[str]:
-    """What a page's headings are linked to by."""
+    """The anchors of a page's headings."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(CHECKOUT)))
-def test_what_a_page_links_to_is_there(page: Path) -> None:
+def test_the_target_of_every_link_exists(page: Path) -> None:
     for link in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text()):
         name, _, anchor = link.partition("#")
         target = page.parent / name if name else page
@@ -52,14 +52,14 @@ def test_a_file_that_a_page_names_exists(page: Path) -> None:
     assert {path for path in paths if not (CHECKOUT / path).exists()} == set()
 
 
-def test_every_picture_is_shown_and_small() -> None:
+def test_every_picture_is_used_and_small() -> None:
     shown = {name for page in PAGES for name in re.findall(r"pictures/([\w-]+\.png)\)", page.read_text())}
     there = {path.name: path.stat().st_size for path in PICTURES.iterdir()}
     assert shown == there.keys()
-    assert max(there.values()) <= LARGEST_PICTURE, "make pictures, of a smaller window"
+    assert max(there.values()) <= LARGEST_PICTURE, "take it in a smaller window: make pictures"
 
 
-def test_the_chinese_readme_has_the_english_ones_commands() -> None:
+def test_the_chinese_readme_has_the_commands_of_the_english_one() -> None:
     english, chinese = blocks("README.md"), blocks("README.zh-CN.md")
     assert chinese[:2] == english[:2]
     text = (CHECKOUT / "README.md").read_text()
