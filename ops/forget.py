@@ -1,49 +1,45 @@
-"""Begin anew after the state or its passphrase was lost: what runs is removed, what holds data stays."""
+"""Begin again after the state or its passphrase was lost: containers and networks are removed, volumes stay."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import time
-
-import docker
+from contextlib import closing
 
 from contract import labels
-from preflight.engine import open_engine
 
-from . import backend, helpers, objects
+from . import backend, helper_containers
+from .runtime import Connect, Runtime
 from .stack import prefix, short_name
 
 
-def run(options: argparse.Namespace) -> None:
-    """Remove the containers and networks that carry the stack's name. Its volumes stay, for the next `up` to open.
+def run(options: argparse.Namespace, connect: Connect) -> None:
+    """Remove the containers and networks that carry the stack's name. The next `up` opens its volumes again.
 
-    A local state whose passphrase is gone cannot be read by anybody: it is put aside, not deleted.
+    A local state whose passphrase is gone cannot be read by anybody: it is renamed, not deleted.
     """
-    engine = open_engine()
-    try:
+    with closing(connect()) as runtime:
         again = f"make forget STACK={short_name(options.stack)}"
-        with helpers.alone(engine, options.stack, "forget", waits=False, again=again):
-            _remove(engine, prefix(options.stack))
-            _put_unreadable_state_aside()
-    finally:
-        engine.close()
+        with helper_containers.alone(runtime, options.stack, "forget", waits=False, again=again):
+            _remove(runtime, prefix(options.stack))
+            _rename_unreadable_state()
 
 
-def _remove(engine: docker.DockerClient, prefix: str) -> None:
-    for container in objects.containers(engine, prefix):
-        # What is left of those only reads, and is waited for.
-        if objects.label(container, labels.KIND) != labels.HELPER:
-            objects.remove_container(container)
+def _remove(runtime: Runtime, prefix: str) -> None:
+    for container in runtime.containers(prefix):
+        # The helpers that are left only read, and their commands wait for them.
+        if container.kind != labels.HELPER:
+            runtime.remove(container)
             print(f"removed the container {container.name}")
-    for network in objects.networks(engine, prefix):
-        objects.remove_network(network)
+    for network in runtime.networks(prefix):
+        runtime.remove_network(network)
         print(f"removed the network {network.name}")
-    for volume in objects.volumes(engine, prefix):
-        print(f"kept the volume {volume.name}")
+    for volume in runtime.volumes(prefix):
+        print(f"kept the volume {volume}")
 
 
-def _put_unreadable_state_aside() -> None:
+def _rename_unreadable_state() -> None:
     if "PULUMI_CONFIG_PASSPHRASE" in os.environ or os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
         return
     folder = backend.folder()

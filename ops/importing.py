@@ -1,32 +1,29 @@
-"""Bring the runs of another store along: in a container like the schema job's, which sees the store read-only."""
+"""Import the runs of another store, in a container like the schema job's that mounts the store read-only."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import docker
-from docker.errors import DockerException
-from docker.models.containers import Container
-from requests import RequestException
-
-from contract import import_events, labels, locations, paths, roles
+from contract import import_events, locations, paths, roles
 from contract.errors import UserError
 from contract.import_events import Committed, Committing, Event, Note
 from contract.locations import Locations
-from preflight.engine import open_engine
+from preflight.engine import EngineError
 
-from . import helpers, job, objects
-from .places import Places, places
+from . import helper_containers, schema_job
+from .artifact_locations import ArtifactLocations, find_locations
+from .runtime import Connect, Container, GoneError, Runtime, service
 from .sources import Source, in_words, recognised
 from .stack import not_running, prefix, short_name
 
 ROLE = roles.IMPORT
 
-# Root there may read the files of whoever started this, and do nothing else; the work is done as the server's user.
+# Root in the container may read the files of the user who started this, and do nothing else. The import itself runs as
+# the server's user.
 _RIGHTS = ["DAC_READ_SEARCH", "SETUID", "SETGID"]
 
 
@@ -62,9 +59,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> None:
-    """Import a store. Raises `UserError` when that is refused or fails, which says what is known of the database."""
-    # Not needed by any other command, and `pulumi up` waits for one of them every time.
+def run(options: argparse.Namespace, connect: Connect) -> None:
+    """Import a store. Raises `UserError` when it is refused or fails; the error says what is known of the database."""
+    # No other command needs them, and every `up` waits for one of those.
     from . import databases
     from .import_progress import Progress
 
@@ -75,24 +72,24 @@ def run(options: argparse.Namespace) -> None:
             rule="it must name the old store",
             remedy="make import SOURCE=mlflow.db",
         )
-    people = None
+    users = None
     if options.users and not databases.is_address(options.users):
-        people = _people(options.users)
-    kept = None if databases.is_address(options.source) else recognised(options.source)
-    with _engine(options) as engine:
-        its_job = job.find(engine, options.stack)
-        volume = _artifacts_volume(engine, options.stack)
+        users = _users_file(options.users)
+    local = None if databases.is_address(options.source) else recognised(options.source)
+    with _runtime(options, connect) as runtime:
+        job = schema_job.find(runtime, options.stack)
+        volume = _artifacts_volume(runtime, options.stack)
         with TemporaryDirectory(prefix="mlflow-postgres-import-") as scratch, Progress() as progress:
-            source = kept or databases.rows_of(options.source, Path(scratch, "store"), progress.show)
-            if options.users and not people:
+            source = local or databases.rows_of(options.source, Path(scratch, "store"), progress.show)
+            if options.users and not users:
                 # One database may have both.
                 same = options.users == options.source
-                people = source if same else databases.rows_of(options.users, Path(scratch, "users"), progress.show)
-            allowed, found = _places(source, options)
-            container = _made(engine, its_job, options, source, people, found, allowed, volume, Path(scratch))
+                users = source if same else databases.rows_of(options.users, Path(scratch, "users"), progress.show)
+            allowed, found = _locations(source, options)
+            container = _create(runtime, job, options, source, users, found, allowed, volume, Path(scratch))
             try:
-                _follow(container, progress.show)
-            except (DockerException, RequestException) as error:
+                _follow(runtime, container, progress.show)
+            except EngineError as error:
                 raise UserError(
                     "import-outcome-unknown",
                     f"the Docker engine went away during the import ({error})",
@@ -100,28 +97,25 @@ def run(options: argparse.Namespace) -> None:
                     remedy="make up, then the import again, which says so",
                 ) from error
             finally:
-                # Its copy of the store is in a volume without a name, which goes with it, at the next import at last.
-                with suppress(DockerException, RequestException):
-                    container.remove(force=True, v=True)
+                # Its copy of the store is in an anonymous volume, which goes with it, now or at the next import.
+                with suppress(EngineError, GoneError):
+                    runtime.discard(container)
 
 
 @contextmanager
-def _engine(options: argparse.Namespace) -> Iterator[docker.DockerClient]:
-    """The engine, with the stack to oneself; who only asks what would come needs no turn."""
-    engine = open_engine()
-    try:
+def _runtime(options: argparse.Namespace, connect: Connect) -> Iterator[Runtime]:
+    """The engine, with the stack locked. A dry run changes nothing and takes no lock."""
+    with closing(connect()) as runtime:
         if options.dry_run:
-            yield engine
+            yield runtime
             return
         again = f"make import STACK={short_name(options.stack)} SOURCE={options.source}"
-        with helpers.alone(engine, options.stack, ROLE, waits=True, again=again):
-            yield engine
-    finally:
-        engine.close()
+        with helper_containers.alone(runtime, options.stack, ROLE, waits=True, again=again):
+            yield runtime
 
 
-def _people(given: str) -> Source:
-    """The sign-in database. Raises `UserError` when it is no file of SQLite's."""
+def _users_file(given: str) -> Source:
+    """The sign-in database. Raises `UserError` when it is not a SQLite file."""
     source = recognised(given)
     if source.is_folder:
         raise UserError(
@@ -130,15 +124,15 @@ def _people(given: str) -> Source:
     return source
 
 
-def _places(source: Source, options: argparse.Namespace) -> tuple[list[Path], Places]:
-    """The folders beside the store's that artifacts may be copied from, and where they are."""
+def _locations(source: Source, options: argparse.Namespace) -> tuple[list[Path], ArtifactLocations]:
+    """The further folders that artifacts may be copied from, and where the artifacts are."""
     if options.artifacts == "leave":
-        return [], Places()
+        return [], ArtifactLocations()
     allowed = [_allowed(each) for each in options.artifacts_from]
-    found = places(source, allowed)
-    for line in _what_stays(found):
+    found = find_locations(source, allowed)
+    for line in _left_alone(found):
         print(line, flush=True)
-    if options.artifacts == "copy" and not found.taken:
+    if options.artifacts == "copy" and not found.copied:
         raise UserError(
             "artifacts-not-found",
             f"none of the artifact locations in {source.called} is a folder that may be copied from",
@@ -148,7 +142,7 @@ def _places(source: Source, options: argparse.Namespace) -> tuple[list[Path], Pl
 
 
 def _allowed(given: str) -> Path:
-    """A folder that artifacts may be copied from. Raises `UserError` when it is none."""
+    """A folder that artifacts may be copied from. Raises `UserError` when it is not a folder."""
     with in_words():
         path = Path(given).expanduser().resolve()
         if not path.is_dir():
@@ -158,127 +152,123 @@ def _allowed(given: str) -> Path:
         return path
 
 
-def _what_stays(found: Places) -> Iterator[str]:
-    """Which artifact locations on this machine are left as they are."""
+def _left_alone(found: ArtifactLocations) -> Iterator[str]:
+    """One line for each group of artifact locations that are not copied."""
     if found.outside:
         yield (
             f"{len(found.outside):,} artifact location(s) outside of the store's folder stay where they are, such as "
-            f"{_shown(next(iter(found.outside)))}. To copy them, too, name a folder at or above them: "
+            f"{_printable(next(iter(found.outside)))}. To copy them, too, name a folder at or above them: "
             'make import IMPORT="--artifacts-from PATH"'
         )
     if found.empty:
         yield (
             f"{len(found.empty):,} artifact location(s) have no folder where one would be: they are taken for empty "
-            f"and get the server's address, such as {_shown(found.empty[0])}. If their files are elsewhere, put them "
-            "there first"
+            f"and get the server's address, such as {_printable(found.empty[0])}. If their files are elsewhere, put "
+            "them there first"
         )
     if found.missing:
         yield (
             f"{len(found.missing):,} artifact location(s) are no folder here, or say '..': their addresses stay as "
-            f"they are, such as {_shown(found.missing[0])}"
+            f"they are, such as {_printable(found.missing[0])}"
         )
 
 
-def _shown(text: object) -> str:
-    """What a store says, without what a terminal might obey."""
+def _printable(text: object) -> str:
+    """A text of the store without the control characters that a terminal would obey."""
     return "".join(each if each.isprintable() else "?" for each in str(text))
 
 
-def _artifacts_volume(engine: docker.DockerClient, stack: str) -> str:
-    """Where the server keeps artifacts. Raises `UserError` when it or its database does not run."""
-    running = {
-        objects.label(each, labels.ROLE): each
-        for each in objects.containers(engine, prefix(stack))
-        if objects.label(each, labels.KIND) == labels.SERVICE and each.status == "running"
-    }
-    for role in (roles.POSTGRES, roles.MLFLOW):
-        if role not in running:
+def _artifacts_volume(runtime: Runtime, stack: str) -> str:
+    """The volume of the server's artifacts. Raises `UserError` when the server or its database does not run."""
+    servers = {role: service(runtime, prefix(stack), role) for role in (roles.POSTGRES, roles.MLFLOW)}
+    for role, server in servers.items():
+        if server is None:
             raise not_running(role, stack)
-    return next(
-        str(mount["Name"]) for mount in running["mlflow"].attrs["Mounts"] if mount.get("Destination") == paths.ARTIFACTS
-    )
+    mlflow = servers[roles.MLFLOW]
+    assert mlflow is not None
+    return next(volume for volume, folder in mlflow.volumes.items() if folder == paths.ARTIFACTS)
 
 
-def _made(
-    engine: docker.DockerClient,
-    its_job: Container,
+def _create(
+    runtime: Runtime,
+    job: Container,
     options: argparse.Namespace,
     source: Source,
-    people: Source | None,
-    found: Places,
+    users: Source | None,
+    found: ArtifactLocations,
     allowed: Sequence[Path],
     volume: str,
     scratch: Path,
 ) -> Container:
-    seen = {source.mounted: paths.IMPORT_SOURCE}
-    if people:
-        seen.setdefault(people.mounted, paths.IMPORT_USERS)
+    mounted = {source.mounted: paths.IMPORT_SOURCE}
+    if users:
+        mounted.setdefault(users.mounted, paths.IMPORT_USERS)
     for number, folder in enumerate(allowed):
-        seen.setdefault(folder, f"{paths.IMPORT_FOLDERS}/{number}")
-    command = ["import-runs", "--shown", source.called, "--clash", options.clash, "--locations", paths.IMPORT_LOCATIONS]
-    command += ["--file", source.file] if source.file else []
-    command += ["--rows-only"] if source.rows_only else []
-    command += ["--users", _seen_as(people.path, seen)] if people else []
-    command += ["--users-rows-only"] if people and people.rows_only else []
-    command += ["--dry-run"] if options.dry_run else []
-    command += ["--leave-artifacts"] if options.artifacts == "leave" else []
-    # Not in the command: those of some thousand experiments are longer than one may be.
-    located = scratch / "locations.json"
-    folders = {location: _seen_as(folder, seen) for location, folder in found.taken.items()}
-    located.write_text(locations.dump(Locations(folders=folders, empty=found.empty)))
-    seen[located] = paths.IMPORT_LOCATIONS
-    return job.make(
-        engine,
-        its_job,
-        command,
+        mounted.setdefault(folder, f"{paths.IMPORT_FOLDERS}/{number}")
+    arguments = ["import-runs", "--shown", source.called, "--clash", options.clash]
+    arguments += ["--locations", paths.IMPORT_LOCATIONS]
+    arguments += ["--file", source.file] if source.file else []
+    arguments += ["--rows-only"] if source.rows_only else []
+    arguments += ["--users", _in_container(users.path, mounted)] if users else []
+    arguments += ["--users-rows-only"] if users and users.rows_only else []
+    arguments += ["--dry-run"] if options.dry_run else []
+    arguments += ["--leave-artifacts"] if options.artifacts == "leave" else []
+    # In a file: a command line is too short for the locations of some thousand experiments.
+    file = scratch / "locations.json"
+    folders = {location: _in_container(folder, mounted) for location, folder in found.copied.items()}
+    file.write_text(locations.dump(Locations(folders=folders, empty=found.empty)))
+    mounted[file] = paths.IMPORT_LOCATIONS
+    return schema_job.create(
+        runtime,
+        job,
+        arguments,
         ROLE,
-        by=ROLE,
+        command=ROLE,
         changes=not options.dry_run,
-        User="0:0",
-        CapAdd=_RIGHTS,
-        Mounts=[
-            *(its_job.attrs["HostConfig"].get("Mounts") or []),
-            {"Type": "volume", "Source": volume, "Target": paths.ARTIFACTS},
-            *({"Type": "bind", "Source": str(path), "Target": at, "ReadOnly": True} for path, at in seen.items()),
-        ],
+        user="0:0",
+        capabilities=_RIGHTS,
+        volumes={volume: paths.ARTIFACTS},
+        host_paths=mounted,
     )
 
 
-def _seen_as(folder: Path, seen: Mapping[Path, str]) -> str:
-    """What a folder is called in the container."""
+def _in_container(path: Path, mounted: Mapping[Path, str]) -> str:
+    """A path of this machine as the container has it."""
     return next(
-        str(Path(at, folder.relative_to(path))) for path, at in seen.items() if path in (folder, *folder.parents)
+        str(Path(target, path.relative_to(folder)))
+        for folder, target in mounted.items()
+        if folder in (path, *path.parents)
     )
 
 
-def _follow(container: Container, show: Callable[[Event], None]) -> None:
-    """Show what it says until it ends. Raises `UserError` with its last words if that is not well."""
-    container.start()
+def _follow(runtime: Runtime, container: Container, show: Callable[[Event], None]) -> None:
+    """Show its events until it ends. Raises `UserError` with its last line if it fails."""
+    runtime.start(container)
     try:
-        for line in _lines(container.logs(stream=True, follow=True, stderr=False)):
+        for line in _lines(runtime.logs(container, follow=True, errors=False)):
             show(_event(line))
     except KeyboardInterrupt:
-        # Whoever stops it wants to know whether it was in time.
-        container.stop(timeout=0)
-    code = container.wait()["StatusCode"]
+        # Go on, to say whether it was committed in time.
+        runtime.stop(container, 0)
+    code = runtime.wait(container)
     if code:
-        # Read once more: what followed it may have missed the end.
-        said = {type(_event(line)) for line in _lines(iter([container.logs(stderr=False)]))}
-        last = container.logs(stdout=False).decode(errors="replace").strip().splitlines()
-        raise _failure(code, said, _shown(last[-1]).removeprefix("import: ") if last else "")
+        # Read once more: following may have missed the end.
+        seen = {type(_event(line)) for line in _lines(runtime.logs(container, errors=False))}
+        last = b"".join(runtime.logs(container, output=False)).decode(errors="replace").strip().splitlines()
+        raise _failure(code, seen, _printable(last[-1]).removeprefix("import: ") if last else "")
 
 
-def _failure(code: int, said: Collection[type[Event]], last: str) -> UserError:
+def _failure(code: int, seen: Collection[type[Event]], last: str) -> UserError:
     """What is known of an import that failed, by its events and its last line."""
-    if Committed in said:
+    if Committed in seen:
         return UserError(
             "import-committed",
             f"the import was committed, and all of it is there; what is done after that ended with exit code {code}",
         )
     if code in (1, 64) and last:
         return UserError("import-failed", last)
-    # What ended it from outside left it no time for a word.
-    if Committing in said:
+    # It was killed, and has printed no error.
+    if Committing in seen:
         return UserError(
             "import-outcome-unknown",
             f"the import was cut short with exit code {code} while it was being committed",
@@ -293,7 +283,7 @@ def _failure(code: int, said: Collection[type[Event]], last: str) -> UserError:
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
-    """Whole lines of what comes in pieces."""
+    """The lines of a stream that comes in chunks."""
     rest = b""
     for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")
@@ -304,4 +294,4 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
 
 def _event(line: str) -> Event:
     event = import_events.parse(line)
-    return Note(note=_shown(event.note)) if isinstance(event, Note) else event
+    return Note(note=_printable(event.note)) if isinstance(event, Note) else event

@@ -1,4 +1,4 @@
-"""`bin/pulumi`, once the right programs are found: the state, one's turn, what was left by a killed run, then Pulumi.
+"""`bin/pulumi`, once its programs are found: find the state, lock the stack, recover it, then become Pulumi.
 
     python -m ops.launch FOLDER up | destroy | stack output | config set KEY VALUE | ...
 
@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from contract.errors import UserError
@@ -23,7 +24,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 _NAME = "bin/pulumi"
 
-# What changes a stack, and whether it waits for its turn. A destroy was decided on by what the stack was before.
+# The commands that change a stack, and whether each waits for the stack's lock. A destroy does not: the user decided on
+# it by what the stack was before.
 _CHANGES = {"up": True, "update": True, "refresh": True, "destroy": False}
 
 # Pulumi's options of every command that are followed by a value.
@@ -31,7 +33,7 @@ _VALUED = ("-C", "--cwd", "--color", "-v", "--verbose", "--tracing", "--profilin
 
 
 def main(folder: str, arguments: Sequence[str]) -> int:
-    """Become Pulumi; an exit code if that is not to be. Errors are one line on standard error and exit code 1."""
+    """Become Pulumi; an exit code only if that fails. An error is one line on standard error and exit code 1."""
     os.chdir(folder)
     try:
         backend.use(PROJECT)
@@ -51,7 +53,7 @@ def main(folder: str, arguments: Sequence[str]) -> int:
 
 
 def _launch(arguments: Sequence[str]) -> None:
-    """What is done for a stack of ours before Pulumi works on it, and, where that changes it, Pulumi as well."""
+    """Prepare a stack of ours for Pulumi and, for a command that changes it, become Pulumi under the stack's lock."""
     words = list(_words(arguments))
     if words[:1] == ["stack"]:
         _refuse_unusable_names(words, arguments)
@@ -61,30 +63,28 @@ def _launch(arguments: Sequence[str]) -> None:
     stack = _stack(arguments)
     if not stack:
         return
-    # Not needed by what only asks, which is run more often and takes a fifth of the time.
-    from . import objects, recover
+    # Commands that only read do not need them, run more often, and take a fifth of the time without.
+    from . import docker_runtime, recover
 
-    try:
+    with closing(docker_runtime.connect()) as runtime:
+        # A preview changes nothing. It only needs the engine, for its refresh.
         if command == "preview":
-            recover.try_engine()
             return
-        with recover.mended(stack, command, waits=_CHANGES[command]) as turn:
-            # What Pulumi starts does not have the turn: it ends with Pulumi.
-            os.set_inheritable(turn, True)
+        with recover.recovered(runtime, stack, command, waits=_CHANGES[command]) as lock:
+            # Pulumi keeps the lock. The programs that it starts do not: they may outlive it.
+            os.set_inheritable(lock, True)
             _become_pulumi(arguments)
-    except objects.ENGINE_ERRORS as error:
-        raise UserError("engine-failed", f"the Docker engine failed: {error}", remedy="docker info") from error
 
 
 def _become_pulumi(arguments: Sequence[str]) -> None:
     sys.stdout.flush()
-    # Python ignores it, and what it becomes would.
+    # Python ignores it, and the program would inherit that.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.execvp("pulumi", ["pulumi", *arguments])
 
 
 def _refuse_unusable_names(words: Sequence[str], arguments: Sequence[str]) -> None:
-    """Pulumi would make the stack, and a file of its settings, before the program says that the name is none."""
+    """Pulumi would create the stack and its settings file before our program could refuse the name."""
     making = words[1:2] == ["init"] or (words[1:2] == ["select"] and {"-c", "--create"} & set(arguments))
     name = (words[2] if len(words) > 2 else _option(arguments)) if making else None
     if name is None:
@@ -100,7 +100,7 @@ def _refuse_unusable_names(words: Sequence[str], arguments: Sequence[str]) -> No
 
 
 def _words(arguments: Sequence[str]) -> Iterator[str]:
-    """The arguments that are no options of Pulumi's, nor their values."""
+    """The arguments without Pulumi's options and their values."""
     rest = iter(arguments)
     for argument in rest:
         if argument in (*_VALUED, "-s", "--stack"):
@@ -110,7 +110,7 @@ def _words(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _stack(arguments: Sequence[str]) -> str:
-    """The stack that a command line means; empty if it names none and none is selected."""
+    """The stack of a command line; empty if it names none and none is selected."""
     named = _option(arguments)
     if named is not None:
         return named
@@ -119,7 +119,7 @@ def _stack(arguments: Sequence[str]) -> str:
 
 
 def _option(arguments: Sequence[str]) -> str | None:
-    """What `--stack` says; None if it is not there."""
+    """The value of `--stack`; None without the option."""
     for number, argument in enumerate(arguments):
         if argument in ("-s", "--stack"):
             return arguments[number + 1] if number + 1 < len(arguments) else ""
@@ -129,7 +129,7 @@ def _option(arguments: Sequence[str]) -> str | None:
 
 
 def _program(folder: Path) -> Path | None:
-    """The folder of the Pulumi program that a command would run, from here upwards."""
+    """The folder of the Pulumi program that a command would run: this one, or the nearest one above."""
     return next((each.resolve() for each in (folder, *folder.parents) if (each / "Pulumi.yaml").is_file()), None)
 
 

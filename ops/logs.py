@@ -1,90 +1,78 @@
-"""What the services say."""
+"""The services' logs."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import threading
+from contextlib import closing
 
-from docker.errors import NotFound
-from docker.models.containers import Container
-
-from contract import labels
 from contract.errors import UserError
-from preflight.engine import open_engine
 
-from . import objects
+from .runtime import Connect, Container, GoneError, Runtime
 from .stack import prefix, short_name
 
 _LINES = 200
-_LAST_WORDS = 12
+_LAST_LINES = 12
 
 
-def run(options: argparse.Namespace) -> None:
-    """Print the last lines of every service of the stack, and, if asked to, those that are yet to come."""
-    engine = open_engine()
-    troubles: list[Exception] = []
-    try:
+def run(options: argparse.Namespace, connect: Connect) -> None:
+    """Print the last lines of every service of the stack and, with `--follow`, new lines as they come."""
+    errors: list[Exception] = []
+    with closing(connect()) as runtime:
         readers = [
-            threading.Thread(target=_read, args=(container, options.follow, troubles), daemon=True)
-            for container in objects.containers(engine, prefix(options.stack))
+            threading.Thread(target=_read, args=(runtime, container, options.follow, errors), daemon=True)
+            for container in runtime.containers(prefix(options.stack))
         ]
         for reader in readers:
             reader.start()
         for reader in readers:
             reader.join()
-    finally:
-        engine.close()
-    for trouble in troubles:
-        raise trouble
+    for error in errors:
+        raise error
 
 
-def _read(container: Container, follow: bool, troubles: list[Exception]) -> None:
-    """Print what a container says, and note what went wrong with it: a thread's own error would be a traceback."""
+def _read(runtime: Runtime, container: Container, follow: bool, errors: list[Exception]) -> None:
+    """Print a container's log, and note an error: in a thread it would be a traceback."""
     try:
-        _print(container, _LINES, follow)
-    except NotFound:
-        # Removed meanwhile: it has said all it had to say.
+        _print(runtime, container, _LINES, follow)
+    except GoneError:
+        # It was removed meanwhile: there is nothing more to print.
         return
-    except (*objects.ENGINE_ERRORS, OSError) as error:
-        troubles.append(error)
+    except (UserError, OSError) as error:
+        errors.append(error)
 
 
-def explain(options: argparse.Namespace) -> None:
-    """Print the last words of the services that are not well: Pulumi says only that they did not become ready.
+def explain(options: argparse.Namespace, connect: Connect) -> None:
+    """Print the last lines of the services that are not healthy: Pulumi says only that they are not ready.
 
     Raises `UserError` if there is such a service.
     """
-    engine = open_engine()
-    try:
-        unwell = [each for each in objects.containers(engine, prefix(options.stack)) if not objects.is_well(each)]
+    with closing(connect()) as runtime:
+        unwell = [each for each in runtime.containers(prefix(options.stack)) if not each.is_well]
         for container in unwell:
-            print(f"{container.name} is {objects.condition(container)}; its last words:")
-            _print(container, _LAST_WORDS, follow=False)
-    finally:
-        engine.close()
+            print(f"{container.name} is {container.condition}; its last words:")
+            _print(runtime, container, _LAST_LINES, follow=False)
     if unwell:
-        names = ", ".join(str(each.name) for each in unwell)
         raise UserError(
             "not-ready",
-            f"not ready: {names}",
+            f"not ready: {', '.join(each.name for each in unwell)}",
             rule="remove the cause first",
             remedy=f"make up STACK={short_name(options.stack)}",
         )
 
 
-def _print(container: Container, lines: int, follow: bool) -> None:
-    role = objects.label(container, labels.ROLE)
+def _print(runtime: Runtime, container: Container, lines: int, follow: bool) -> None:
     rest = b""
-    for chunk in container.logs(stream=True, follow=follow, tail=lines):
+    for chunk in runtime.logs(container, tail=lines, follow=follow):
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
-            _say(role, line)
+            _write(container.role, line)
     if rest:
-        _say(role, rest)
+        _write(container.role, rest)
 
 
-def _say(role: str, line: bytes) -> None:
-    # In one piece: the services speak at the same time.
+def _write(role: str, line: bytes) -> None:
+    # One write for each line: several threads print at the same time.
     sys.stdout.write(f"{role:<9}{line.decode(errors='replace')}\n")
     sys.stdout.flush()

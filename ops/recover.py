@@ -1,7 +1,7 @@
-"""Mend what an interrupted run left behind, before it blocks the next one or clashes with it.
+"""Repair what an interrupted run left, before it blocks the next run.
 
-A killed `pulumi up` leaves its lock, operations that the state calls pending, and objects on the engine that no
-state knows. Nothing that holds data is removed here: volumes are never touched. Neither is what still works.
+A killed `pulumi up` leaves its lock, pending operations in the state, and objects on the engine that no state knows.
+Volumes are never touched, nor is a container that still works.
 """
 
 from __future__ import annotations
@@ -9,62 +9,48 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
-
-import docker
-from docker.models.containers import Container
-from docker.models.networks import Network
 
 from contract import labels
 from contract.errors import UserError
-from preflight.engine import open_engine
 
-from . import helpers, locks, objects
-from .settle import settle, wait_for_recovery
+from . import helper_containers, pulumi_locks
+from .readiness import ensure_ready, wait_for_recovery
+from .runtime import Connect, Container, Network, Runtime
 from .stack import export, prefix, project_name, pulumi, short_name
 
-# Seconds that a run may take until what it makes is in its state: as long as a service may take to be ready.
+# Seconds until what a run creates is in its state: as long as a service may take to become ready.
 _FRESH = 900
 
 
-def run(options: argparse.Namespace) -> None:
-    """Mend the stack `options.stack`. Raises `UserError` if its objects belong to a state other than this one."""
-    if options.before == "preview":
-        try_engine()
-        return
-    with mended(options.stack, options.before, waits=options.before != "destroy"):
-        return
-
-
-def try_engine() -> None:
-    """A preview changes nothing, and neither do we; but the state is refreshed first, which needs the engine."""
-    open_engine().close()
+def run(options: argparse.Namespace, connect: Connect) -> None:
+    """Recover the stack `options.stack`. Raises `UserError` if its objects belong to another state."""
+    with closing(connect()) as runtime:
+        # A preview changes nothing. It only needs the engine, for its refresh.
+        if options.before != "preview":
+            with recovered(runtime, options.stack, options.before, waits=options.before != "destroy"):
+                return
 
 
 @contextmanager
-def mended(stack: str, before: str, *, waits: bool) -> Iterator[int]:
-    """Have a stack to oneself, and mended, for what is run next: up, update, destroy or refresh.
+def recovered(runtime: Runtime, stack: str, before: str, *, waits: bool) -> Iterator[int]:
+    """Lock and recover a stack for what runs next: up, update, destroy or refresh.
 
     Yields the lock's file, for a program that this process becomes.
     """
-    engine = open_engine()
-    try:
-        again = f"make {'down' if before == 'destroy' else 'up'} STACK={short_name(stack)}"
-        with helpers.alone(engine, stack, before, waits=waits, again=again) as turn:
-            _mend(engine, stack, before)
-            yield turn
-    finally:
-        engine.close()
+    again = f"make {'down' if before == 'destroy' else 'up'} STACK={short_name(stack)}"
+    with helper_containers.alone(runtime, stack, before, waits=waits, again=again) as lock:
+        _recover(runtime, stack, before)
+        yield lock
 
 
-def _mend(engine: docker.DockerClient, stack: str, before: str) -> None:
+def _recover(runtime: Runtime, stack: str, before: str) -> None:
     _release_stale_lock(stack)
-    # Looked at before the state is read: what another machine's run makes meanwhile is in the state by then, or unseen.
-    containers = [
-        each for each in objects.containers(engine, prefix(stack)) if objects.label(each, labels.KIND) != labels.HELPER
-    ]
-    networks = objects.networks(engine, prefix(stack))
+    # Listed before the state is read. What a run on another machine creates meanwhile is then in the state, or not
+    # listed.
+    containers = [each for each in runtime.containers(prefix(stack)) if each.kind != labels.HELPER]
+    networks = runtime.networks(prefix(stack))
     state = export(stack)
     if before == "destroy":
         _refuse_protected(stack, state)
@@ -72,26 +58,26 @@ def _mend(engine: docker.DockerClient, stack: str, before: str) -> None:
     known = {resource.get("id") for resource in resources}
     found: list[Container | Network] = [*containers, *networks]
     orphans = [each for each in found if each.id not in known]
-    _refuse_foreign(engine, stack, orphans, _deployment(resources))
+    _refuse_foreign(runtime, stack, orphans, _deployment(resources))
     _drop_pending_operations(stack, state)
     if before != "destroy":
-        wait_for_recovery(engine, prefix(stack))
-    _remove_orphans(orphans)
+        wait_for_recovery(runtime, prefix(stack))
+    _remove_orphans(runtime, orphans)
     if before in ("up", "update"):
-        settle(engine, stack)
+        ensure_ready(runtime, stack)
     if before == "destroy":
-        _refuse_guests(engine, stack)
+        _refuse_guests(runtime, stack)
 
 
 def _release_stale_lock(stack: str) -> None:
-    where = locks.folder(project_name(), short_name(stack))
-    if where and locks.wait_for_the_living(where, short_name(stack)):
+    folder = pulumi_locks.folder(project_name(), short_name(stack))
+    if folder and pulumi_locks.wait_for_the_living(folder, short_name(stack)):
         pulumi("cancel", "--yes", "--stack", stack)
         print("recovered: released the lock of a run that was killed", flush=True)
 
 
 def _drop_pending_operations(stack: str, state: dict[str, Any]) -> None:
-    """What they made is either in the state or is found on the engine by its labels."""
+    """What they created is in the state, or is found on the engine by its labels."""
     pending = state["deployment"].pop("pending_operations", None)
     if pending:
         pulumi("stack", "import", "--stack", stack, text=json.dumps(state))
@@ -99,18 +85,18 @@ def _drop_pending_operations(stack: str, state: dict[str, Any]) -> None:
 
 
 def _refuse_foreign(
-    engine: docker.DockerClient, stack: str, orphans: Sequence[Container | Network], deployment: str | None
+    runtime: Runtime, stack: str, orphans: Sequence[Container | Network], deployment: str | None
 ) -> None:
-    """What another state made, and what another machine may be making at this moment, is not ours to remove."""
+    """Do not remove what another state created, or what another machine may be creating now."""
     for each in orphans:
-        if objects.label(each, labels.DEPLOYMENT) != deployment:
-            raise _foreign(str(each.name), stack)
-    if not orphans or locks.folder(project_name(), short_name(stack)):
-        # The locks of a state in a folder tell whether somebody works on it.
+        if each.labels.get(labels.DEPLOYMENT, "") != deployment:
+            raise _foreign(each.name, stack)
+    if not orphans or pulumi_locks.folder(project_name(), short_name(stack)):
+        # With a state in a local folder, its locks tell whether somebody works on it.
         return
-    now = objects.now(engine)
+    now = runtime.now()
     for each in orphans:
-        if (age := objects.age(each, now)) < _FRESH:
+        if (age := (now - each.created).total_seconds()) < _FRESH:
             what = "rm --force" if isinstance(each, Container) else "network rm"
             raise UserError(
                 "object-too-young",
@@ -121,14 +107,14 @@ def _refuse_foreign(
             )
 
 
-def _remove_orphans(orphans: Sequence[Container | Network]) -> None:
-    # Containers first: they are on the networks.
+def _remove_orphans(runtime: Runtime, orphans: Sequence[Container | Network]) -> None:
+    # Containers come first: they are on the networks.
     for each in orphans:
         if isinstance(each, Container):
-            objects.remove_container(each)
+            runtime.remove(each)
             print(f"recovered: removed the container {each.name}, which a killed run had made", flush=True)
         else:
-            objects.remove_network(each)
+            runtime.remove_network(each)
             print(f"recovered: removed the network {each.name}, which a killed run had made", flush=True)
 
 
@@ -144,12 +130,11 @@ def _refuse_protected(stack: str, state: dict[str, Any]) -> None:
         )
 
 
-def _refuse_guests(engine: docker.DockerClient, stack: str) -> None:
-    """A network that somebody else's container is on cannot be removed; half of the stack would be gone by then."""
-    ours = {container.id for container in objects.containers(engine, prefix(stack))}
-    for network in objects.networks(engine, prefix(stack)):
-        network.reload()
-        guests = [str(container.name) for container in network.containers if container.id not in ours]
+def _refuse_guests(runtime: Runtime, stack: str) -> None:
+    """A network with a foreign container cannot be removed; half of the stack would be gone by then."""
+    ours = {container.id for container in runtime.containers(prefix(stack))}
+    for network in runtime.networks(prefix(stack)):
+        guests = [name for identity, name in runtime.members(network).items() if identity not in ours]
         if guests:
             raise UserError(
                 "network-in-use",
@@ -160,7 +145,7 @@ def _refuse_guests(engine: docker.DockerClient, stack: str) -> None:
 
 
 def _deployment(resources: list[dict[str, Any]]) -> str | None:
-    """The mark that everything of this life of the stack carries; None if this state has not made anything yet."""
+    """The mark of every object of this life of the stack; None if this state has created nothing yet."""
     for resource in resources:
         if resource["type"] == "random:index/randomId:RandomId" and resource["urn"].endswith("-deployment"):
             return str(resource["outputs"]["hex"])

@@ -1,49 +1,47 @@
-"""Go back: the database as it was before an upgrade, and the version of MLflow that worked on it."""
+"""Go back: restore the database of before an upgrade, and the version of MLflow that worked on it."""
 
 from __future__ import annotations
 
 import argparse
 import subprocess
-
-import docker
-from docker.models.containers import Container
+from contextlib import closing
 
 from contract import dumps, labels, roles
 from contract.dumps import ListedDump
 from contract.errors import UserError
-from preflight.engine import open_engine
 
-from . import helpers, inside, job, objects
-from .inside import InsideError
+from . import execution, helper_containers, schema_job
+from .execution import ExecutionError
+from .runtime import Connect, Container, Runtime, service
 from .stack import PROJECT, not_running, prefix, pulumi, short_name
 
 _COMMAND = "rollback"
 
+# Seconds that MLflow's server gets to end its requests.
+_STOP_SECONDS = 30
 
-def run(options: argparse.Namespace) -> None:
-    """Put a dump back, then bring up the version of MLflow that it was made under.
 
-    What is in the database now is dumped first. Raises `UserError` if there is nothing to go back to, or if the dump
-    could not be put back; the database is then as it was, and the server runs again.
+def run(options: argparse.Namespace, connect: Connect) -> None:
+    """Restore a dump, then bring up the version of MLflow that it was made under.
+
+    The database of now is dumped first. Raises `UserError` if there is nothing to go back to, or if the dump could not
+    be restored; the database is then unchanged, and the server runs again.
     """
-    engine = open_engine()
-    try:
+    with closing(connect()) as runtime:
         if options.list:
-            for dump in _dumps(engine, job.find(engine, options.stack)):
+            for dump in _dumps(runtime, schema_job.find(runtime, options.stack)):
                 print(f"{dump.name}  MLflow {dump.from_version or 'unknown'}  {dump.size} bytes")
             return
         again = f"make rollback STACK={short_name(options.stack)}"
-        with helpers.alone(engine, options.stack, _COMMAND, waits=False, again=again):
-            # What it starts goes on with its turn.
-            _bring_up(options.stack, _go_back(engine, options))
-    finally:
-        engine.close()
+        with helper_containers.alone(runtime, options.stack, _COMMAND, waits=False, again=again):
+            # Its `up` is a child, and shares the lock.
+            _bring_up(options.stack, _go_back(runtime, options))
 
 
-def _go_back(engine: docker.DockerClient, options: argparse.Namespace) -> str:
-    """Put the dump back; the version of MLflow that worked on it."""
-    its_job = job.find(engine, options.stack)
-    dump = _chosen(_dumps(engine, its_job), options.dump)
+def _go_back(runtime: Runtime, options: argparse.Namespace) -> str:
+    """Restore the dump; the version of MLflow that worked on it."""
+    job = schema_job.find(runtime, options.stack)
+    dump = _chosen(_dumps(runtime, job), options.dump)
     version: str | None = options.to or dump.from_version
     if not version:
         raise UserError(
@@ -58,20 +56,20 @@ def _go_back(engine: docker.DockerClient, options: argparse.Namespace) -> str:
             remedy=f"make lock MLFLOW={version}",
         )
     if not options.dump:
-        _refuse_without_need(engine, options.stack, dump)
+        _refuse_without_need(runtime, options.stack, dump)
     print(f"putting back {dump.name} ({dump.created}), of MLflow {version}", flush=True)
-    _restore(engine, its_job, options.stack, dump.name)
-    # It sees to the administrator and the keys as well, which are those of the dump now: it is to run again.
-    objects.remove_container(its_job)
+    _restore(runtime, job, options.stack, dump.name)
+    # The administrator and the keys are those of the dump now. The job must run again to set ours.
+    runtime.remove(job)
     return version
 
 
-def _dumps(engine: docker.DockerClient, its_job: Container) -> list[ListedDump]:
-    return dumps.parse(job.run(engine, its_job, "dumps", by=_COMMAND))
+def _dumps(runtime: Runtime, job: Container) -> list[ListedDump]:
+    return dumps.parse(schema_job.run(runtime, job, "dumps", command=_COMMAND))
 
 
 def _chosen(found: list[ListedDump], name: str | None) -> ListedDump:
-    """The dump of a name, or the newest that an upgrade made."""
+    """The dump with that name, or the newest that an upgrade made."""
     upgrades = [
         dump for dump in found if (dump.name == name if name else not dump.name.startswith(dumps.BEFORE_ROLLBACK))
     ]
@@ -81,32 +79,32 @@ def _chosen(found: list[ListedDump], name: str | None) -> ListedDump:
     return upgrades[0]
 
 
-def _restore(engine: docker.DockerClient, its_job: Container, stack: str, dump: str) -> None:
-    """Stop who writes, put the dump back, and start them again only if that failed: the versions differ after it."""
-    servers = _servers(engine, stack)
+def _restore(runtime: Runtime, job: Container, stack: str, dump: str) -> None:
+    """Stop the server and restore the dump. Start the server again only if that failed: else its version is wrong."""
+    servers = _servers(runtime, stack)
     for server in servers:
-        server.stop(timeout=30)
+        runtime.stop(server, _STOP_SECONDS)
     try:
-        print(job.run(engine, its_job, "restore", dump, by=_COMMAND, changes=True), end="", flush=True)
+        print(schema_job.run(runtime, job, "restore", dump, command=_COMMAND, changes=True), end="", flush=True)
     except BaseException:
         for server in servers:
-            server.start()
+            runtime.start(server)
         raise
 
 
-def _servers(engine: docker.DockerClient, stack: str) -> list[Container]:
+def _servers(runtime: Runtime, stack: str) -> list[Container]:
     return [
-        each
-        for each in objects.containers(engine, prefix(stack))
-        if objects.label(each, labels.ROLE) == roles.MLFLOW and objects.label(each, labels.KIND) == labels.SERVICE
+        each for each in runtime.containers(prefix(stack)) if each.role == roles.MLFLOW and each.kind == labels.SERVICE
     ]
 
 
-def _refuse_without_need(engine: docker.DockerClient, stack: str, dump: ListedDump) -> None:
-    """Go back from the upgrade that the dump was made before, and from nothing else: not from one that failed, after
-    which what was logged since is in no dump, and not over a later one that changed no table."""
-    revision = _asked(engine, stack, "SELECT version_num FROM alembic_version")
-    version = _asked(engine, stack, "SELECT mlflow_version FROM mlflow_postgres.versions ORDER BY since DESC LIMIT 1")
+def _refuse_without_need(runtime: Runtime, stack: str, dump: ListedDump) -> None:
+    """Go back only from the upgrade that the dump was made before.
+
+    After an upgrade that failed, the runs logged since are in no dump. A later upgrade may have changed no table.
+    """
+    revision = _query(runtime, stack, "SELECT version_num FROM alembic_version")
+    version = _query(runtime, stack, "SELECT mlflow_version FROM mlflow_postgres.versions ORDER BY since DESC LIMIT 1")
     anyway = f"or put it back all the same with: make rollback STACK={short_name(stack)} DUMP={dump.name}"
     if revision == dump.from_revision:
         raise UserError(
@@ -125,15 +123,15 @@ def _refuse_without_need(engine: docker.DockerClient, stack: str, dump: ListedDu
         )
 
 
-def _asked(engine: docker.DockerClient, stack: str, query: str) -> str:
-    """What the database says, over its local socket; empty if it cannot."""
-    for container in objects.containers(engine, prefix(stack)):
-        if objects.label(container, labels.ROLE) == roles.POSTGRES and container.status == "running":
-            try:
-                return inside.ask(container, query).strip()
-            except InsideError:
-                return ""
-    raise not_running(roles.POSTGRES, stack)
+def _query(runtime: Runtime, stack: str, statement: str) -> str:
+    """The database's answer; empty if the statement fails."""
+    database = service(runtime, prefix(stack), roles.POSTGRES)
+    if database is None:
+        raise not_running(roles.POSTGRES, stack)
+    try:
+        return execution.query(runtime, database, statement).strip()
+    except ExecutionError:
+        return ""
 
 
 def _bring_up(stack: str, version: str) -> None:

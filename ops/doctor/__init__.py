@@ -1,6 +1,6 @@
 """`python -m ops doctor`: what is healthy in a stack and what is not, one line for each check.
 
-It looks, and but for one run that it logs and takes away again it changes nothing.
+It only reads, except for one run that it logs and deletes.
 """
 
 from .command import run

@@ -1,21 +1,24 @@
-"""How long the front door's certificate is still good for."""
+"""How long the gateway's certificate is valid."""
 
 from __future__ import annotations
 
 import ssl
 import time
 
-from .. import inside
+from contract import roles
+from contract.names import object_name
+
+from ..stack import prefix
 from .check import Verdict, broken, ok, warning
 from .subject import Subject
 
 DAY = 86400
 
-# Seconds before its end. Let's Encrypt's are renewed 30 days before, and whoever renews by hand needs some time; those
-# of the platform's own authority live for 12 hours and are renewed 4 hours before.
+# Seconds before its end. Caddy renews Let's Encrypt's 30 days before, and a person needs some time. The certificates of
+# the gateway's own authority are valid for 12 hours, and are renewed 4 hours before.
 _SOON = {"internal": 3600, "acme": 21 * DAY, "files": 21 * DAY}
 
-# The certificate that is served, and not a file: a renewed file that nobody has loaded helps nobody.
+# The certificate that is served, not the file: a renewed file may not be loaded yet.
 _READ = """
 echo "$GATEWAY_TLS" "$GATEWAY_HOSTNAME"
 [ "$GATEWAY_TLS" = off ] ||
@@ -24,31 +27,30 @@ echo "$GATEWAY_TLS" "$GATEWAY_HOSTNAME"
 """
 
 
-def look(subject: Subject) -> Verdict:
-    """The certificate that the gateway serves has not ended, and does not soon."""
+def check(subject: Subject) -> Verdict:
+    """The certificate that the gateway serves is valid, and will be for some time."""
     if not subject.has_gateway:
-        return ok("none: there is no front door")
-    gateway = subject.running("gateway")
-    about, *lines = inside.run(gateway, "sh", "-c", _READ).splitlines()
+        return ok("none: there is no gateway")
+    about, *lines = subject.execute(roles.GATEWAY, "sh", "-c", _READ).splitlines()
     tls, hostname = about.split()
     if tls == "off":
         return ok("none: tls is off")
     end = ssl.cert_time_to_seconds(lines[0].removeprefix("notAfter="))
-    return judge(tls, hostname, end - time.time(), _mends(subject, str(gateway.name))[tls])
+    return judge(tls, hostname, end - time.time(), _remedies(subject)[tls])
 
 
-def judge(tls: str, hostname: str, left: float, mend: str) -> Verdict:
-    """What follows from the seconds that are left to a certificate, which is renewed in a way that `tls` says."""
+def judge(tls: str, hostname: str, left: float, remedy: str) -> Verdict:
+    """The verdict on a certificate that ends in `left` seconds; `tls` says how it is renewed."""
     if left <= 0:
-        return broken(f"that of {hostname} ended {_span(-left)} ago: no client takes it", mend)
+        return broken(f"that of {hostname} ended {_span(-left)} ago: no client accepts it", remedy)
     if left < _SOON[tls]:
-        return warning(f"that of {hostname} ends in {_span(left)}: it should be more than {_span(_SOON[tls])}", mend)
+        return warning(f"that of {hostname} ends in {_span(left)}: it should be more than {_span(_SOON[tls])}", remedy)
     return ok(f"that of {hostname} is good for {_span(left)}")
 
 
-def _mends(subject: Subject, gateway: str) -> dict[str, str]:
+def _remedies(subject: Subject) -> dict[str, str]:
     return {
-        "internal": f"docker restart {gateway}",
+        "internal": f"docker restart {object_name(prefix(subject.stack), roles.GATEWAY)}",
         "acme": f"{subject.make_logs}, which says why it was not renewed",
         "files": f"{subject.make_up}, with a new certificate in tlsCertificateFile and tlsKeyFile",
     }

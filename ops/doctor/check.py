@@ -1,4 +1,4 @@
-"""What a check finds, and how the checks of a stack are carried out."""
+"""A check, its verdict, and how the checks of a stack are run."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from .subject import NotTried, Subject
 
 
 class State(StrEnum):
-    """How something is, from good to bad."""
+    """From good to bad."""
 
     OK = "ok"
     SKIPPED = "skipped"
-    """Not tried, because of something that another check reports."""
+    """Not tried, because another check reports the cause."""
     WARNING = "warning"
     BROKEN = "broken"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How something is, what was seen, and the command that mends it."""
+    """A state, what was seen, and the command that mends it."""
 
     state: State
     seen: str
-    mend: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,22 +44,22 @@ class Check:
     """One question about a stack."""
 
     name: str
-    look: Callable[[Subject], Verdict]
-    """May raise `NotTried`; any other error means that the check is broken."""
+    run: Callable[[Subject], Verdict]
+    """May raise `NotTried`. With any other error the check is broken."""
     needs: tuple[str, ...] = ()
-    """Names of checks that come before it in the list: with one of them broken, this one is not tried."""
+    """Names of checks before it in the list. If one of them is broken, this one is not tried."""
 
 
 def ok(seen: str) -> Verdict:
     return Verdict(State.OK, seen)
 
 
-def warning(seen: str, mend: str) -> Verdict:
-    return Verdict(State.WARNING, seen, mend)
+def warning(seen: str, remedy: str) -> Verdict:
+    return Verdict(State.WARNING, seen, remedy)
 
 
-def broken(seen: str, mend: str) -> Verdict:
-    return Verdict(State.BROKEN, seen, mend)
+def broken(seen: str, remedy: str) -> Verdict:
+    return Verdict(State.BROKEN, seen, remedy)
 
 
 def from_error(error: Exception) -> Verdict:
@@ -69,29 +69,29 @@ def from_error(error: Exception) -> Verdict:
     return broken(lines[0] if lines else type(error).__name__, error.remedy if isinstance(error, UserError) else "")
 
 
-def together(verdicts: Sequence[Verdict]) -> Verdict:
-    """The worst of several, with all that is as bad, and the first remedy for it."""
+def worst_of(verdicts: Sequence[Verdict]) -> Verdict:
+    """The worst of several: everything that is as bad, and the first remedy."""
     state = max((each.state for each in verdicts), key=list(State).index)
     those = [each for each in verdicts if each.state is state]
-    return Verdict(state, "; ".join(each.seen for each in those), those[0].mend)
+    return Verdict(state, "; ".join(each.seen for each in those), those[0].remedy)
 
 
-def carry_out(checks: Sequence[Check], subject: Subject) -> list[Finding]:
-    """Every check's finding, in their order. They run at the same time, but for what they need."""
+def run_all(checks: Sequence[Check], subject: Subject) -> list[Finding]:
+    """Every check's finding, in order. Checks run at the same time, after those that they need."""
     found: dict[str, Future[Verdict]] = {}
     with ThreadPoolExecutor(max_workers=len(checks)) as pool:
         for check in checks:
             needs = {name: found[name] for name in check.needs}
-            found[check.name] = pool.submit(_look, check, subject, needs)
+            found[check.name] = pool.submit(_run, check, subject, needs)
     return [Finding(name, verdict.result()) for name, verdict in found.items()]
 
 
-def _look(check: Check, subject: Subject, needs: dict[str, Future[Verdict]]) -> Verdict:
+def _run(check: Check, subject: Subject, needs: dict[str, Future[Verdict]]) -> Verdict:
     for name, verdict in needs.items():
         if verdict.result().state in (State.BROKEN, State.SKIPPED):
             return Verdict(State.SKIPPED, f"not tried: see {name}")
     try:
-        return check.look(subject)
+        return check.run(subject)
     except NotTried as reason:
         return Verdict(State.SKIPPED, f"not tried: {reason}")
     except Exception as error:

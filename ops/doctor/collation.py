@@ -1,7 +1,7 @@
-"""Whether text is still sorted as it was when the indexes were made.
+"""Whether text is still sorted as when the indexes were made.
 
-The rules come with the operating system of the image: another base image may bring others, and an index that was made
-under the old ones does not find every row, and may take the same name twice.
+The rules of sorting are the operating system's, and another base image may have other rules. An index of the old rules
+then misses rows, and a unique one may accept the same name twice.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 from .check import Verdict, ok, warning
 from .subject import Subject
 
-# Before 15 a database did not remember its version.
+# Before 15, a database did not record its version.
 _SINCE = 150000
 _DATABASE = """
 SELECT 'the database' AS name, datcollversion AS made, pg_database_collation_actual_version(oid) AS now,
        format('ALTER DATABASE %I REFRESH COLLATION VERSION', datname) AS refresh
   FROM pg_database WHERE datname = current_database()
 """
-# 100 is the database's own collation.
+# 100 is the database's own collation, which the first query covers.
 _COLUMNS = """
 SELECT collname AS name, collversion AS made, pg_collation_actual_version(oid) AS now,
        format('ALTER COLLATION %s REFRESH VERSION', oid::regcollation) AS refresh
@@ -27,8 +27,8 @@ SELECT collname AS name, collversion AS made, pg_collation_actual_version(oid) A
 """
 
 
-def look(subject: Subject) -> Verdict:
-    """The versions that the database has noted are those of the libraries that it runs with."""
+def check(subject: Subject) -> Verdict:
+    """The recorded versions are those of the libraries in use."""
     (server,) = subject.rows("SELECT current_setting('server_version_num')::int AS version")
     found = subject.rows(_COLUMNS)
     if server["version"] >= _SINCE:
@@ -37,12 +37,12 @@ def look(subject: Subject) -> Verdict:
     if not apart:
         return ok("text is sorted as when the indexes were made")
     seen = ", ".join(f"{each['name']} was made with {each['made']} and runs with {each['now']}" for each in apart)
-    reindex = subject.ask("SELECT format('REINDEX DATABASE %I', current_database())").strip()
+    reindex = subject.query("SELECT format('REINDEX DATABASE %I', current_database())").strip()
     return warning(
         f"{seen}: indexes on text may miss rows", subject.psql(reindex, *(each["refresh"] for each in apart))
     )
 
 
 def changed(found: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Those whose version is not the one that was noted. One that has none, such as C, does not change."""
+    """The collations with another version than the recorded one. One without a version, such as C, never changes."""
     return [each for each in found if each["made"] is not None and each["made"] != each["now"]]

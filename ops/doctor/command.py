@@ -1,18 +1,17 @@
-"""The command: the engine first, then the stack's outputs, then every check at once."""
+"""The command: first the engine, then the stack's outputs, then every check at the same time."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
-from docker.errors import DockerException
-from requests import RequestException
-
 from contract.errors import UserError
-from preflight.engine import EngineError, open_engine
+from preflight.engine import EngineError
 
+from ..runtime import Connect
 from ..stack import outputs, short_name
 from . import (
     certificate,
@@ -21,73 +20,60 @@ from . import (
     database,
     disk,
     dumps,
-    front_door,
     libraries,
-    replication,
     report,
     schema,
     services,
+    test_run,
     uploads,
-    versions,
+    wal,
 )
-from .check import Check, Finding, State, Verdict, broken, carry_out, from_error, ok
+from .check import Check, Finding, State, Verdict, broken, from_error, ok, run_all
 from .subject import subject_of
 
 CHECKS = (
-    Check("containers", services.look),
-    Check("database", database.look),
+    Check("containers", services.check),
+    Check("database", database.check),
     Check("schema", schema.revisions, needs=("database",)),
     Check("indexes", schema.indexes, needs=("database",)),
-    Check("collation", collation.look, needs=("database",)),
-    Check("disk", disk.look),
-    Check("uploads", uploads.look),
-    Check("connections", connections.look, needs=("database",)),
-    Check("replication", replication.look, needs=("database",)),
-    Check("dumps", dumps.look),
-    Check("certificate", certificate.look),
-    Check("libraries", libraries.look),
-    Check("versions", versions.look, needs=("database",)),
-    Check("test run", front_door.look, needs=("database",)),
+    Check("collation", collation.check, needs=("database",)),
+    Check("disk", disk.check),
+    Check("uploads", uploads.check),
+    Check("connections", connections.check, needs=("database",)),
+    Check("wal", wal.check, needs=("database",)),
+    Check("dumps", dumps.check),
+    Check("certificate", certificate.check),
+    Check("libraries", libraries.check),
+    Check("test run", test_run.check, needs=("database",)),
 )
 
 
-def run(options: argparse.Namespace) -> int:
-    """Print how the stack is; the exit code says how bad the worst of it is."""
-    findings = examine(options.stack)
+def run(options: argparse.Namespace, connect: Connect) -> int:
+    """Print every finding. The exit code is that of the worst."""
+    findings = examine(options.stack, connect)
     print(report.as_json(findings) if options.json else report.as_lines(findings, colour=sys.stdout.isatty()))
     return report.exit_code(findings)
 
 
-def examine(stack: str) -> list[Finding]:
-    """Every check's finding. Without an engine there is nothing to look at, and the others say so."""
+def examine(stack: str, connect: Connect) -> list[Finding]:
+    """Every check's finding. Without an engine no check can be run, and each says so."""
     try:
-        engine = open_engine()
+        with closing(connect()) as runtime:
+            version = runtime.version()
+            values, verdict = _outputs(stack)
+            subject = subject_of(runtime, stack, values)
+            first = [Finding("engine", ok(f"{version} answers")), Finding("stack", verdict)]
+            return [*first, *run_all(CHECKS, subject)]
     except EngineError as error:
-        return _no_engine(error)
-    try:
-        version = engine.version()["Version"]
-        values, told = _outputs(stack)
-        subject = subject_of(engine, stack, values)
-    except (DockerException, RequestException) as error:
-        return _no_engine(error)
-    else:
-        answers = ok(f"Docker {version} answers")
-        return [Finding("engine", answers), Finding("stack", told), *carry_out(CHECKS, subject)]
-    finally:
-        engine.close()
-
-
-def _no_engine(error: Exception) -> list[Finding]:
-    rest = Verdict(State.SKIPPED, "not tried: see engine")
-    names = ["stack", *(check.name for check in CHECKS)]
-    return [Finding("engine", from_error(error)), *(Finding(name, rest) for name in names)]
+        rest = Verdict(State.SKIPPED, "not tried: see engine")
+        names = ["stack", *(check.name for check in CHECKS)]
+        return [Finding("engine", from_error(error)), *(Finding(name, rest) for name in names)]
 
 
 def _outputs(stack: str) -> tuple[Mapping[str, Any], Verdict]:
-    """The stack's outputs, and what to say of them."""
+    """The stack's outputs, and the verdict on them."""
     try:
         values = outputs(stack)
     except UserError as error:
-        said = from_error(error)
-        return {}, broken(said.seen, said.mend or f"make up STACK={short_name(stack)}")
+        return {}, broken(from_error(error).seen, error.remedy or f"make up STACK={short_name(stack)}")
     return values, ok(f"MLflow {values['mlflow_version']} at {values['tracking_url']}")

@@ -1,11 +1,11 @@
-"""Whether whoever comes next still gets a connection to the database."""
+"""Whether the next client still gets a connection to the database."""
 
 from __future__ import annotations
 
-from .check import Verdict, broken, ok, together, warning
+from .check import Verdict, broken, ok, warning, worst_of
 from .subject import Subject
 
-# Of all that are not reserved. A pool that grows by one more worker's worth would be at the end.
+# Beyond this share, the pool of one more worker would exhaust them.
 _MANY = 0.8
 
 _ALL = """
@@ -19,32 +19,32 @@ SELECT rolname AS role, rolconnlimit AS most, count(pid) AS used
   FROM pg_roles LEFT JOIN pg_stat_activity ON usesysid = pg_roles.oid AND backend_type = 'client backend'
  WHERE rolconnlimit >= 0 GROUP BY 1, 2 ORDER BY 1
 """
-# Whoever keeps a pool opens those again that it needs.
+# A pool opens again the connections that it needs.
 _END_IDLE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle' AND pid <> pg_backend_pid()"
 
 
-def look(subject: Subject) -> Verdict:
-    """There are connections left: of all, and of those that each role may have."""
-    (all_of_them,) = subject.rows(_ALL)
-    mend = subject.psql(_END_IDLE)
-    return together(
+def check(subject: Subject) -> Verdict:
+    """There are connections left, in all and for each role."""
+    (total,) = subject.rows(_ALL)
+    remedy = subject.psql(_END_IDLE)
+    return worst_of(
         [
-            judge(**all_of_them, mend=mend),
-            *(full(**role, mend=mend) for role in subject.rows(_ROLES) if role["used"] >= role["most"]),
+            judge(**total, remedy=remedy),
+            *(full(**role, remedy=remedy) for role in subject.rows(_ROLES) if role["used"] >= role["most"]),
         ]
     )
 
 
-def judge(used: int, most: int, reserved: int, mend: str) -> Verdict:
-    """What follows from the number of sessions; `reserved` of `most` are a superuser's."""
+def judge(used: int, most: int, reserved: int, remedy: str) -> Verdict:
+    """The verdict on the number of sessions; `reserved` of `most` are for superusers."""
     seen = f"{used} of {most} are taken"
     if used >= most - reserved:
-        return broken(f"{seen}, and the other {reserved} are a superuser's: nobody else comes in", mend)
+        return broken(f"{seen}, and the other {reserved} are for superusers: every other client is refused", remedy)
     if used >= _MANY * most:
-        return warning(f"{seen}: it should be less than {_MANY:.0%}", mend)
+        return warning(f"{seen}: it should be less than {_MANY:.0%}", remedy)
     return ok(seen)
 
 
-def full(role: str, most: int, used: int, mend: str) -> Verdict:
-    """A role that has all its connections."""
-    return warning(f"{role} has {used} of the {most} that it may have: its next one is refused", mend)
+def full(role: str, most: int, used: int, remedy: str) -> Verdict:
+    """The verdict on a role that uses all its connections."""
+    return warning(f"{role} has {used} of the {most} that it may have: its next one is refused", remedy)

@@ -1,64 +1,68 @@
-"""Whether there is room for what is yet to come, where the database and the artifacts are."""
+"""Whether the file systems of the database and the artifacts have room."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .. import inside
+from contract import roles
+from contract.names import object_name
+
 from ..stack import prefix
-from .check import Verdict, broken, ok, together, warning
+from .check import Verdict, broken, ok, warning, worst_of
 from .subject import NotTried, Subject
 
 GIB = 2**30
 
-# Time to act: a disk that took a year to fill is full in two months.
+# A disk that took a year to fill is then full in two months.
 _LITTLE = 0.15
-# Less than this, and one night of logging, a dump before an upgrade or a vacuum fills it.
+# One night of logging, a dump before an upgrade or a vacuum may fill less than this.
 _TOO_LITTLE = 0.05
-# PostgreSQL writes so much of its log of changes (max_wal_size) before it takes any back, and stops on a full disk.
+# PostgreSQL writes so much WAL (max_wal_size) before it recycles any, and it stops on a full disk.
 _LEAST = 1 * GIB
 
 
 @dataclass(frozen=True)
-class Place:
-    """A volume, and the service in whose container it is looked at."""
+class Volume:
+    """A volume, and the service whose container mounts it."""
 
-    name: str
+    label: str
     service: str
-    volume: str
+    name_suffix: str
 
 
-PLACES = (Place("database", "postgres", "postgres-data"), Place("artifacts", "mlflow", "mlflow-artifacts"))
+VOLUMES = (
+    Volume("database", roles.POSTGRES, "postgres-data"),
+    Volume("artifacts", roles.MLFLOW, "mlflow-artifacts"),
+)
 
 
-def look(subject: Subject, places: Sequence[Place] = PLACES) -> Verdict:
-    """There is room on the file systems that hold the volumes."""
-    return together([_place(subject, place) for place in places])
+def check(subject: Subject, volumes: Sequence[Volume] = VOLUMES) -> Verdict:
+    """There is room on the file systems of the volumes."""
+    return worst_of([_volume(subject, volume) for volume in volumes])
 
 
-def _place(subject: Subject, place: Place) -> Verdict:
-    container = subject.running(place.service)
-    volume = f"{prefix(subject.stack)}-{place.volume}"
-    for mount in container.attrs["Mounts"]:
-        if mount.get("Name") == volume:
-            return judge(place.name, *room(inside.run(container, "df", "-Pk", mount["Destination"])))
-    raise NotTried(f"{place.service} has no volume {volume}")
+def _volume(subject: Subject, volume: Volume) -> Verdict:
+    name = object_name(prefix(subject.stack), volume.name_suffix)
+    folder = subject.running(volume.service).volumes.get(name)
+    if folder is None:
+        raise NotTried(f"{volume.service} has no volume {name}")
+    return judge(volume.label, *room(subject.execute(volume.service, "df", "-Pk", folder)))
 
 
 def room(table: str) -> tuple[int, int]:
-    """Bytes that are free, and bytes that there are but for root's share, as `df -Pk` says of one file system."""
+    """The free bytes and all bytes of a file system, without root's reserve, from the output of `df -Pk`."""
     _, _, used, free, _, _ = table.splitlines()[-1].rsplit(maxsplit=5)
     return int(free) * 1024, (int(used) + int(free)) * 1024
 
 
 def judge(name: str, free: int, whole: int, least: int = _LEAST) -> Verdict:
-    """What follows from the bytes that are free; `least` is what must be, whatever its share."""
+    """The verdict on the free bytes; `least` must be free on a disk of any size."""
     share = free / whole if whole else 0
     seen = f"{name} has {free / GIB:.1f} GiB free, {share:.0%}"
-    mend = "docker builder prune, or a larger disk; docker system df shows what takes the room"
+    remedy = "docker builder prune, or a larger disk; docker system df shows what takes the room"
     if free < least or share < _TOO_LITTLE:
-        return broken(f"{seen}: it must be {_TOO_LITTLE:.0%} and {least / GIB:.0f} GiB", mend)
+        return broken(f"{seen}: it must be {_TOO_LITTLE:.0%} and {least / GIB:.0f} GiB", remedy)
     if share < _LITTLE:
-        return warning(f"{seen}: it should be {_LITTLE:.0%}", mend)
+        return warning(f"{seen}: it should be {_LITTLE:.0%}", remedy)
     return ok(seen)

@@ -1,4 +1,4 @@
-"""Whether the dumps that upgrades have made are still there to go back to."""
+"""Whether the dumps that upgrades have made still exist."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from contract import dumps
 from contract.dumps import ListedDump
 from contract.errors import UserError
 
-from .. import job
+from .. import schema_job
 from ..stack import prefix
 from .check import Verdict, broken, ok
 from .subject import NotTried, Subject
 
 
-def look(subject: Subject) -> Verdict:
-    """Every dump that was noted has its file, of the size that it was made with."""
+def check(subject: Subject) -> Verdict:
+    """Every listed dump has its file, with its original size."""
     try:
-        its_job = job.find(subject.engine, subject.stack)
+        job = schema_job.find(subject.runtime, subject.stack)
     except UserError:
         raise NotTried("there is no schema job") from None
-    found = dumps.parse(job.run(subject.engine, its_job, "dumps", "--lost", by="doctor"))
+    found = dumps.parse(schema_job.run(subject.runtime, job, "dumps", "--lost", command="doctor"))
     return judge(found, f"{prefix(subject.stack)}-backups", datetime.now(UTC))
 
 
 def judge(found: Sequence[ListedDump], volume: str, now: datetime) -> Verdict:
-    """What follows from the dumps as the schema job lists them, newest first."""
+    """The verdict on the dumps, newest first."""
     if not found:
         return ok("none yet: one is made before each upgrade")
     for dump in found:

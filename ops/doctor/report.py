@@ -7,15 +7,15 @@ from collections.abc import Sequence
 
 from contract.errors import REMEDY
 
-from .check import Finding, State, together
+from .check import Finding, State, worst_of
 
 COLOURS = {State.OK: "32", State.SKIPPED: "2", State.WARNING: "33", State.BROKEN: "31"}
 """Of a terminal: green, faint, yellow, red."""
 
 
 def worst(findings: Sequence[Finding]) -> State:
-    """The worst state among them; what was not tried counts for nothing, for its reason is among them too."""
-    state = together([finding.verdict for finding in findings]).state
+    """The worst state. What was not tried does not count: its cause is another finding."""
+    state = worst_of([finding.verdict for finding in findings]).state
     return State.OK if state is State.SKIPPED else state
 
 
@@ -37,7 +37,7 @@ def as_json(findings: Sequence[Finding]) -> str:
             "name": finding.name,
             "state": finding.verdict.state,
             "seen": finding.verdict.seen,
-            "mend": finding.verdict.mend,
+            "mend": finding.verdict.remedy,
         }
         for finding in findings
     ]
@@ -49,5 +49,5 @@ def _line(finding: Finding, width: int, colour: bool) -> str:
     state = f"{verdict.state:<7}"
     if colour:
         state = f"\033[{COLOURS[verdict.state]}m{state}\033[0m"
-    mend = f"{REMEDY}{verdict.mend}" if verdict.mend else ""
-    return f"{state}  {finding.name:<{width}}  {verdict.seen}{mend}"
+    remedy = f"{REMEDY}{verdict.remedy}" if verdict.remedy else ""
+    return f"{state}  {finding.name:<{width}}  {verdict.seen}{remedy}"

@@ -1,4 +1,4 @@
-"""Whether the database has the tables and the indexes that the MLflow in the image wants."""
+"""Whether the database has the tables and the indexes that the image's MLflow requires."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from contract import roles
 from contract import schema as requirements
 from contract.schema import Requirements
 
-from .. import inside
 from .check import Verdict, broken, ok, warning
 from .subject import Subject
 
@@ -27,25 +26,25 @@ def revisions(subject: Subject) -> Verdict:
     tables = _tables(subject)
     apart = []
     for record, head in required.revisions.items():
-        found = subject.ask(f'SELECT version_num FROM public."{record}"').split() if record in tables else []
+        found = subject.query(f'SELECT version_num FROM public."{record}"').split() if record in tables else []
         if found != [head]:
             apart.append(f"{record} says {', '.join(found) or 'nothing'}, MLflow {required.mlflow} wants {head}")
     if apart:
-        return broken("; ".join(apart), subject.anew("schema"))
+        return broken("; ".join(apart), subject.recreate(roles.SCHEMA))
     return ok(f"at {', '.join(required.revisions.values())}, as MLflow {required.mlflow} wants it")
 
 
 def indexes(subject: Subject) -> Verdict:
-    """The indexes that searches are fast with are there, whole, and made as they are today."""
+    """The indexes that make searches fast exist, are valid, and have their current definition."""
     tables = _tables(subject)
     wanted = {name: each.made_as for name, each in _required(subject).indexes.items() if each.table in tables}
     if troubles := compare(wanted, subject.rows(_INDEXES)):
-        return warning(f"{'; '.join(troubles)}: searches are slow without", subject.anew("schema"))
+        return warning(f"{'; '.join(troubles)}: searches are slow without", subject.recreate(roles.SCHEMA))
     return ok(f"all {len(wanted)} are there")
 
 
 def compare(wanted: Mapping[str, str], found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What is wrong with the indexes in the database; `wanted` is what each was made as, by its name."""
+    """What is wrong with the indexes in the database; `wanted` has the definitions by name."""
     there = {index["name"]: index for index in found}
     troubles = []
     for name, made_as in wanted.items():
@@ -59,10 +58,10 @@ def compare(wanted: Mapping[str, str], found: Sequence[Mapping[str, Any]]) -> li
 
 
 def _required(subject: Subject) -> Requirements:
-    """What the image says; it alone knows which MLflow is in it."""
-    # A Python that starts while an import has the processors takes longer than a question does.
+    """The requirements of the image: it alone knows its MLflow."""
+    # While an import has the processors, Python starts slowly.
     command = ("python", "-m", "schema", "wanted")
-    return requirements.parse(inside.run(subject.running(roles.MLFLOW), *command, patience=30))
+    return requirements.parse(subject.execute(roles.MLFLOW, *command, timeout=30))
 
 
 def _tables(subject: Subject) -> set[str]:

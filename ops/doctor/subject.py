@@ -1,4 +1,4 @@
-"""The stack that is looked at: what the engine and its outputs tell of it, and the ways into it."""
+"""The stack that is checked: its outputs, its containers, and the ways to query them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import docker
-from docker.models.containers import Container
+from contract import roles
+from contract.names import object_name
 
-from contract import labels
-
-from .. import inside, objects
+from .. import execution
+from ..runtime import Container, Runtime
 from ..stack import prefix, pulumi, short_name
 
 
 class NotTried(Exception):
-    """A check cannot be carried out, because of what another one reports."""
+    """A check cannot be run, for a cause that another check reports."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Subject:
     """A stack at one moment."""
 
     stack: str
-    engine: docker.DockerClient
+    runtime: Runtime
     outputs: Mapping[str, Any]
     """Without secrets; empty when they cannot be read."""
     containers: Sequence[Container]
@@ -45,25 +44,25 @@ class Subject:
 
     @property
     def has_gateway(self) -> bool:
-        """Whether a gateway stands before MLflow, even one that is gone: its courier stays."""
-        return self.find("gateway") is not None or self.find("gateway-courier") is not None
+        """Whether the stack has a gateway. Of a removed one, the courier is left."""
+        return bool(self.find(roles.GATEWAY) or self.find(roles.courier_of(roles.GATEWAY)))
 
-    def anew(self, role: str) -> str:
-        """The command that makes a container anew and waits for it; the schema job runs only when it is not there."""
-        return f"docker rm --force {prefix(self.stack)}-{role} && {self.make_up}"
+    def recreate(self, role: str) -> str:
+        """The command that creates a container again. The schema job runs only when its container is missing."""
+        return f"docker rm --force {object_name(prefix(self.stack), role)} && {self.make_up}"
 
     def psql(self, *statements: str) -> str:
-        """The command that has a superuser run statements in MLflow's database, each by itself."""
+        """The command that runs statements in MLflow's database as a superuser, each in its own transaction."""
         commands = [part for statement in statements for part in ("-c", statement)]
-        name, database = self.running("postgres").name, self.output("postgres_database")
-        return shlex.join(["docker", "exec", str(name), "psql", "-U", "postgres", "-d", database, *commands])
+        name, database = self.running(roles.POSTGRES).name, self.output("postgres_database")
+        return shlex.join(["docker", "exec", name, "psql", "-U", "postgres", "-d", database, *commands])
 
     def find(self, role: str) -> Container | None:
-        """The container that plays a role; None when the stack has none."""
-        return next((each for each in self.containers if objects.label(each, labels.ROLE) == role), None)
+        """The container of a role; None when the stack has none."""
+        return next((each for each in self.containers if each.role == role), None)
 
     def running(self, role: str) -> Container:
-        """The container that plays a role. Raises `NotTried` unless it runs."""
+        """The container of a role. Raises `NotTried` unless it runs."""
         container = self.find(role)
         if container is None or container.status != "running":
             raise NotTried(f"{role} does not run")
@@ -76,28 +75,32 @@ class Subject:
         return str(self.outputs[name])
 
     def secret(self, name: str) -> str:
-        """A secret output, to be kept in memory alone."""
+        """A secret output. Do not print it."""
         return pulumi("stack", "output", name, "--show-secrets", "--stack", self.stack).strip()
 
-    def ask(self, query: str) -> str:
-        """What the database says. Raises `InsideError`.
+    def execute(self, role: str, *command: str, timeout: int = 5) -> str:
+        """The output of a command in a role's container. Raises `ExecutionError`, and `NotTried` unless it runs."""
+        return execution.run(self.runtime, self.running(role), *command, timeout=timeout)
 
-        Two questions at a time: the last connections, which are a superuser's, are three, and a person may need one.
+    def query(self, statement: str) -> str:
+        """What psql prints. Raises `ExecutionError`.
+
+        Two statements at a time: only three connections are reserved for superusers, and a person may need one.
         """
-        database = self.running("postgres")
+        database = self.running(roles.POSTGRES)
         with self._two_at_a_time:
-            return inside.ask(database, query)
+            return execution.query(self.runtime, database, statement)
 
     def rows(self, query: str) -> list[dict[str, Any]]:
-        """The rows that a query finds. Raises `InsideError`."""
+        """The rows of a query. Raises `ExecutionError`."""
         found: list[dict[str, Any]] = json.loads(
-            self.ask(f"SELECT coalesce(json_agg(found), '[]') FROM ({query}) AS found")
+            self.query(f"SELECT coalesce(json_agg(found), '[]') FROM ({query}) AS found")
         )
         return found
 
 
-def subject_of(engine: docker.DockerClient, stack: str, outputs: Mapping[str, Any]) -> Subject:
-    """The stack as it is now. What runs beside it for a moment, such as another command of the job, is left out."""
-    found = objects.containers(engine, prefix(stack))
-    own = [each for each in found if each.name == f"{prefix(stack)}-{objects.label(each, labels.ROLE)}"]
-    return Subject(stack, engine, outputs, own)
+def subject_of(runtime: Runtime, stack: str, outputs: Mapping[str, Any]) -> Subject:
+    """The stack as it is now, without helpers, such as another command of the schema job."""
+    found = runtime.containers(prefix(stack))
+    own = [each for each in found if each.name == object_name(prefix(stack), each.role)]
+    return Subject(stack, runtime, outputs, own)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from ops.docker_runtime import DockerRuntime
 from ops.doctor.subject import Subject, subject_of
 
 from .harness import ROOT, Deployment, wait_for
@@ -132,4 +133,4 @@ def subject(stack: Deployment, **changed: str) -> Subject:
     """The stack as a check gets it, with some outputs changed, and without an administrator."""
     outputs = stack.outputs()
     kept = {name: outputs[name] for name in ("mlflow_version", "tracking_url", "postgres_database")}
-    return subject_of(stack.engine, stack.name, kept | changed)
+    return subject_of(DockerRuntime(stack.engine), stack.name, kept | changed)

@@ -25,8 +25,8 @@ from docker.errors import APIError
 from docker.models.containers import Container
 
 from contract.labels import STACK
-from ops import turns
-from ops.objects import remove_network
+from ops import stack_lock
+from ops.docker_runtime import DockerRuntime
 
 from .limits import CONDITION, REQUEST
 
@@ -214,7 +214,7 @@ class Deployment:
     def remove(self) -> None:
         """Take away everything that the engine has of this stack, whatever state a test left it in."""
         wait_for(self._remove_all, f"the end of everything of {self.prefix}")
-        for file in turns.FOLDER.glob(f"{self.prefix}-*.turn"):
+        for file in stack_lock.FOLDER.glob(f"{self.prefix}-*.turn"):
             file.unlink()
 
     def _remove_all(self) -> bool:
@@ -224,8 +224,9 @@ class Deployment:
             for container in self._containers():
                 # Volumes without a name go with it.
                 container.remove(force=True, v=True)
-            for network in self.engine.networks.list(filters=mine):
-                remove_network(network)
+            runtime = DockerRuntime(self.engine)
+            for network in runtime.networks(self.prefix):
+                runtime.remove_network(network)
             for volume in self.engine.volumes.list(filters=mine):
                 volume.remove(force=True)
             for tag in self.objects()["images"]:

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from docker import DockerClient
 
-from ops import job
-from ops.doctor import command, front_door
+from ops import schema_job
+from ops.docker_runtime import DockerRuntime
+from ops.doctor import command, test_run
 
 from .examined import (
     archive_by,
@@ -76,7 +77,7 @@ def test_all_is_well_and_said_line_by_line_in_time(whole: Deployment) -> None:
 def test_a_look_leaves_no_run_behind(whole: Deployment) -> None:
     wait_until_well(whole)
     joined = "SELECT count(*) FROM experiments LEFT JOIN runs USING (experiment_id) WHERE experiments.name"
-    assert sql(whole, f"{joined} = '{front_door.EXPERIMENT}'") == "1", "the experiment itself"
+    assert sql(whole, f"{joined} = '{test_run.EXPERIMENT}'") == "1", "the experiment itself"
     assert sql(whole, "SELECT count(*) FROM runs") == "0"
     assert sql(whole, "SELECT count(*) FROM metrics WHERE key = 'asked'") == "0"
     assert sql(whole, "SELECT count(*) FROM params WHERE key = 'asked'") == "0"
@@ -172,8 +173,8 @@ def test_connections_that_are_nearly_used_up(whole: Deployment) -> None:
 
 def test_a_slot_that_nobody_reads(whole: Deployment) -> None:
     sql(whole, "SELECT pg_create_physical_replication_slot('left_behind', true)")
-    assert unwell(whole) == {"replication": "warning"}
-    mended(whole, "replication")
+    assert unwell(whole) == {"wal": "warning"}
+    mended(whole, "wal")
 
 
 def test_an_archive_that_takes_nothing(whole: Deployment) -> None:
@@ -182,7 +183,7 @@ def test_an_archive_that_takes_nothing(whole: Deployment) -> None:
         sql(whole, "SELECT pg_switch_wal()")
         failed = "SELECT coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false)"
         wait_for(lambda: sql(whole, f"{failed} FROM pg_stat_archiver") == "t", "a failure to archive")
-        assert unwell(whole) == {"replication": "broken"}
+        assert unwell(whole) == {"wal": "broken"}
     finally:
         archive_by(whole, "true")
     wait_until_well(whole)
@@ -203,7 +204,8 @@ with connect(uri) as connection:
 
 def test_a_dump_whose_file_is_gone(whole: Deployment) -> None:
     def in_job(*words: str) -> str:
-        return job.run(whole.engine, job.find(whole.engine, whole.name), *words, by="a test").strip()
+        runtime = DockerRuntime(whole.engine)
+        return schema_job.run(runtime, schema_job.find(runtime, whole.name), *words, command="a test").strip()
 
     assert checks(whole)["dumps"]["seen"].startswith("none yet")
     name = in_job("python", "-c", DUMP)
@@ -240,12 +242,12 @@ def test_a_server_that_may_not_write(whole: Deployment) -> None:
 
 def test_the_doctors_experiment_is_brought_back_when_somebody_has_deleted_it(whole: Deployment) -> None:
     wait_until_well(whole)
-    sql(whole, f"UPDATE experiments SET lifecycle_stage = 'deleted' WHERE name = '{front_door.EXPERIMENT}'")
+    sql(whole, f"UPDATE experiments SET lifecycle_stage = 'deleted' WHERE name = '{test_run.EXPERIMENT}'")
     wait_until_well(whole)
 
 
 def test_a_front_door_at_another_port(whole: Deployment) -> None:
-    verdict = front_door.look(subject(whole, tracking_url="https://localhost:1"))
+    verdict = test_run.check(subject(whole, tracking_url="https://localhost:1"))
     assert verdict.state.value == "broken"
     assert "experiments/get-by-name at https://localhost:1 got no answer" in verdict.seen
 

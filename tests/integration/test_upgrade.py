@@ -14,7 +14,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
 from images.mlflow.schema.tuning import INDEXES
-from ops import job
+from ops import schema_job
+from ops.docker_runtime import DockerRuntime
 
 from .examined import checks
 from .harness import Deployment, deployment, wait_for
@@ -199,7 +200,8 @@ def dumps(stack: Deployment) -> list[dict[str, Any]]:
 
 
 def run_job(stack: Deployment, *command: str) -> str:
-    return job.run(stack.engine, stack.container("schema"), *command, by="a test")
+    runtime = DockerRuntime(stack.engine)
+    return schema_job.run(runtime, schema_job.find(runtime, stack.name), *command, command="a test")
 
 
 def test_of_two_jobs_at_once_one_works_and_the_other_waits_and_finds_nothing_to_do(old: Deployment) -> None:

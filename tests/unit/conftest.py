@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from ops import turns
+from ops import stack_lock
 
 from .fake_engine import FakeEngine
 
@@ -20,7 +20,7 @@ def _event_loop() -> None:
 @pytest.fixture(autouse=True)
 def _own_turns(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Whoever works on a stack of the same name meanwhile is not waited for."""
-    monkeypatch.setattr(turns, "FOLDER", tmp_path_factory.getbasetemp())
+    monkeypatch.setattr(stack_lock, "FOLDER", tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(autouse=True)

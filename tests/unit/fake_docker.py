@@ -11,6 +11,8 @@ from docker.models.containers import Container, ExecResult
 from docker.models.networks import Network
 from docker.models.volumes import Volume
 
+from ops.docker_runtime import DockerRuntime
+
 NOW = "2026-01-01T12:00:00.123456789Z"
 """By the engine's clock."""
 
@@ -107,7 +109,9 @@ class FakeNetwork(Network):
     """A network that writes down what is done to it."""
 
     def __init__(self, name: str, *, labels: Mapping[str, str] | None = None, joined: Iterable[Container] = ()) -> None:
-        super().__init__(attrs={"Id": f"{name}-id", "Name": name, "Labels": dict(labels or {})})
+        super().__init__(
+            attrs={"Id": f"{name}-id", "Name": name, "Labels": dict(labels or {}), "Created": "2026-01-01T00:00:00Z"}
+        )
         self.joined = list(joined)
         self.done: list[str] = []
 
@@ -212,6 +216,10 @@ class FakeDocker(docker.DockerClient):
         self.processors = processors
         self.api: Any = _Api(self._containers, answers or {})
         self.closed = False
+
+    def connect(self) -> DockerRuntime:
+        """The commands' runtime on this engine."""
+        return DockerRuntime(self)
 
     def version(self, api_version: bool = True) -> dict[str, Any]:
         assert api_version

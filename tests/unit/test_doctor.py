@@ -11,8 +11,9 @@ import pytest
 
 from contract.errors import UserError
 from ops import __main__ as ops
+from ops.docker_runtime import DockerRuntime
 from ops.doctor import command, report
-from ops.doctor.check import Check, Finding, State, Verdict, broken, carry_out, from_error, ok, together, warning
+from ops.doctor.check import Check, Finding, State, Verdict, broken, from_error, ok, run_all, warning, worst_of
 from ops.doctor.subject import NotTried, Subject, subject_of
 from preflight.engine import EngineError
 
@@ -22,7 +23,7 @@ OUTPUTS = {"tracking_url": "http://127.0.0.1:5000", "mlflow_version": "3.17.2", 
 
 
 def subject(*containers: FakeContainer) -> Subject:
-    return subject_of(FakeDocker(containers=containers), "dev", OUTPUTS)
+    return subject_of(FakeDocker(containers=containers).connect(), "dev", OUTPUTS)
 
 
 def service(role: str, **more: Any) -> FakeContainer:
@@ -30,7 +31,7 @@ def service(role: str, **more: Any) -> FakeContainer:
 
 
 def found(*checks: Check) -> dict[str, Verdict]:
-    return {finding.name: finding.verdict for finding in carry_out(checks, subject())}
+    return {finding.name: finding.verdict for finding in run_all(checks, subject())}
 
 
 def raising(error: Exception) -> Callable[[Subject], Verdict]:
@@ -90,8 +91,8 @@ def test_every_check_needs_such_as_come_before_it() -> None:
 
 def test_of_several_the_worst_counts_with_all_that_is_as_bad() -> None:
     several = [ok("a"), broken("b", "mend b"), warning("c", "mend c"), broken("d", "mend d")]
-    assert together(several) == broken("b; d", "mend b")
-    assert together([ok("a"), ok("b")]) == ok("a; b")
+    assert worst_of(several) == broken("b; d", "mend b")
+    assert worst_of([ok("a"), ok("b")]) == ok("a; b")
 
 
 SKIPPED = Finding("late", Verdict(State.SKIPPED, "not tried: see first"))
@@ -130,8 +131,7 @@ def test_the_json_says_it_all() -> None:
     }
 
 
-def use(monkeypatch: pytest.MonkeyPatch, engine: FakeDocker, *checks: Check) -> None:
-    monkeypatch.setattr(command, "open_engine", lambda: engine)
+def use(monkeypatch: pytest.MonkeyPatch, *checks: Check) -> None:
     monkeypatch.setattr(command, "outputs", lambda _: OUTPUTS)
     monkeypatch.setattr(command, "CHECKS", checks)
 
@@ -140,8 +140,8 @@ def test_the_command_prints_a_line_for_each_check_and_ends_with_the_worst_of_the
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine = FakeDocker()
-    use(monkeypatch, engine, Check("disk", lambda _: warning("little", "rm")))
-    assert ops.main(["doctor", "--stack", "dev"]) == 1
+    use(monkeypatch, Check("disk", lambda _: warning("little", "rm")))
+    assert ops.main(["doctor", "--stack", "dev"], engine.connect) == 1
     assert engine.closed
     assert capsys.readouterr().out.splitlines() == [
         "ok       engine  Docker 29.1.0 answers",
@@ -153,12 +153,11 @@ def test_the_command_prints_a_line_for_each_check_and_ends_with_the_worst_of_the
 def test_without_an_engine_nothing_else_is_tried_and_it_is_broken(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def missing() -> FakeDocker:
+    def missing() -> DockerRuntime:
         raise EngineError("engine-not-running", "no Docker engine answers at here", remedy="make engine")
 
-    use(monkeypatch, FakeDocker(), Check("disk", raising(AssertionError("it must not be tried"))))
-    monkeypatch.setattr(command, "open_engine", missing)
-    assert ops.main(["doctor", "--stack", "dev"]) == 2
+    use(monkeypatch, Check("disk", raising(AssertionError("it must not be tried"))))
+    assert ops.main(["doctor", "--stack", "dev"], missing) == 2
     assert capsys.readouterr().out.splitlines() == [
         "broken   engine  no Docker engine answers at here. Mend it with: make engine",
         "skipped  stack   not tried: see engine",
@@ -172,9 +171,9 @@ def test_a_stack_that_is_not_up_is_broken_and_its_containers_are_looked_at_all_t
     def unknown(_: str) -> dict[str, str]:
         raise UserError("pulumi-failed", "`pulumi stack` failed: error: no stack named 'dev' found")
 
-    use(monkeypatch, FakeDocker(), Check("disk", lambda each: ok(each.output("tracking_url"))))
+    use(monkeypatch, Check("disk", lambda each: ok(each.output("tracking_url"))))
     monkeypatch.setattr(command, "outputs", unknown)
-    assert ops.main(["doctor", "--json", "--stack", "dev"]) == 2
+    assert ops.main(["doctor", "--json", "--stack", "dev"], FakeDocker().connect) == 2
     checks = {each["name"]: each for each in json.loads(capsys.readouterr().out)["checks"]}
     assert checks["stack"]["mend"] == "make up STACK=dev"
     assert checks["disk"]["seen"] == "not tried: the stack has no output tracking_url"
@@ -182,7 +181,7 @@ def test_a_stack_that_is_not_up_is_broken_and_its_containers_are_looked_at_all_t
 
 def test_what_runs_beside_the_stack_under_its_labels_is_not_of_it() -> None:
     job, another = service("schema"), FakeContainer("eager_name", labels=labels("schema", kind="task"))
-    assert subject(job, another).containers == [job]
+    assert [each.id for each in subject(job, another).containers] == [job.id]
 
 
 def test_a_service_that_does_not_run_is_not_entered() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from contract.errors import UserError
 from ops import __main__ as ops
-from ops import databases, importing, job
+from ops import databases, importing, schema_job
 from ops.sources import Source
 
 from .fake_docker import FakeContainer, FakeDocker, labels
@@ -45,21 +45,20 @@ class Importing:
             connection.execute("CREATE TABLE experiments (artifact_location)")
             connection.execute("INSERT INTO experiments VALUES (?)", (f"{folder}/mlruns/1",))
             connection.commit()
-        monkeypatch.setattr(importing, "open_engine", lambda: self.engine)
         self.located: dict[str, Any] = {}
-        make = job.make
+        create = schema_job.create
 
-        def made(*arguments: Any, **changed: Any) -> Any:
-            # It is gone when the command has ended.
-            (file,) = (each["Source"] for each in changed["Mounts"] if each["Target"] == "/locations.json")
-            self.located = json.loads(Path(file).read_text())
-            return make(*arguments, **changed)
+        def created(*arguments: Any, host_paths: dict[Path, str], **changes: Any) -> Any:
+            # The file is gone when the command has ended.
+            (file,) = (path for path, target in host_paths.items() if target == "/locations.json")
+            self.located = json.loads(file.read_text())
+            return create(*arguments, host_paths=host_paths, **changes)
 
-        monkeypatch.setattr(job, "make", made)
+        monkeypatch.setattr(schema_job, "create", created)
 
     def run(self, *options: str) -> int:
         self.engine = FakeDocker(containers=self.containers, answers={"import-runs": self.answer})
-        code = ops.main(["import", "--stack", "dev", *options])
+        code = ops.main(["import", "--stack", "dev", *options], self.engine.connect)
         assert all(each.done == ["start", "remove by force: True"] for each in self.engine.api.made)
         return code
 
@@ -138,14 +137,16 @@ def test_an_import_that_was_ended_before_is_removed(command: Importing) -> None:
 def test_who_stops_it_is_told_whether_that_was_in_time() -> None:
     class Stopped(FakeContainer):
         def logs(self, *, stream: bool = False, tail: str | int = "all", **more: object) -> Any:
-            if stream:
+            if more.get("follow"):
                 raise KeyboardInterrupt
             return super().logs(stream=stream, tail=tail, **more)
 
     for word, said in (("plan", "nothing was changed"), ("committing", "is not known"), ("committed", "was committed")):
-        container = Stopped("stopped", exit_code=137, said=json.dumps({word: True}))
+        container = Stopped("stopped", labels=labels("import"), exit_code=137, said=json.dumps({word: True}))
+        runtime = FakeDocker(containers=[container]).connect()
+        (found,) = runtime.containers("mlflow-postgres-dev")
         with pytest.raises(UserError, match=said):
-            importing._follow(container, lambda _: None)
+            importing._follow(runtime, found, lambda _: None)
         assert container.done == ["start", "stop within 0"]
 
 

@@ -19,7 +19,7 @@ from images.mlflow.schema.importing import addresses, links, sources, target, us
 from images.mlflow.schema.importing.plans import Plan
 from images.mlflow.schema.importing.tables import Column, Kind, Table
 from images.mlflow.schema.importing.values import batch_size
-from ops import databases, importing, places
+from ops import artifact_locations, databases, importing
 
 
 def _text(name: str, length: int | None = None) -> Column:
@@ -96,7 +96,7 @@ def test_an_address_in_a_folder_that_is_no_text_is_none(tmp_path: Path) -> None:
     # Each line holds the one before it nine times: written out, it would fill the memory.
     lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))]
     (tmp_path / "meta.yaml").write_text("\n".join([*lines, "artifact_location: *a11"]))
-    assert places._artifact_location(tmp_path / "meta.yaml") == ""
+    assert artifact_locations._artifact_location(tmp_path / "meta.yaml") == ""
 
 
 @pytest.mark.parametrize("digits", ["9" * 19, "9" * 5_000])

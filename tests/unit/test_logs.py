@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from ops import __main__ as ops
-from ops import logs
 
 from .fake_docker import FakeContainer, FakeDocker, labels
 
@@ -14,31 +13,28 @@ JOB = labels("schema", kind="task")
 COURIER = labels("schema-courier", kind="courier")
 
 
-def explained(monkeypatch: pytest.MonkeyPatch, *containers: FakeContainer) -> int:
+def explained(*containers: FakeContainer) -> int:
     engine = FakeDocker(containers=containers)
-    monkeypatch.setattr(logs, "open_engine", lambda: engine)
-    code = ops.main(["explain", "--stack", "dev"])
+    code = ops.main(["explain", "--stack", "dev"], engine.connect)
     assert engine.closed
     return code
 
 
-def test_where_all_is_well_nothing_is_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_where_all_is_well_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     well = [
         FakeContainer("server", labels=SERVER, said="a line"),
         FakeContainer("job", labels=JOB, status="exited", health=None, said="done"),
         FakeContainer("courier", labels=COURIER, status="created", health=None),
     ]
-    assert explained(monkeypatch, *well) == 0, "`make up` ends with it: a job that has ended well is no failure"
+    assert explained(*well) == 0, "`make up` ends with it: a job that has ended well is no failure"
     assert capsys.readouterr() == ("", "")
 
 
-def test_who_is_not_well_is_named_with_its_condition_and_last_words(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_who_is_not_well_is_named_with_its_condition_and_last_words(capsys: pytest.CaptureFixture[str]) -> None:
     said = "".join(f"line {number}\n" for number in range(20)) + "no newline"
     job = FakeContainer("job", labels=JOB, status="exited", exit_code=3, health=None, said=said)
     server = FakeContainer("server", labels=SERVER, health="unhealthy", said="trouble\n")
-    assert explained(monkeypatch, job, server) == 1
+    assert explained(job, server) == 1
     told = capsys.readouterr()
     assert told.out.splitlines() == [
         "job is exited with exit code 3; its last words:",
@@ -52,14 +48,11 @@ def test_who_is_not_well_is_named_with_its_condition_and_last_words(
     )
 
 
-def test_the_logs_of_every_service_are_printed_under_its_role(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_logs_of_every_service_are_printed_under_its_role(capsys: pytest.CaptureFixture[str]) -> None:
     containers = [
         FakeContainer("server", labels=SERVER, said="one\n"),
         FakeContainer("job", labels=JOB, status="exited", health=None, said="two\n"),
         FakeContainer("theirs", labels=labels("mlflow", stack="mlflow-postgres-other"), said="three\n"),
     ]
-    monkeypatch.setattr(logs, "open_engine", lambda: FakeDocker(containers=containers))
-    assert ops.main(["logs", "--stack", "dev"]) == 0
+    assert ops.main(["logs", "--stack", "dev"], FakeDocker(containers=containers).connect) == 0
     assert sorted(capsys.readouterr().out.splitlines()) == ["mlflow   one", "schema   two"]

@@ -12,7 +12,8 @@ from urllib3.exceptions import ProtocolError
 
 from contract.errors import UserError
 from ops import __main__ as ops
-from ops import forget, kept, logs, psql, rollback, stack
+from ops import psql, stack
+from ops.docker_runtime import DockerRuntime
 from preflight.engine import EngineError
 
 from .fake_docker import FakeContainer, FakeDocker, FakeNetwork, FakeVolume, labels
@@ -35,20 +36,12 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return folder
 
 
-def use(monkeypatch: pytest.MonkeyPatch, engine: FakeDocker) -> FakeDocker:
-    for command in (forget, kept, logs, psql):
-        monkeypatch.setattr(command, "open_engine", lambda: engine)
-    return engine
-
-
-def test_forget_removes_what_runs_and_leaves_the_data(
-    monkeypatch: pytest.MonkeyPatch, home: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_forget_removes_what_runs_and_leaves_the_data(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ours = FakeContainer("ours", labels=labels("postgres", deployment="another-life"), stop_timeout=120)
     theirs = FakeContainer("theirs", labels=labels("postgres", stack="mlflow-postgres-other"))
     wire = FakeNetwork("wire", labels=labels("tracking"))
-    engine = use(monkeypatch, FakeDocker(containers=[ours, theirs], networks=[wire], volumes=VOLUMES))
-    assert ops.main(["forget", "--stack", "dev"]) == 0
+    engine = FakeDocker(containers=[ours, theirs], networks=[wire], volumes=VOLUMES)
+    assert ops.main(["forget", "--stack", "dev"], engine.connect) == 0
     assert (ours.done, theirs.done, wire.done) == (["stop within 120", "remove by force: True"], [], ["remove"])
     assert engine.closed
     assert list(home.iterdir()) == []
@@ -69,24 +62,22 @@ def test_forget_removes_what_runs_and_leaves_the_data(
     ids=["gone", "empty"],
 )
 def test_forget_puts_a_state_without_passphrase_aside_for_nobody_can_read_it(
-    monkeypatch: pytest.MonkeyPatch, home: Path, passphrase: str | None
+    home: Path, passphrase: str | None
 ) -> None:
     (home / ".pulumi").mkdir()
     (home / ".pulumi" / "state").touch()
     if passphrase is not None:
         (home / "passphrase").write_text(passphrase)
-    use(monkeypatch, FakeDocker())
-    assert ops.main(["forget", "--stack", "dev"]) == 0
+    assert ops.main(["forget", "--stack", "dev"], FakeDocker().connect) == 0
     assert not (home / ".pulumi").exists(), "bin/pulumi would refuse every further command"
     (aside,) = home.glob(".pulumi.unreadable-*")
     assert (aside / "state").exists(), "put aside, not deleted: the passphrase may be in a backup"
 
 
-def test_forget_leaves_a_state_with_its_passphrase_alone(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+def test_forget_leaves_a_state_with_its_passphrase_alone(home: Path) -> None:
     (home / ".pulumi").mkdir()
     (home / "passphrase").write_text("ours")
-    use(monkeypatch, FakeDocker())
-    assert ops.main(["forget", "--stack", "dev"]) == 0
+    assert ops.main(["forget", "--stack", "dev"], FakeDocker().connect) == 0
     assert (home / ".pulumi").exists()
 
 
@@ -95,16 +86,12 @@ def test_forget_leaves_a_state_alone_whose_passphrase_its_user_keeps(
 ) -> None:
     (home / ".pulumi").mkdir()
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "theirs")
-    use(monkeypatch, FakeDocker())
-    assert ops.main(["forget", "--stack", "dev"]) == 0
+    assert ops.main(["forget", "--stack", "dev"], FakeDocker().connect) == 0
     assert (home / ".pulumi").exists()
 
 
-def test_kept_names_the_volumes_of_the_stack_and_how_to_delete_them(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    use(monkeypatch, FakeDocker(volumes=VOLUMES))
-    assert ops.main(["kept", "--stack", "dev"]) == 0
+def test_kept_names_the_volumes_of_the_stack_and_how_to_delete_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ops.main(["kept", "--stack", "dev"], FakeDocker(volumes=VOLUMES).connect) == 0
     names = ["mlflow-postgres-dev-mlflow-artifacts", "mlflow-postgres-dev-postgres-data"]
     assert capsys.readouterr().out == (
         f"kept, for the next `make up` to find every run again: {', '.join(names)}\n"
@@ -112,24 +99,19 @@ def test_kept_names_the_volumes_of_the_stack_and_how_to_delete_them(
     )
 
 
-def test_where_nothing_is_kept_nothing_is_said(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    use(monkeypatch, FakeDocker())
-    assert ops.main(["kept", "--stack", "dev"]) == 0
+def test_where_nothing_is_kept_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ops.main(["kept", "--stack", "dev"], FakeDocker().connect) == 0
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("command", ["forget", "kept", "logs", "explain", "rollback"])
 def test_an_engine_that_is_missing_is_one_line_on_standard_error(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+    capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
-    def missing() -> FakeDocker:
+    def missing() -> DockerRuntime:
         raise EngineError("engine-not-running", "no Docker engine answers")
 
-    for module in (forget, kept, logs, rollback):
-        monkeypatch.setattr(module, "open_engine", missing)
-    assert ops.main([command, "--stack", "dev"]) == 1
+    assert ops.main([command, "--stack", "dev"], missing) == 1
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", f"ops {command}: [engine-not-running] no Docker engine answers\n")
 
@@ -174,25 +156,23 @@ def test_a_stack_is_found_on_the_engine_by_the_last_part_of_its_name() -> None:
 @pytest.mark.parametrize("name", ["it", "organization/mlflow-postgres/it"])
 def test_psql_enters_the_engine_that_everything_else_uses(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     database = FakeContainer("database", labels=labels("postgres", stack="mlflow-postgres-it"))
-    use(monkeypatch, FakeDocker(containers=[database]))
     became: list[list[str]] = []
     monkeypatch.setenv("DOCKER_HOST", "tcp://engine.example:2375")
     monkeypatch.setattr(psql, "outputs", lambda _: {"postgres_user": "u", "postgres_database": "d"})
     monkeypatch.setattr("ops.psql.shutil.which", lambda _: "/bin/docker")
     monkeypatch.setattr("ops.psql.os.execv", lambda _, words: became.append(words))
-    assert ops.main(["psql", "--stack", name]) == 0
+    assert ops.main(["psql", "--stack", name], FakeDocker(containers=[database]).connect) == 0
     ((client, *words),) = became
     assert client == "/bin/docker"
     assert words[:2] == ["--host", "tcp://engine.example:2375"], "its client follows a context, which may be another"
     assert words[-5:] == ["psql", "--username", "u", "--dbname", "d"]
 
 
-def test_a_full_disk_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def full() -> FakeDocker:
+def test_a_full_disk_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def full() -> DockerRuntime:
         raise OSError(28, "No space left on device", "/tmp/copy")
 
-    monkeypatch.setattr(kept, "open_engine", full)
-    assert ops.main(["kept", "--stack", "dev"]) == 1
+    assert ops.main(["kept", "--stack", "dev"], full) == 1
     assert capsys.readouterr().err == "ops kept: /tmp/copy: No space left on device\n"
 
 
@@ -205,13 +185,12 @@ class Failing(FakeContainer):
         raise self.trouble
 
 
-def test_an_engine_that_goes_away_while_logs_are_read_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_engine_that_goes_away_while_logs_are_read_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     removed, broken = (Failing(name, labels=labels("mlflow")) for name in ("removed", "broken"))
-    use(monkeypatch, FakeDocker(containers=[removed]))
-    assert ops.main(["logs", "--stack", "dev"]) == 0
+    assert ops.main(["logs", "--stack", "dev"], FakeDocker(containers=[removed]).connect) == 0
     broken.trouble = ProtocolError("Connection broken")
-    use(monkeypatch, FakeDocker(containers=[removed, broken]))
-    assert ops.main(["logs", "--stack", "dev"]) == 1
-    assert capsys.readouterr().err == "ops logs: Connection broken\n"
+    assert ops.main(["logs", "--stack", "dev"], FakeDocker(containers=[removed, broken]).connect) == 1
+    assert capsys.readouterr().err == (
+        "ops logs: [engine-failed] the Docker engine at unix:///var/run/docker.sock failed: Connection broken. "
+        "Mend it with: docker info, which shows what is wrong with it\n"
+    )

@@ -47,11 +47,10 @@ class Pinning:
         self.engine = Registry({name: digest(name) for name in pin.base_images(defaults()).values()})
         monkeypatch.setattr(pin, "pulumi", self._pulumi)
         monkeypatch.setattr(stack, "pulumi", self._pulumi)
-        monkeypatch.setattr(pin, "open_engine", lambda: self.engine)
 
     def run(self) -> None:
         try:
-            pin.run(argparse.Namespace(stack="prod"))
+            pin.run(argparse.Namespace(stack="prod"), self.engine.connect)
         finally:
             assert self.engine.closed
 

@@ -11,7 +11,7 @@ from components.engine.workload import Limits
 
 from .deploy import METRICS
 from .fake_docker import FakeContainer, FakeDocker, FakeVolume, labels
-from .looking import BASES, BUILT, DATA, look, refusal
+from .preflight_case import BASES, BUILT, DATA, look, refusal
 from .project import load, mended
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from .fake_docker import FakeContainer, FakeDocker, Ports, labels
-from .looking import BASES, look, refusal
+from .preflight_case import BASES, look, refusal
 from .project import load, mended
 
 

@@ -50,13 +50,12 @@ class GoingBack:
         for version in ("3.17.2", "3.16.0", "3.15.0", "3.14.0"):
             (locks / f"{version}.txt").touch()
         monkeypatch.setattr(rollback, "PROJECT", project)
-        monkeypatch.setattr(rollback, "open_engine", lambda: self.engine)
         monkeypatch.setattr(rollback, "pulumi", lambda *arguments: self.happened.append(" ".join(arguments)))
         monkeypatch.setattr("ops.rollback.subprocess.run", self._up)
 
     def run(self, *options: str) -> int:
         self.engine = FakeDocker(containers=self.containers, answers=self.answers)
-        code = ops.main(["rollback", "--stack", "dev", *options])
+        code = ops.main(["rollback", "--stack", "dev", *options], self.engine.connect)
         assert self.engine.closed
         assert [each.done for each in self.engine.api.made] == [["start", "remove by force: True"]] * self.runs, (
             "what is left would be an orphan"

@@ -28,14 +28,18 @@ RECOVER = """
 from contextlib import contextmanager
 
 @contextmanager
-def mended(stack, before, *, waits):
+def recovered(runtime, stack, before, *, waits):
     print(f"mended {stack} before {before}, {'waiting' if waits else 'at once'}")
     yield 0
-
-def try_engine():
-    print("tried the engine")
 """
-OBJECTS = "ENGINE_ERRORS = ()\n"
+DOCKER_RUNTIME = """\
+class Runtime:
+    def close(self):
+        print("tried the engine")
+
+def connect():
+    return Runtime()
+"""
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -91,7 +95,7 @@ def project(tmp_path: Path) -> Path:
     for name in ("__init__", "backend", "launch"):
         shutil.copy(CHECKOUT / "ops" / f"{name}.py", project / "ops")
     (project / "ops" / "recover.py").write_text(RECOVER)
-    (project / "ops" / "objects.py").write_text(OBJECTS)
+    (project / "ops" / "docker_runtime.py").write_text(DOCKER_RUNTIME)
     shutil.copytree(CHECKOUT / "contract", project / "contract")
     (project / "bin").mkdir()
     (project / "Pulumi.yaml").write_text("name: mlflow-postgres\n")

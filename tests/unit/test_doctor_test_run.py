@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from ops.doctor import front_door
+from ops.doctor import test_run
+from ops.doctor.api_client import ApiClient, ApiError
 from ops.doctor.check import State
-from ops.doctor.door import Door, DoorError
 from ops.doctor.subject import Subject, subject_of
 
 from .fake_docker import FakeDocker
@@ -89,11 +89,11 @@ def server() -> Iterator[Server]:
 def subject(server: Server, **outputs: str) -> Subject:
     containers = [service("mlflow"), service("postgres", prints=TAKEN_AWAY)]
     url = f"http://127.0.0.1:{server.server_port}"
-    return subject_of(FakeDocker(containers=containers), "dev", {**OUTPUTS, "tracking_url": url, **outputs})
+    return subject_of(FakeDocker(containers=containers).connect(), "dev", {**OUTPUTS, "tracking_url": url, **outputs})
 
 
 def test_a_run_is_logged_read_back_and_deleted(server: Server) -> None:
-    assert front_door.look(subject(server)).state is State.OK
+    assert test_run.check(subject(server)).state is State.OK
     assert server.asked == ["experiments/get-by-name", "runs/create", "runs/log-batch", "runs/get", "runs/delete"]
     assert server.credentials == {None}
 
@@ -107,7 +107,7 @@ def test_a_run_is_logged_read_back_and_deleted(server: Server) -> None:
 )
 def test_the_experiment_is_made_or_brought_back(server: Server, answer: Answer, call: str) -> None:
     server.answers["experiments/get-by-name"] = answer
-    assert front_door.look(subject(server)).state is State.OK
+    assert test_run.check(subject(server)).state is State.OK
     assert call in server.asked
 
 
@@ -130,9 +130,9 @@ def test_the_experiment_is_made_or_brought_back(server: Server, answer: Answer, 
 )
 def test_an_answer_that_is_not_as_it_must_be_is_broken(server: Server, call: str, answer: Answer, seen: str) -> None:
     server.answers[call] = answer
-    verdict = front_door.look(subject(server))
+    verdict = test_run.check(subject(server))
     assert (verdict.state, verdict.seen) == (State.BROKEN, seen.format(port=server.server_port))
-    assert verdict.mend == "make logs STACK=dev, which says why"
+    assert verdict.remedy == "make logs STACK=dev, which says why"
 
 
 def test_the_administrator_s_password_goes_along_and_not_to_where_an_answer_leads(
@@ -140,7 +140,7 @@ def test_the_administrator_s_password_goes_along_and_not_to_where_an_answer_lead
 ) -> None:
     monkeypatch.setattr(Subject, "secret", lambda *_: PASSWORD)
     server.answers["experiments/get-by-name"] = (302, {})
-    verdict = front_door.look(subject(server, admin_username="admin"))
+    verdict = test_run.check(subject(server, admin_username="admin"))
     assert server.asked == ["experiments/get-by-name"]
     assert server.credentials == {f"Basic {base64.b64encode(f'admin:{PASSWORD}'.encode()).decode()}"}
     assert PASSWORD not in verdict.seen
@@ -148,6 +148,6 @@ def test_the_administrator_s_password_goes_along_and_not_to_where_an_answer_lead
 
 def test_a_door_that_nobody_opens_is_said_with_its_address(server: Server) -> None:
     url = "http://127.0.0.1:1"
-    no_answer = pytest.raises(DoorError, match=f"runs/get at {url} got no answer")
-    with Door(subject(server, tracking_url=url)) as door, no_answer:
-        door.call("GET", "runs/get")
+    no_answer = pytest.raises(ApiError, match=f"runs/get at {url} got no answer")
+    with ApiClient(subject(server, tracking_url=url)) as client, no_answer:
+        client.call("GET", "runs/get")

@@ -14,12 +14,12 @@ from ops import recover
 from ops.processes import this_process
 
 from .fake_docker import NOW, FakeContainer, FakeDocker, labels
-from .mending import Mending, in_state
+from .recover_case import Recovery, in_state
 
 
 @pytest.fixture
-def mending(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Mending:
-    return Mending(monkeypatch, tmp_path)
+def recovery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recovery:
+    return Recovery(monkeypatch, tmp_path)
 
 
 def helper(name: str, *, waiter: str, changes: str = "true", **state: Any) -> FakeContainer:
@@ -60,83 +60,83 @@ def ending(**marks: str) -> Ending:
     ],
 )
 def test_what_still_works_is_waited_for_and_no_orphan(
-    mending: Mending,
+    recovery: Recovery,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     marks: dict[str, str],
     words: str,
 ) -> None:
-    monkeypatch.setattr("ops.helpers.time.sleep", lambda _: None)
+    monkeypatch.setattr("ops.helper_containers.time.sleep", lambda _: None)
     works = ending(**marks)
-    mending.engine = FakeDocker(containers=[works])
-    mending.run(before="refresh")
+    recovery.engine = FakeDocker(containers=[works])
+    recovery.run(before="refresh")
     assert works.looks >= 6, "a migration would be cut, or an import that may yet be committed"
     assert works.done, "no state knows it"
     assert capsys.readouterr().out.splitlines()[0] == f"waiting for works to end{words}"
 
 
-def test_what_a_living_command_reads_by_is_left_alone(mending: Mending) -> None:
+def test_what_a_living_command_reads_by_is_left_alone(recovery: Recovery) -> None:
     mine = helper("dumps", waiter=living(), changes="false")
     theirs = helper("theirs", waiter=ELSEWHERE, changes="false")
     ended = helper("ended", waiter=living(), status="exited")
-    mending.engine = FakeDocker(containers=[mine, theirs, ended])
-    mending.run(before="up")
+    recovery.engine = FakeDocker(containers=[mine, theirs, ended])
+    recovery.run(before="up")
     assert (mine.done, theirs.done, ended.done) == ([], [], []), "their commands look at them yet"
 
 
-def test_what_another_machine_has_left_long_ago_goes(mending: Mending) -> None:
+def test_what_another_machine_has_left_long_ago_goes(recovery: Recovery) -> None:
     left = helper("left", waiter=ELSEWHERE, status="exited")
     just = helper("just", waiter=ELSEWHERE, status="exited", made=NOW)
-    mending.engine = FakeDocker(containers=[left, just])
-    mending.run(before="up")
+    recovery.engine = FakeDocker(containers=[left, just])
+    recovery.run(before="up")
     assert (bool(left.done), bool(just.done)) == (True, False)
 
 
-def test_after_a_rollback_that_was_killed_the_schema_job_runs_again(mending: Mending) -> None:
+def test_after_a_rollback_that_was_killed_the_schema_job_runs_again(recovery: Recovery) -> None:
     job = FakeContainer(
         "mlflow-postgres-dev-schema", labels=labels("schema", kind="task"), status="exited", health=None
     )
     restore = helper("restore", waiter=DEAD, status="exited")
-    in_state(mending, job, restore)
-    mending.run(before="up")
+    in_state(recovery, job, restore)
+    recovery.run(before="up")
     assert (bool(restore.done), bool(job.done)) == (True, True), (
         "the server would start on the schema that was put back"
     )
 
 
-def test_a_destroy_does_not_end_what_still_works(mending: Mending) -> None:
+def test_a_destroy_does_not_end_what_still_works(recovery: Recovery) -> None:
     works = helper("works", waiter=DEAD)
-    mending.engine = FakeDocker(containers=[works])
+    recovery.engine = FakeDocker(containers=[works])
     with pytest.raises(UserError, match=r"^works still works on the stack dev: import has started it, and was killed;"):
-        mending.run(before="destroy")
+        recovery.run(before="destroy")
     assert works.done == []
 
 
 @pytest.mark.parametrize(("made", "refused"), [(NOW, True), ("2026-01-01T00:00:00Z", False)])
 def test_where_locks_cannot_be_seen_what_is_fresh_may_be_another_machines(
-    mending: Mending, monkeypatch: pytest.MonkeyPatch, made: str, refused: bool
+    recovery: Recovery, monkeypatch: pytest.MonkeyPatch, made: str, refused: bool
 ) -> None:
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://bucket")
     fresh = FakeContainer("fresh", labels=labels("mlflow", kind="service"), made=made)
-    mending.engine = FakeDocker(containers=[fresh])
+    recovery.engine = FakeDocker(containers=[fresh])
     with (
         pytest.raises(UserError, match=r"^fresh was made 0 s ago, and the state does not know it")
         if refused
         else nullcontext()
     ):
-        mending.run()
+        recovery.run()
     assert bool(fresh.done) is not refused
 
 
 def test_what_another_run_makes_while_the_state_is_read_is_not_seen(
-    mending: Mending, monkeypatch: pytest.MonkeyPatch
+    recovery: Recovery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late = FakeContainer("late", labels=labels("mlflow", kind="service"))
 
     def export(_: str) -> dict[str, Any]:
-        mending.engine.containers.things.append(late)
-        return mending.state
+        recovery.engine.containers.things.append(late)
+        return recovery.state
 
     monkeypatch.setattr(recover, "export", export)
-    mending.run()
+    recovery.run()
     assert late.done == []

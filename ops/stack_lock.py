@@ -1,8 +1,8 @@
-"""Turns: of the commands that change a stack, one at a time works on it, whoever on this machine has started it.
+"""The lock of a stack: of the commands that change it, one at a time works on it, whoever on this machine started it.
 
-A turn is a lock of the kernel's on a file that is named after the engine and the stack. It ends with its process,
-however that ends, so none is ever stale; a program that the process becomes keeps it, and what that starts does not:
-the plugins of a Pulumi that was killed linger for minutes.
+It is a lock of the kernel on a file that is named after the engine and the stack. It ends with its process, so none is
+ever stale. A program that the process becomes keeps it. What that program starts does not: the plugins of a killed
+Pulumi go on for minutes.
 """
 
 from __future__ import annotations
@@ -18,32 +18,30 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import docker
-
 from contract.errors import UserError
 from preflight.engine import engine_host
 
 from .processes import Process, this_process
 from .stack import prefix, short_name
 
-# Every user of the engine finds it there. Not TMPDIR, which may be each user's own.
+# Every user of the engine must find it. TMPDIR may be different for each.
 FOLDER = Path("/tmp")
 
-# Seconds. A run of Pulumi's that takes longer is not waited for; an import or a rollback may take an hour.
-PATIENCE = 900
+# Seconds. A run of Pulumi that takes longer is not waited for. An import or a rollback may take an hour.
+PULUMI_TIMEOUT = 900
 PULUMI = ("up", "update", "refresh", "destroy")
 
-# Seconds between two words to who waits.
-AGAIN = 300
+# Seconds after which a waiting command prints again what it waits for.
+REPEAT = 300
 
-# The first is the turn itself. The second is had, too, by what its holder has started to go on with it, and keeps it
-# should the holder be killed meanwhile.
-_TURN, _GOING_ON = 0, 1
+# Bytes of the file. The first is the lock itself. A command that the holder starts as a part of its work takes the
+# second, and keeps the stack locked if the holder is killed.
+_HOLDER, _CHILD = 0, 1
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who works on a stack."""
+    """The command that works on a stack."""
 
     command: str
     process: Process
@@ -60,38 +58,37 @@ def clock(seconds: float) -> str:
 
 
 @contextmanager
-def turn(engine: docker.DockerClient, stack: str, command: str, *, waits: bool, again: str) -> Iterator[int]:
-    """Have a stack to oneself; `again` is what to run once another has ended.
+def locked(engine: str, stack: str, command: str, *, waits: bool, again: str) -> Iterator[int]:
+    """Lock a stack on the engine with that identity. `again` is the command to run once the holder has ended.
 
-    Yields the lock's file, for a program that this process becomes. What a command with a turn has started goes on with
-    that turn. Raises `UserError` when another has it and `waits` is false, or when a run of Pulumi's that has it takes
-    too long.
+    Yields the lock's file, for a program that this process becomes. A child of the holder shares its lock. Raises
+    `UserError` when another command holds it and `waits` is false, or when that is a run of Pulumi that takes too long.
     """
-    descriptor = _taken(_path(engine, stack), command, short_name(stack), waits=waits, again=again)
+    descriptor = _acquired(_path(engine, stack), command, short_name(stack), waits=waits, again=again)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _path(engine: docker.DockerClient, stack: str) -> Path:
-    identity = str(engine.info().get("ID") or engine_host())
-    return FOLDER / f"{prefix(stack)}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.turn"
+def _path(engine: str, stack: str) -> Path:
+    # Other versions of this project lock the same file: keep its name.
+    return FOLDER / f"{prefix(stack)}-{hashlib.sha256(engine.encode()).hexdigest()[:12]}.turn"
 
 
-def _taken(path: Path, command: str, stack: str, *, waits: bool, again: str) -> int:
-    began = told = time.monotonic()
+def _acquired(path: Path, command: str, stack: str, *, waits: bool, again: str) -> int:
+    began = printed = time.monotonic()
     looks = 0
     while True:
-        descriptor = _opened(path)
-        if _is_ours(descriptor) and _is_at(descriptor, path):
-            return _signed(descriptor, command)
+        descriptor = _open(path)
+        if _lock_both(descriptor) and _is_at(descriptor, path):
+            return _sign(descriptor, command)
         holder = _holder(descriptor)
-        if holder and holder.process.pid == os.getppid() and holder.process.lives() and _lock(descriptor, _GOING_ON):
+        if holder and holder.process.pid == os.getppid() and holder.process.lives() and _lock(descriptor, _CHILD):
             return descriptor
         os.close(descriptor)
         looks += 1
-        # Who has just come has not signed yet.
+        # A holder that has just locked the file has not written its name yet.
         if (holder is None or not holder.process.lives()) and looks < 3:
             time.sleep(0.5)
             continue
@@ -104,28 +101,29 @@ def _taken(path: Path, command: str, stack: str, *, waits: bool, again: str) -> 
                 remedy=again,
             )
         now = time.monotonic()
-        if holder and holder.command in PULUMI and now - began > PATIENCE:
+        if holder and holder.command in PULUMI and now - began > PULUMI_TIMEOUT:
             raise UserError(
                 "stack-busy-long",
-                f"{who} has worked on the stack {stack} for longer than {PATIENCE // 60} minutes; nothing was touched",
+                f"{who} has worked on the stack {stack} for longer than {PULUMI_TIMEOUT // 60} minutes; nothing was "
+                "touched",
                 rule="wait until it has ended",
                 remedy=again,
             )
-        if told == began or now - told > AGAIN:
+        if printed == began or now - printed > REPEAT:
             print(f"{who} works on the stack {stack}; waiting for it to end", flush=True)
-            told = now
+            printed = now
         time.sleep(0.5)
 
 
-def _is_ours(descriptor: int) -> bool:
-    """Whether nobody else has the turn, nor what somebody had started who was killed."""
-    if not _lock(descriptor, _TURN):
+def _lock_both(descriptor: int) -> bool:
+    """Lock the file, unless another command holds it, or the child of a command that was killed."""
+    if not _lock(descriptor, _HOLDER):
         return False
-    if not _lock(descriptor, _GOING_ON):
-        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, _TURN)
+    if not _lock(descriptor, _CHILD):
+        fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, _HOLDER)
         return False
-    # For what this process is going to start.
-    fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, _GOING_ON)
+    # For a child of this process.
+    fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, _CHILD)
     return True
 
 
@@ -138,16 +136,16 @@ def _lock(descriptor: int, byte: int) -> bool:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether it is the file that others will find: who tidies the folder up may have removed it meanwhile."""
+    """Whether it is the file that others find: a cleaner of the folder may have removed it."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     except FileNotFoundError:
         return False
 
 
-def _signed(descriptor: int, command: str) -> int:
+def _sign(descriptor: int, command: str) -> int:
     text = json.dumps(asdict(Holder(command, this_process(), time.time())))
-    # Only those who wait read it: a full disk must not end what needs none.
+    # Only waiting commands read it. A full disk must not end a command.
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text.encode(), 0)
@@ -155,7 +153,7 @@ def _signed(descriptor: int, command: str) -> int:
 
 
 def _holder(descriptor: int) -> Holder | None:
-    """Who has signed last; None if that cannot be read."""
+    """The last holder; None if it cannot be read."""
     try:
         said = json.loads(os.pread(descriptor, 4096, 0))
         return Holder(str(said["command"]), Process(**said["process"]), float(said["since"]))
@@ -163,18 +161,18 @@ def _holder(descriptor: int) -> Holder | None:
         return None
 
 
-def _opened(path: Path) -> int:
-    """The file, made if it is not there. Raises `UserError` when it is none of ours."""
+def _open(path: Path) -> int:
+    """Open the file, and create it if it does not exist. Raises `UserError` when it cannot be trusted."""
     group = _group()
     for _ in range(20):
         try:
-            # Not with O_CREAT: the kernel may then refuse the file of another user.
+            # Without O_CREAT: with it, the kernel may refuse the file of another user.
             descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
             _make(path, group)
             continue
         except OSError:
-            # A link, or a file of another user who is about to open it to the group.
+            # A link, or a file whose owner has not opened it to the group yet.
             time.sleep(0.05)
             continue
         if _is_trusted(os.fstat(descriptor), group):
@@ -199,7 +197,7 @@ def _make(path: Path, group: int | None) -> None:
         if group is None:
             os.fchmod(descriptor, 0o666)
         else:
-            # Not for who reaches the engine otherwise than by its group.
+            # A user who reaches the engine in another way is not in the group.
             with suppress(PermissionError):
                 os.fchown(descriptor, -1, group)
                 os.fchmod(descriptor, 0o660)
@@ -208,7 +206,7 @@ def _make(path: Path, group: int | None) -> None:
 
 
 def _group() -> int | None:
-    """The group of those who may use the engine; None if that is not for a group to say."""
+    """The group that may use the engine; None when no group decides that."""
     try:
         return os.stat(engine_host().removeprefix("unix://")).st_gid
     except OSError:
@@ -216,9 +214,9 @@ def _group() -> int | None:
 
 
 def _is_trusted(found: os.stat_result, group: int | None) -> bool:
-    """Whether it is a plain file, made by ourselves or by somebody who may use the engine.
+    """Whether it is a plain file of ours, or of a user who may use the engine.
 
-    Nobody can give a file to a group that they are not in. What anybody made could be taken away while it is locked.
+    A user can give a file only to a group of their own. Anybody else could remove the file while it is locked.
     """
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         return False

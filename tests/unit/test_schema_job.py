@@ -6,15 +6,16 @@ import pytest
 from docker.errors import APIError
 
 from contract.errors import UserError
-from ops import job
+from ops import schema_job
 from ops.processes import process_of, this_process
+from preflight.engine import EngineError
 
 from .fake_docker import FakeContainer, FakeDocker, labels
 
 PREFIX = "mlflow-postgres-dev"
 
 
-def schema_job() -> FakeContainer:
+def job_container() -> FakeContainer:
     marks = labels("schema", kind="task", secrets="3")
     return FakeContainer(f"{PREFIX}-schema", labels=marks, status="exited", networks=["a-network"])
 
@@ -25,15 +26,16 @@ def test_another_commands_helper_is_not_taken_for_the_job() -> None:
         FakeContainer("sleepy_bohr", labels=labels("schema", kind="task")),
         FakeContainer(f"{PREFIX}-schema-1a2b3c", labels=labels("schema", kind="helper")),
     ]
-    own = schema_job()
-    assert job.find(FakeDocker(containers=[*others, own]), "dev") is own
+    own = job_container()
+    assert schema_job.find(FakeDocker(containers=[*others, own]).connect(), "dev").id == own.id
     with pytest.raises(UserError, match=r"^the stack dev is not up\."):
-        job.find(FakeDocker(containers=others), "dev")
+        schema_job.find(FakeDocker(containers=others).connect(), "dev")
 
 
 def test_a_helper_says_what_it_is_and_who_waits_for_it() -> None:
-    engine = FakeDocker(answers={"dumps": (0, "[]")})
-    job.run(engine, schema_job(), "dumps", by="doctor")
+    engine = FakeDocker(containers=[job_container()], answers={"dumps": (0, "[]")})
+    runtime = engine.connect()
+    schema_job.run(runtime, schema_job.find(runtime, "dev"), "dumps", command="doctor")
     (made,) = engine.api.configurations
     marks = {key.removeprefix("mlflow-postgres."): value for key, value in made["Labels"].items()}
     assert process_of(marks.pop("waiter")) == this_process()
@@ -53,5 +55,6 @@ def test_an_engine_that_goes_away_is_not_hidden_by_what_cannot_be_removed(monkey
 
     monkeypatch.setattr(FakeContainer, "wait", gone)
     monkeypatch.setattr(FakeContainer, "remove", not_removed)
-    with pytest.raises(APIError, match=r"^the engine went away"):
-        job.run(FakeDocker(answers={"dumps": (0, "[]")}), schema_job(), "dumps", by="doctor")
+    runtime = FakeDocker(containers=[job_container()], answers={"dumps": (0, "[]")}).connect()
+    with pytest.raises(EngineError, match="the engine went away"):
+        schema_job.run(runtime, schema_job.find(runtime, "dev"), "dumps", command="doctor")

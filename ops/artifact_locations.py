@@ -1,4 +1,4 @@
-"""Where on this machine a store's artifacts are, and which of those places an import may look into."""
+"""Where on this machine a store's artifacts are, and from which of these folders an import may copy."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from contract.errors import UserError
 from .sources import META, Source, experiments, in_words
 
 _SERVED = "mlartifacts"
-"""The folder that a server keeps artifacts in unless it is told another one."""
+"""MLflow's default for --artifacts-destination."""
 _INTERFACE = "api/2.0/mlflow-artifacts/artifacts/"
 
 _Candidates = Iterable[tuple[str, list[Path]]]
-"""Artifact locations, each with the folders that it may be, the likeliest first; none when it is not on a machine."""
+"""Artifact locations, each with the folders that it may mean, the likeliest first. A remote location has none."""
 
 
 @dataclass
-class Places:
-    """The artifact locations of a store that are paths."""
+class ArtifactLocations:
+    """The artifact locations of a store that may be folders of this machine."""
 
-    taken: dict[str, Path] = field(default_factory=dict)
-    """Those whose files are to be copied, with their folders."""
+    copied: dict[str, Path] = field(default_factory=dict)
+    """Those whose files are copied, with their folders."""
     outside: dict[str, Path] = field(default_factory=dict)
-    """Those that nobody has allowed: the store alone says that they are its."""
+    """Folders that the user has not allowed: the store alone says that they are its."""
     empty: list[str] = field(default_factory=list)
-    """Those that are no folder where they would be one: nothing was ever put there."""
+    """Those without a folder in a place that exists: no file was ever stored there."""
     missing: list[str] = field(default_factory=list)
-    """Those that are no folder here, or that say `..`. Those that the old server serves are not among them."""
+    """Paths that are no folder here, or that contain `..`. Locations that the old server serves are not among them."""
 
 
-def places(source: Source, allowed: Sequence[Path] = ()) -> Places:
-    """Where the artifacts are: only in folders below the store's own folder or in allowed ones are they taken.
+def find_locations(source: Source, allowed: Sequence[Path] = ()) -> ArtifactLocations:
+    """Find the artifacts. Only those below the store's own folder, or in allowed folders, are copied.
 
     Raises `UserError` when the store cannot be read.
     """
@@ -50,18 +50,18 @@ def places(source: Source, allowed: Sequence[Path] = ()) -> Places:
         paths = Counter(_served(location) for location, _ in found)
         named = []
         for location, beside in found:
-            # What two servers have under one path can only be one of them's.
+            # Two servers may have served the same path. A folder of that path belongs to one of them.
             known = _of_this_server(location) or paths[_served(location)] == 1 or _is_path(location)
             below = _below_named(location, allowed) if known else []
-            # A path that is one on this machine is what it says. Of a database's, nobody knows which machine that is.
+            # A path of a local store is a path of this machine. A database may have run on any machine.
             here = beside[:1] if _is_path(location) and not source.rows_only else []
             named.append((location, [*here, *below, *beside]))
-        # Where the server of a database ran, nobody knows: its artifacts can only be in a folder that was named.
+        # A database's server may have run anywhere: its artifacts are only in folders that the user has named.
         return _sorted(named, [] if source.rows_only else [source.mounted], allowed)
 
 
-def _sorted(found: _Candidates, own: Sequence[Path], allowed: Sequence[Path]) -> Places:
-    sorted_out = Places()
+def _sorted(found: _Candidates, own: Sequence[Path], allowed: Sequence[Path]) -> ArtifactLocations:
+    sorted_out = ArtifactLocations()
     served: list[str] = []
     for location, candidates in found:
         if not candidates:
@@ -73,16 +73,16 @@ def _sorted(found: _Candidates, own: Sequence[Path], allowed: Sequence[Path]) ->
             elif _of_this_server(location) and ".." not in candidates[0].parts:
                 served.append(location)
         elif any(root in folder.parents for root in own) or any(root in (folder, *folder.parents) for root in allowed):
-            sorted_out.taken[location] = folder
+            sorted_out.copied[location] = folder
         else:
             sorted_out.outside[location] = folder
-    if any(_of_this_server(each) for each in sorted_out.taken) or any((root / _SERVED).is_dir() for root in own):
-        # The place where the server kept them is here. Without it, nobody can tell what is empty from what is away.
+    if any(_of_this_server(each) for each in sorted_out.copied) or any((root / _SERVED).is_dir() for root in own):
+        # The server's folder is here. Without it, an empty location cannot be told from one on another machine.
         sorted_out.empty += served
-    with_artifacts = {_path(each).parent for each in sorted_out.taken if _is_path(each)}
+    with_artifacts = {_path(each).parent for each in sorted_out.copied if _is_path(each)}
     missing, sorted_out.missing = sorted_out.missing, []
     for location in missing:
-        # Of one that is in a place that is here, nothing can be on another machine.
+        # Its parent folder is here, so its files cannot be on another machine.
         known = _would_be(_path(location), [*own, *allowed], with_artifacts)
         (sorted_out.empty if known else sorted_out.missing).append(location)
     return sorted_out
@@ -93,13 +93,13 @@ def _would_be(path: Path, roots: Sequence[Path], with_artifacts: Set[Path]) -> b
 
 
 def _there(candidates: Iterable[Path]) -> Path | None:
-    """The first that is a folder, without the links that lead to it."""
+    """The first that is a folder, with its links resolved."""
     for each in candidates:
         try:
             if each.is_dir():
                 return each.resolve(strict=True)
         except (OSError, ValueError):
-            # Below a folder that is closed to whoever runs this, too long a name, or one that no file can have.
+            # The user may not read its parent, or the name is too long or invalid.
             continue
     return None
 
@@ -114,34 +114,34 @@ def _artifact_location(file: Path) -> str:
     try:
         meta = yaml.safe_load(file.read_text()) or {}
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # The last two: a text that is not UTF-8 or a day that there is not, and lists in lists without an end.
+        # ValueError: not UTF-8, or an impossible date. RecursionError: endlessly nested lists.
         raise UserError(
             "source-not-yaml",
             f"{file} is not YAML",
             rule="mend that file, or move its folder away",
         ) from error
     location = meta.get("artifact_location") if isinstance(meta, dict) else None
-    # Nothing else is written out: a short YAML may stand for more than there is memory.
+    # Any other value is not converted to text: a short YAML can expand to more than the memory.
     return location if isinstance(location, str) else ""
 
 
 def _beside(location: str, folder: Path, store: Path) -> list[Path]:
-    """In a folder store artifacts are with the runs, wherever the folder may be today, unless they were never there."""
+    """In a folder store artifacts are beside the runs, wherever it is now, unless they were stored elsewhere."""
     if _is_path(location) and _path(location).name == folder.name:
         return [folder]
     return _local(location, store.parent)
 
 
 def _file_locations(source: Source) -> Iterator[tuple[str, list[Path]]]:
-    """Those of a SQLite file."""
+    """The locations in a SQLite file."""
     with TemporaryDirectory() as scratch:
         try:
             with closing(sqlite3.connect(_address(source.path, Path(scratch)), uri=True)) as connection:
-                # A location that is not UTF-8 is one that nothing is found at: the import says so.
+                # A location that is not UTF-8 is found nowhere. The import reports it.
                 connection.text_factory = lambda text: text.decode(errors="replace")
                 rows = connection.execute("SELECT DISTINCT artifact_location FROM experiments").fetchall()
         except sqlite3.Error:
-            # It is damaged, or none of MLflow's: the import says so.
+            # It is damaged, or not MLflow's. The import reports it.
             return
     for (location,) in rows:
         if location:
@@ -149,7 +149,7 @@ def _file_locations(source: Source) -> Iterator[tuple[str, list[Path]]]:
 
 
 def _address(file: Path, scratch: Path) -> str:
-    """A file to read the same from, so that nothing appears beside the store: not even the index of its log."""
+    """The address to read the database from without creating a file beside it, such as the index of its log."""
     beside = [each for ending in ("-wal", "-journal") if (each := file.with_name(file.name + ending)).exists()]
     if not beside:
         return f"file:{quote(str(file))}?mode=ro&immutable=1"
@@ -159,10 +159,10 @@ def _address(file: Path, scratch: Path) -> str:
 
 
 def _below_named(location: str, named: Sequence[Path]) -> list[Path]:
-    """The folders that a location may be in ones that were named, or of these: the longest part of its path counts."""
+    """The folders in the named ones, or these themselves, that a location may mean. The longest match comes first."""
     served = _served(location)
     if served is not None:
-        # What a server was given as --artifacts-destination holds the whole path, and so does its default, mlartifacts.
+        # A server's --artifacts-destination holds the whole path, and so does its default, mlartifacts.
         paths, starts = PurePath(served), [0]
     elif _is_path(location):
         paths = _path(location)
@@ -181,7 +181,7 @@ def _below_named(location: str, named: Sequence[Path]) -> list[Path]:
 
 
 def _local(location: str, base: Path) -> list[Path]:
-    """The folders that a location may be; `base` is where the old server is likely to have run."""
+    """The folders that a location may mean; `base` is where the old server probably ran."""
     served = _served(location)
     if served is not None and _of_this_server(location):
         return [base / _SERVED / served] if served else []
@@ -192,11 +192,11 @@ def _local(location: str, base: Path) -> list[Path]:
 
 
 def _served(location: str) -> str | None:
-    """The path of an address that a server of MLflow's gives to artifacts; None for any other."""
+    """The path in the address of an artifact on an MLflow server; None for any other address."""
     where = _split(location)
     if where.scheme == "mlflow-artifacts":
         path = where.path.strip("/")
-        # With a host, the path of the interface may be said.
+        # With a host, it may contain the path of the REST API.
         return path.removeprefix(_INTERFACE) if where.netloc else path
     if where.scheme in ("http", "https") and where.path.startswith(f"/{_INTERFACE}"):
         return where.path.removeprefix(f"/{_INTERFACE}").strip("/")
@@ -204,7 +204,7 @@ def _served(location: str) -> str | None:
 
 
 def _of_this_server(location: str) -> bool:
-    """Whether it is an address at the server that made it, whichever that is: one that names a host leads there."""
+    """Whether the address means the server that created it. One with a host means that host."""
     where = _split(location)
     return where.scheme == "mlflow-artifacts" and not where.netloc
 
@@ -221,5 +221,5 @@ def _split(location: str) -> SplitResult:
     try:
         return urlsplit(location)
     except ValueError:
-        # Such as one with half of the brackets of an address: nothing is at it.
+        # Such as an unclosed bracket. It leads nowhere.
         return SplitResult("unknown", "", "", "", "")

@@ -1,4 +1,4 @@
-"""Calls of MLflow's API through the front door, as a client on the Docker host makes them."""
+"""Calls of MLflow's REST API at the tracking URL, as a client on the Docker host makes them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
-from .. import inside
+from contract import roles
+
 from .subject import Subject
 
-# Seconds that a call may take. One that writes a row takes a hundredth of that.
-_PATIENCE = 5
+# Seconds. A call that writes a row takes a hundredth of that.
+_TIMEOUT = 5
 
-# What the gateway's certificate is trusted by: the platform's own authority, or the very file that somebody chose.
-_TRUST = """
+# Prints what the gateway's certificate is verified against: its own authority, or the user's file.
+_PRINT_AUTHORITY = """
 case $GATEWAY_TLS in
   internal) cat /data/caddy/pki/authorities/local/root.crt ;;
   files) cat /run/secrets/certificate.pem ;;
@@ -25,29 +26,29 @@ esac
 """
 
 
-class DoorError(Exception):
-    """A call did not do what it must; the message says which and how it was answered."""
+class ApiError(Exception):
+    """A call failed. The message has its name and the answer."""
 
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
-        """Of HTTP; 0 when there was no answer."""
+        """The HTTP status; 0 without an answer."""
 
 
-class Door:
-    """One connection to the tracking server. It follows no redirect: a password would go along."""
+class ApiClient:
+    """One connection to the tracking server. It follows no redirects: they would get the password."""
 
     def __init__(self, subject: Subject) -> None:
         self.url = subject.output("tracking_url")
         where = urlsplit(self.url)
         self._connection = (
-            HTTPSConnection(str(where.hostname), where.port, timeout=_PATIENCE, context=_trust(subject))
+            HTTPSConnection(str(where.hostname), where.port, timeout=_TIMEOUT, context=_verification(subject))
             if where.scheme == "https"
-            else HTTPConnection(str(where.hostname), where.port, timeout=_PATIENCE)
+            else HTTPConnection(str(where.hostname), where.port, timeout=_TIMEOUT)
         )
         self._headers = {"Content-Type": "application/json", **_credentials(subject)}
 
-    def __enter__(self) -> Door:
+    def __enter__(self) -> ApiClient:
         return self
 
     def __exit__(
@@ -56,7 +57,7 @@ class Door:
         self._connection.close()
 
     def call(self, method: str, path: str, **body: Any) -> dict[str, Any]:
-        """One call of the API, under /api/2.0/mlflow/; what it answered. Raises `DoorError`."""
+        """The answer to one call below /api/2.0/mlflow/. Raises `ApiError`."""
         name = path.partition("?")[0]
         try:
             sent = json.dumps(body) if body else None
@@ -64,29 +65,29 @@ class Door:
             answer = self._connection.getresponse()
             said = answer.read()
         except (OSError, HTTPException) as error:
-            raise DoorError(f"{name} at {self.url} got no answer: {error or type(error).__name__}") from None
+            raise ApiError(f"{name} at {self.url} got no answer: {error or type(error).__name__}") from None
         if answer.status != 200:
-            raise DoorError(f"{name} at {self.url} answered {answer.status}", answer.status)
+            raise ApiError(f"{name} at {self.url} answered {answer.status}", answer.status)
         try:
             found: dict[str, Any] = json.loads(said)
         except ValueError:
-            raise DoorError(f"{name} at {self.url} answered what is no JSON") from None
+            raise ApiError(f"{name} at {self.url} did not answer in JSON") from None
         return found
 
 
-def _trust(subject: Subject) -> ssl.SSLContext:
-    """Whose certificates are believed: those of the machine's authorities, and what the stack itself offers."""
+def _verification(subject: Subject) -> ssl.SSLContext:
+    """Accept certificates of the machine's authorities and of the stack's own."""
     context = ssl.create_default_context()
-    offered = inside.run(subject.running("gateway"), "sh", "-c", _TRUST)
-    if offered:
-        context.load_verify_locations(cadata=offered)
-        # The file may be the server's own certificate alone, without the authority's.
+    authority = subject.execute(roles.GATEWAY, "sh", "-c", _PRINT_AUTHORITY)
+    if authority:
+        context.load_verify_locations(cadata=authority)
+        # The user's file may hold only the server's certificate, without the authority's.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
 
 
 def _credentials(subject: Subject) -> dict[str, str]:
-    """With sign-in, the first administrator's, as a header."""
+    """With sign-in, the header with the first administrator's credentials."""
     if "admin_username" not in subject.outputs:
         return {}
     pair = f"{subject.outputs['admin_username']}:{subject.secret('admin_password')}"

@@ -14,24 +14,23 @@ from pathlib import Path
 import pytest
 
 from contract.errors import UserError
-from ops import turns
+from ops import stack_lock
 from ops.processes import Process, process_of, this_process
-from ops.turns import turn
+from ops.stack_lock import locked
 
 from .deploy import CHECKOUT
-from .fake_docker import FakeDocker
 
 # Has a turn until it is told to end. It first becomes another program, as bin/pulumi becomes Pulumi, or starts such a
 # one, as a rollback starts an up.
 HOLDER = """
 import os, subprocess, sys
 from pathlib import Path
-from ops import turns
+from ops import stack_lock
 from tests.unit.fake_docker import FakeDocker
-turns.FOLDER = Path(sys.argv[1])
+stack_lock.FOLDER = Path(sys.argv[1])
 command, how = sys.argv[2:]
 waiting = [sys.executable, "-c", "print('ready', flush=True); input()"]
-with turns.turn(FakeDocker(), "dev", command, waits=False, again="it") as descriptor:
+with stack_lock.locked("ABCD:EFGH", "dev", command, waits=False, again="it") as descriptor:
     if how == "becomes":
         os.set_inheritable(descriptor, True)
         os.execv(waiting[0], waiting)
@@ -55,19 +54,19 @@ def holder(folder: Path, command: str = "import", how: str = "stays") -> Iterato
 
 @pytest.fixture(autouse=True)
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    monkeypatch.setattr(turns, "FOLDER", tmp_path)
-    monkeypatch.setattr("ops.turns.time.sleep", lambda _: None)
+    monkeypatch.setattr(stack_lock, "FOLDER", tmp_path)
+    monkeypatch.setattr("ops.stack_lock.time.sleep", lambda _: None)
     return tmp_path
 
 
 def while_waiting(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
     """Let something happen at the first look in vain, in place of time passing."""
     looks = iter(range(1_000_000))
-    monkeypatch.setattr("ops.turns.time.sleep", lambda _: happens() if next(looks) == 3 else None)
+    monkeypatch.setattr("ops.stack_lock.time.sleep", lambda _: happens() if next(looks) == 3 else None)
 
 
 def take(stack: str = "dev", *, waits: bool = False) -> None:
-    with turn(FakeDocker(), stack, "up", waits=waits, again="make up STACK=dev"):
+    with locked("ABCD:EFGH", stack, "up", waits=waits, again="make up STACK=dev"):
         pass
 
 
@@ -136,8 +135,8 @@ def test_a_run_of_pulumis_is_waited_for_with_patience_and_an_import_without_end(
         nonlocal now
         now += 100
 
-    monkeypatch.setattr("ops.turns.time.sleep", wait)
-    monkeypatch.setattr("ops.turns.time.monotonic", lambda: now)
+    monkeypatch.setattr("ops.stack_lock.time.sleep", wait)
+    monkeypatch.setattr("ops.stack_lock.time.monotonic", lambda: now)
     with (
         holder(folder, "up"),
         pytest.raises(UserError, match=r"has worked on the stack dev for longer than 15 minutes"),
@@ -152,7 +151,7 @@ def test_a_run_of_pulumis_is_waited_for_with_patience_and_an_import_without_end(
             if now > 6_000 and process.poll() is None:
                 process.communicate("\n")
 
-        monkeypatch.setattr("ops.turns.time.sleep", wait_longer)
+        monkeypatch.setattr("ops.stack_lock.time.sleep", wait_longer)
         take(waits=True)
     assert len(capsys.readouterr().out.splitlines()) > said, "said again now and then"
 
@@ -218,7 +217,7 @@ def test_only_those_who_may_use_the_engine_may_take_a_turn(folder: Path, monkeyp
 
 
 def test_a_folder_that_is_full_or_closed_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(turns, "FOLDER", tmp_path / "not" / "there")
+    monkeypatch.setattr(stack_lock, "FOLDER", tmp_path / "not" / "there")
     with pytest.raises(UserError, match=r"the lock .* cannot be made: No such file or directory$"):
         take()
 

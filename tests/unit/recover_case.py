@@ -1,4 +1,4 @@
-"""`ops recover` on a Docker engine made by hand, with Pulumi replaced."""
+"""`ops recover` on a fake Docker engine, with Pulumi replaced."""
 
 from __future__ import annotations
 
@@ -23,34 +23,33 @@ MARK = {
 STACK = {"type": "pulumi:pulumi:Stack", "urn": "urn:pulumi:dev::mlflow-postgres::pulumi:pulumi:Stack::it"}
 
 
-class Mending:
-    """`ops recover` with Pulumi and the engine replaced; what Pulumi was told."""
+class Recovery:
+    """`ops recover` with Pulumi and the engine replaced, and the calls of Pulumi."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, state_folder: Path) -> None:
-        self.told: list[tuple[tuple[str, ...], str | None]] = []
+        self.calls: list[tuple[tuple[str, ...], str | None]] = []
         self.state: dict[str, Any] = {"version": 3, "deployment": {"resources": [STACK, MARK]}}
-        self.told_before_reading: int | None = None
+        self.calls_before_export: int | None = None
         self.engine = FakeDocker()
         self.locks = state_folder / ".pulumi" / "locks" / "organization" / "mlflow-postgres" / "dev"
         self.locks.mkdir(parents=True)
         monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{state_folder}")
         monkeypatch.setattr(recover, "pulumi", self._pulumi)
         monkeypatch.setattr(recover, "export", self._export)
-        monkeypatch.setattr(recover, "open_engine", lambda: self.engine)
-        monkeypatch.setattr("ops.settle.configuration", lambda _: {})
+        monkeypatch.setattr("ops.readiness.configuration", lambda _: {})
 
     def run(self, stack: str = "dev", *, before: str = "refresh") -> None:
         try:
-            recover.run(argparse.Namespace(stack=stack, before=before))
+            recover.run(argparse.Namespace(stack=stack, before=before), self.engine.connect)
         finally:
             assert self.engine.closed
 
     def _export(self, _: str) -> dict[str, Any]:
-        self.told_before_reading = len(self.told)
+        self.calls_before_export = len(self.calls)
         return self.state
 
     def _pulumi(self, *arguments: str, text: str | None = None) -> str:
-        self.told.append((arguments, text))
+        self.calls.append((arguments, text))
         return ""
 
 
@@ -60,8 +59,8 @@ def leave_lock(folder: Path, host: str | None = None) -> None:
     (folder / "left.json").write_text(json.dumps(lock))
 
 
-def in_state(mending: Mending, *containers: FakeContainer) -> None:
+def in_state(recovery: Recovery, *containers: FakeContainer) -> None:
     """Containers that the state knows."""
     resources = [{"type": "docker:x", "urn": "x", "id": container.id} for container in containers]
-    mending.state["deployment"]["resources"] += resources
-    mending.engine = FakeDocker(containers=list(containers))
+    recovery.state["deployment"]["resources"] += resources
+    recovery.engine = FakeDocker(containers=list(containers))

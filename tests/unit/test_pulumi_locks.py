@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from contract.errors import UserError
-from ops import locks
+from ops import pulumi_locks
 
 HERE = socket.gethostname()
 # A process that is called pulumi until somebody closes its standard input.
@@ -27,7 +27,7 @@ def _no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def wait(_: float) -> None:
         raise AssertionError("there is nobody to wait for here")
 
-    monkeypatch.setattr("ops.locks.time.sleep", wait)
+    monkeypatch.setattr("ops.pulumi_locks.time.sleep", wait)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def while_waiting(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]
         assert len(waits) == 1, "what was waited for has happened"
         happens()
 
-    monkeypatch.setattr("ops.locks.time.sleep", wait)
+    monkeypatch.setattr("ops.pulumi_locks.time.sleep", wait)
     return waits
 
 
@@ -70,18 +70,18 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def test_without_locks_nothing_is_stale(tmp_path: Path) -> None:
-    assert not locks.wait_for_the_living(tmp_path, "dev")
-    assert not locks.wait_for_the_living(tmp_path / "never made", "dev")
+    assert not pulumi_locks.wait_for_the_living(tmp_path, "dev")
+    assert not pulumi_locks.wait_for_the_living(tmp_path / "never made", "dev")
 
 
 def test_the_lock_of_a_dead_process_is_stale(tmp_path: Path, dead: int) -> None:
     lock(tmp_path, dead)
-    assert locks.wait_for_the_living(tmp_path, "dev")
+    assert pulumi_locks.wait_for_the_living(tmp_path, "dev")
 
 
 def test_the_lock_of_a_number_that_another_program_has_since_is_stale(tmp_path: Path) -> None:
     lock(tmp_path, os.getpid())
-    assert locks.wait_for_the_living(tmp_path, "dev"), "this test run is no Pulumi"
+    assert pulumi_locks.wait_for_the_living(tmp_path, "dev"), "this test run is no Pulumi"
 
 
 def test_a_living_pulumi_is_waited_for_until_it_gives_its_lock_back(
@@ -92,7 +92,7 @@ def test_a_living_pulumi_is_waited_for_until_it_gives_its_lock_back(
 ) -> None:
     path = lock(tmp_path, pulumi.pid)
     waits = while_waiting(monkeypatch, path.unlink)
-    assert not locks.wait_for_the_living(tmp_path, "dev"), "a lock given back is not stale"
+    assert not pulumi_locks.wait_for_the_living(tmp_path, "dev"), "a lock given back is not stale"
     assert len(waits) == 1
     assert capsys.readouterr().out == (
         f"another run works on this stack (process {pulumi.pid}); waiting for it to end\n"
@@ -104,7 +104,7 @@ def test_the_lock_of_a_pulumi_that_is_killed_while_waited_for_is_stale(
 ) -> None:
     lock(tmp_path, pulumi.pid)
     while_waiting(monkeypatch, lambda: end(pulumi))
-    assert locks.wait_for_the_living(tmp_path, "dev")
+    assert pulumi_locks.wait_for_the_living(tmp_path, "dev")
 
 
 def test_one_living_holder_among_dead_ones_is_waited_for(
@@ -113,7 +113,7 @@ def test_one_living_holder_among_dead_ones_is_waited_for(
     lock(tmp_path, dead)
     lock(tmp_path, pulumi.pid)
     waits = while_waiting(monkeypatch, lambda: end(pulumi))
-    assert locks.wait_for_the_living(tmp_path, "dev")
+    assert pulumi_locks.wait_for_the_living(tmp_path, "dev")
     assert len(waits) == 1
 
 
@@ -122,12 +122,12 @@ def test_who_takes_too_long_is_left_alone_with_words(
 ) -> None:
     lock(tmp_path, pulumi.pid)
     clock = iter([0.0, 1.0, 1e6])
-    monkeypatch.setattr("ops.locks.time.monotonic", lambda: next(clock))
-    monkeypatch.setattr("ops.locks.time.sleep", lambda _: None)
+    monkeypatch.setattr("ops.pulumi_locks.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("ops.pulumi_locks.time.sleep", lambda _: None)
     with pytest.raises(
         UserError, match=rf"^another run of Pulumi has held the stack dev .* 15 minutes: process {pulumi.pid};"
     ):
-        locks.wait_for_the_living(tmp_path, "dev")
+        pulumi_locks.wait_for_the_living(tmp_path, "dev")
 
 
 def test_the_lock_of_another_machine_is_left_alone_at_once_with_words(
@@ -139,14 +139,14 @@ def test_the_lock_of_another_machine_is_left_alone_at_once_with_words(
     with pytest.raises(
         UserError, match=rf"^another machine's run .* the stack dev: process {dead} on elsewhere.example;"
     ):
-        locks.wait_for_the_living(tmp_path, "dev")
+        pulumi_locks.wait_for_the_living(tmp_path, "dev")
     assert waits == []
 
 
 @pytest.mark.parametrize("text", ["", '{"pid": 1', "{}", "null"])
 def test_a_lock_that_says_nothing_holds_nothing(tmp_path: Path, text: str) -> None:
     (tmp_path / "half.json").write_text(text)
-    assert list(locks.held(tmp_path)) == []
+    assert list(pulumi_locks.held(tmp_path)) == []
 
 
 @pytest.mark.parametrize(
@@ -162,17 +162,17 @@ def test_the_locks_are_in_the_state_of_the_project_and_the_stack(
 ) -> None:
     monkeypatch.setenv("PULUMI_BACKEND_URL", url)
     expected = Path(root) / ".pulumi" / "locks" / "organization" / "mlflow-postgres" / "dev"
-    assert locks.folder("mlflow-postgres", "dev") == expected
+    assert pulumi_locks.folder("mlflow-postgres", "dev") == expected
 
 
 @pytest.mark.parametrize("url", ["https://api.pulumi.com", "s3://bucket"])
 def test_a_state_that_is_no_local_folder_has_no_locks_here(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("PULUMI_BACKEND_URL", url)
-    assert locks.folder("mlflow-postgres", "dev") is None
+    assert pulumi_locks.folder("mlflow-postgres", "dev") is None
 
 
 def test_whoever_signed_in_to_a_folder_of_their_own_is_asked_for_by_pulumi(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
-    monkeypatch.setattr("ops.locks.pulumi", lambda *_: '{"url": "file:///srv/state"}')
-    found = locks.folder("mlflow-postgres", "dev")
+    monkeypatch.setattr("ops.pulumi_locks.pulumi", lambda *_: '{"url": "file:///srv/state"}')
+    found = pulumi_locks.folder("mlflow-postgres", "dev")
     assert found == Path("/srv/state/.pulumi/locks/organization/mlflow-postgres/dev")

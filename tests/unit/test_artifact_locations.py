@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from contract.errors import UserError
-from ops.places import Places, places
+from ops.artifact_locations import ArtifactLocations, find_locations
 from ops.sources import Source
 
 from .old_stores import database, experiment
@@ -34,23 +34,23 @@ def test_a_file_stores_artifacts_are_found_where_its_experiments_say(store: Path
         "mlflow-artifacts:/3": store / "mlartifacts" / "3",
     }
     elsewhere = ["s3://bucket/5", "mlflow-artifacts://host:5000/3", "mlflow-artifacts:/4"]
-    found = places(Source(path=database(store / "mlflow.db", *taken, *elsewhere)))
-    assert found == Places(taken=taken, empty=["mlflow-artifacts:/4"])
+    found = find_locations(Source(path=database(store / "mlflow.db", *taken, *elsewhere)))
+    assert found == ArtifactLocations(copied=taken, empty=["mlflow-artifacts:/4"])
 
 
 def test_nothing_was_ever_put_where_a_folder_would_be_if_there_were_one(store: Path) -> None:
     (store / "mlruns" / "1").mkdir(parents=True)
     empty = [f"file://{store}/mlruns/4", "/gone/mlruns/5", "./mlruns/6"]
     others = ["/gone/data/7", "/gone/mlruns/../8", f"{store}/../9", "/gone/10"]
-    found = places(Source(path=database(store / "mlflow.db", "/gone/mlruns/1", "./mlruns/1", *empty, *others)))
+    found = find_locations(Source(path=database(store / "mlflow.db", "/gone/mlruns/1", "./mlruns/1", *empty, *others)))
     assert (sorted(found.empty), sorted(found.missing)) == (sorted(empty), sorted(others))
 
 
 def test_a_folder_that_is_not_there_is_not_one_without_artifacts(store: Path) -> None:
     (store / "mlruns").mkdir()
     locations = ["./mlruns/4", "/gone/data/6"]
-    found = places(Source(path=database(store / "mlflow.db", *locations)))
-    assert (found.taken, found.empty, sorted(found.missing)) == ({}, [], sorted(locations))
+    found = find_locations(Source(path=database(store / "mlflow.db", *locations)))
+    assert (found.copied, found.empty, sorted(found.missing)) == ({}, [], sorted(locations))
 
 
 def test_artifacts_of_a_database_are_only_in_folders_that_are_named(tmp_path: Path) -> None:
@@ -59,14 +59,14 @@ def test_artifacts_of_a_database_are_only_in_folders_that_are_named(tmp_path: Pa
         (data / name).mkdir(parents=True)
     locations = ["mlflow-artifacts:/2", "/gone/mlruns/3", "mlflow-artifacts:/4", "/gone/mlruns/5", "s3://bucket/2"]
     source = Source(path=database(rows / "rows.db", *locations), rows_only=True)
-    assert places(source) == Places(missing=["/gone/mlruns/3", "/gone/mlruns/5"])
-    found = places(source, [data])
-    assert found.taken == dict(
+    assert find_locations(source) == ArtifactLocations(missing=["/gone/mlruns/3", "/gone/mlruns/5"])
+    found = find_locations(source, [data])
+    assert found.copied == dict(
         zip(locations, [data / "2", data / "mlruns" / "3", data / "mlartifacts" / "4"], strict=False)
     )
     assert (found.empty, found.missing) == (["/gone/mlruns/5"], [])
     shutil.copytree(data / "2", rows / "mlartifacts" / "2")
-    assert places(source).taken == {}, "what is beside the rows is not the store's"
+    assert find_locations(source).copied == {}, "what is beside the rows is not the store's"
 
 
 @pytest.mark.parametrize("named", ["files", ".", "files/1"])
@@ -84,18 +84,18 @@ def test_a_servers_artifacts_are_found_in_the_folder_that_it_was_given_for_them(
         experiment(source.path / "1", location)
     else:
         source = Source(path=database(tmp_path / "old" / "mlflow.db", location), rows_only=kind == "rows")
-    assert places(source) == Places()
-    found = places(source, [(tmp_path / "data" / named).resolve()])
-    assert found == Places(taken={location: files / "1"})
+    assert find_locations(source) == ArtifactLocations()
+    found = find_locations(source, [(tmp_path / "data" / named).resolve()])
+    assert found == ArtifactLocations(copied={location: files / "1"})
 
 
 def test_what_a_server_has_under_a_longer_path_is_not_taken_from_a_shorter_one(tmp_path: Path) -> None:
     (tmp_path / "files" / "5").mkdir(parents=True)
     location = "mlflow-artifacts:/workspaces/team/5"
     source = Source(path=database(tmp_path / "db" / "mlflow.db", location))
-    assert places(source, [tmp_path / "files"]) == Places()
+    assert find_locations(source, [tmp_path / "files"]) == ArtifactLocations()
     (tmp_path / "files" / "workspaces" / "team" / "5").mkdir(parents=True)
-    assert list(places(source, [tmp_path / "files"]).taken) == [location]
+    assert list(find_locations(source, [tmp_path / "files"]).copied) == [location]
 
 
 def test_a_server_that_is_named_is_left_alone_unless_its_folder_is_named_and_is_no_other_ones(tmp_path: Path) -> None:
@@ -106,8 +106,12 @@ def test_a_server_that_is_named_is_left_alone_unless_its_folder_is_named_and_is_
     interface = "http://host:5000/api/2.0/mlflow-artifacts/artifacts/2"
     doubtful = ["mlflow-artifacts:/3", "mlflow-artifacts://host/3"]
     source = Source(path=database(tmp_path / "db" / "mlflow.db", named, interface, *doubtful))
-    assert places(source).taken == {}
-    assert places(source, [files]).taken == {named: files / "1", interface: files / "2", doubtful[0]: files / "3"}
+    assert find_locations(source).copied == {}
+    assert find_locations(source, [files]).copied == {
+        named: files / "1",
+        interface: files / "2",
+        doubtful[0]: files / "3",
+    }
 
 
 def test_of_two_experiments_of_one_name_each_has_its_own_folder(tmp_path: Path) -> None:
@@ -116,22 +120,24 @@ def test_of_two_experiments_of_one_name_each_has_its_own_folder(tmp_path: Path) 
         (data / name).mkdir(parents=True)
     locations = ["/gone/a/x", "file:///gone/b/x"]
     source = Source(path=database(tmp_path / "db" / "mlflow.db", *locations))
-    assert places(source, [data]).taken == dict(zip(locations, [data / "a" / "x", data / "b" / "x"], strict=True))
+    assert find_locations(source, [data]).copied == dict(
+        zip(locations, [data / "a" / "x", data / "b" / "x"], strict=True)
+    )
 
 
 def test_a_servers_experiment_is_empty_only_where_its_others_are(tmp_path: Path) -> None:
     (tmp_path / "files" / "1").mkdir(parents=True)
     source = Source(path=database(tmp_path / "db" / "mlflow.db", "mlflow-artifacts:/1", "mlflow-artifacts:/2"))
-    assert places(source).empty == []
-    assert places(source, [tmp_path / "files"]).empty == ["mlflow-artifacts:/2"]
+    assert find_locations(source).empty == []
+    assert find_locations(source, [tmp_path / "files"]).empty == ["mlflow-artifacts:/2"]
     (tmp_path / "db" / "mlartifacts").mkdir()
-    assert sorted(places(source).empty) == ["mlflow-artifacts:/1", "mlflow-artifacts:/2"]
+    assert sorted(find_locations(source).empty) == ["mlflow-artifacts:/1", "mlflow-artifacts:/2"]
 
 
 def test_a_deleted_experiments_artifacts_are_where_the_others_are(store: Path) -> None:
     (store.parent / "mlartifacts" / "5").mkdir(parents=True)
     experiment(store / ".trash" / "5", "mlflow-artifacts:/5")
-    assert list(places(Source(path=store)).outside) == ["mlflow-artifacts:/5"]
+    assert list(find_locations(Source(path=store)).outside) == ["mlflow-artifacts:/5"]
 
 
 @pytest.mark.parametrize("location", ["http://[half/9", "a\0b", "/" + "x" * 300, b"\xff/9"])
@@ -141,7 +147,7 @@ def test_a_location_that_nothing_can_be_at_is_in_nobodys_way(tmp_path: Path, loc
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("INSERT INTO experiments VALUES (CAST(? AS TEXT))", (location,))
         connection.commit()
-    assert list(places(Source(path=path), [tmp_path]).taken) == ["mlruns/1"]
+    assert list(find_locations(Source(path=path), [tmp_path]).copied) == ["mlruns/1"]
 
 
 def test_what_is_outside_of_the_stores_folder_is_only_taken_when_it_is_allowed(store: Path) -> None:
@@ -151,36 +157,39 @@ def test_what_is_outside_of_the_stores_folder_is_only_taken_when_it_is_allowed(s
     (store / "link").symlink_to(other)
     locations = [f"{data}/1", f"{store}/link/1", str(store), str(data)]
     source = Source(path=database(store / "mlflow.db", *locations))
-    found = places(source)
-    assert (found.taken, list(found.missing), sorted(found.outside)) == ({}, [], sorted(locations))
-    allowed = places(source, [data])
-    assert allowed.taken == {f"{data}/1": data / "1", str(data): data}
+    found = find_locations(source)
+    assert (found.copied, list(found.missing), sorted(found.outside)) == ({}, [], sorted(locations))
+    allowed = find_locations(source, [data])
+    assert allowed.copied == {f"{data}/1": data / "1", str(data): data}
     assert sorted(allowed.outside) == sorted([f"{store}/link/1", str(store)])
-    assert places(source, [data / "1"]).taken == {f"{data}/1": data / "1"}
+    assert find_locations(source, [data / "1"]).copied == {f"{data}/1": data / "1"}
 
 
 @pytest.mark.parametrize("location", ["mlruns/../mlruns/1", "file:///a/%2e%2e/1", "/gone/.."])
 def test_a_location_that_climbs_is_not_followed(store: Path, location: str) -> None:
     (store / "mlruns" / "1").mkdir(parents=True)
-    assert places(Source(path=database(store / "mlflow.db", location))) == Places(missing=[location])
+    assert find_locations(Source(path=database(store / "mlflow.db", location))) == ArtifactLocations(missing=[location])
 
 
 def test_a_server_may_not_climb_out_of_its_folder(store: Path) -> None:
     (store / "mlruns" / "1").mkdir(parents=True)
-    assert places(Source(path=database(store / "mlflow.db", "mlflow-artifacts:/../mlruns/1"))) == Places()
+    assert (
+        find_locations(Source(path=database(store / "mlflow.db", "mlflow-artifacts:/../mlruns/1")))
+        == ArtifactLocations()
+    )
 
 
 def test_a_file_that_cannot_be_read_says_nothing(store: Path) -> None:
     with closing(sqlite3.connect(store / "mlflow.db")) as connection:
         connection.execute("CREATE TABLE other (id)")
-    assert places(Source(path=store / "mlflow.db")) == Places()
+    assert find_locations(Source(path=store / "mlflow.db")) == ArtifactLocations()
 
 
 def test_a_folder_stores_artifacts_are_with_its_runs_wherever_it_is_today(store: Path) -> None:
     here = experiment(store / "0", "file:///gone/mlruns/0")
     deleted = experiment(store / ".trash" / "5", "/gone/mlruns/5")
     experiment(store / "7", "s3://bucket/7")
-    assert places(Source(path=store)).taken == {"file:///gone/mlruns/0": here, "/gone/mlruns/5": deleted}
+    assert find_locations(Source(path=store)).copied == {"file:///gone/mlruns/0": here, "/gone/mlruns/5": deleted}
 
 
 def seen(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -202,12 +211,12 @@ def test_a_store_with_a_log_is_only_read(store: Path, left: str) -> None:
         if left != "closed":
             assert (folder / "mlflow.db-wal").stat().st_size
             before = seen(folder)
-            assert sorted(places(Source(path=folder / "mlflow.db")).missing) == locations
+            assert sorted(find_locations(Source(path=folder / "mlflow.db")).missing) == locations
             assert seen(folder) == before
     if left == "closed":
         before = seen(folder)
         assert list(before) == ["mlflow.db"]
-        assert sorted(places(Source(path=folder / "mlflow.db")).missing) == locations
+        assert sorted(find_locations(Source(path=folder / "mlflow.db")).missing) == locations
         assert seen(folder) == before
 
 
@@ -220,7 +229,9 @@ def test_a_folder_below_one_that_is_closed_is_not_there(store: Path, monkeypatch
         return is_dir(self)
 
     monkeypatch.setattr(Path, "is_dir", closed)
-    assert places(Source(path=database(store / "mlflow.db", "/closed/1"))) == Places(missing=["/closed/1"])
+    assert find_locations(Source(path=database(store / "mlflow.db", "/closed/1"))) == ArtifactLocations(
+        missing=["/closed/1"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -229,7 +240,7 @@ def test_a_folder_below_one_that_is_closed_is_not_there(store: Path, monkeypatch
 def test_what_is_no_yaml_is_one_line_with_the_file(store: Path, content: bytes) -> None:
     (experiment(store / "1", "x") / "meta.yaml").write_bytes(content)
     with pytest.raises(UserError, match=rf"{store}/1/meta.yaml is not YAML") as error:
-        places(Source(path=store))
+        find_locations(Source(path=store))
     assert "\n" not in str(error.value)
 
 
@@ -241,4 +252,4 @@ def test_yaml_that_may_not_be_read_is_one_line(store: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(Path, "read_text", closed)
     with pytest.raises(UserError, match=r"cannot be read: .*/1/meta.yaml: Permission denied"):
-        places(Source(path=store))
+        find_locations(Source(path=store))

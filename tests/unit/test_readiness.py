@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from docker.models.containers import ExecResult
 
-from ops import objects
-from ops.settle import settle, wait_for_recovery
+from ops.readiness import ensure_ready, wait_for_recovery
 
 from .fake_docker import FakeContainer, FakeDocker, labels
 
@@ -20,7 +19,7 @@ GONE = ["remove by force: True"]
 def settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The stack's settings, asked for when something is not well."""
     settings = {"adminer": "true", "metrics": "true", "hostname": "a.b", "gcAfterDays": "1", "postgresSettings": "{}"}
-    monkeypatch.setattr("ops.settle.configuration", lambda _: settings)
+    monkeypatch.setattr("ops.readiness.configuration", lambda _: settings)
     return settings
 
 
@@ -31,7 +30,7 @@ def _no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def wait(_: float) -> None:
         raise AssertionError("there is nobody to wait for here")
 
-    monkeypatch.setattr("ops.settle.time.sleep", wait)
+    monkeypatch.setattr("ops.readiness.time.sleep", wait)
 
 
 def service(name: str = "server", role: str = "mlflow", **state: Any) -> FakeContainer:
@@ -69,8 +68,7 @@ UNWELL: dict[str, Callable[[], FakeContainer]] = {
 @pytest.mark.parametrize("case", WELL)
 def test_what_is_as_an_up_leaves_it_stays(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     container = WELL[case]()
-    assert objects.is_well(container)
-    settle(FakeDocker(containers=[container]), "dev")
+    ensure_ready(FakeDocker(containers=[container]).connect(), "dev")
     assert container.done == []
     assert capsys.readouterr().out == "", "a healthy `make up` is not the place for news"
 
@@ -79,8 +77,7 @@ def test_what_is_as_an_up_leaves_it_stays(case: str, capsys: pytest.CaptureFixtu
 def test_what_is_not_well_is_taken_away_and_nothing_else(case: str) -> None:
     """The provider starts a stopped container without waiting, and leaves one that failed as it is."""
     container, well = UNWELL[case](), service("well", "postgres")
-    assert not objects.is_well(container)
-    settle(FakeDocker(containers=[container, well]), "dev")
+    ensure_ready(FakeDocker(containers=[container, well]).connect(), "dev")
     assert container.done[-1:] == GONE
     assert well.done == []
 
@@ -96,13 +93,13 @@ def test_what_is_not_well_is_taken_away_and_nothing_else(case: str) -> None:
 def test_what_is_taken_away_is_named_with_its_condition(
     container: FakeContainer, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settle(FakeDocker(containers=[container]), "dev")
+    ensure_ready(FakeDocker(containers=[container]).connect(), "dev")
     assert capsys.readouterr().out == f"{words}\n"
 
 
 def test_another_stacks_containers_are_none_of_our_business() -> None:
     theirs = FakeContainer("theirs", labels=labels("mlflow", stack="mlflow-postgres-other"), status="exited")
-    settle(FakeDocker(containers=[theirs]), "dev")
+    ensure_ready(FakeDocker(containers=[theirs]).connect(), "dev")
     assert theirs.done == []
 
 
@@ -121,9 +118,9 @@ def test_what_a_restarted_engine_is_starting_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("ops.settle.time.sleep", waits.append)
+    monkeypatch.setattr("ops.readiness.time.sleep", waits.append)
     server = Starting("server", labels=labels("mlflow", kind="service"))
-    settle(FakeDocker(containers=[server]), "dev")
+    ensure_ready(FakeDocker(containers=[server]).connect(), "dev")
     assert server.done == [], "it is well"
     assert len(waits) > 1
     assert capsys.readouterr().out == "waiting for server to become ready\n", "said once: who waits unheard is killed"
@@ -131,10 +128,10 @@ def test_what_a_restarted_engine_is_starting_is_waited_for(
 
 def test_what_never_becomes_ready_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 1.0, 601.0])
-    monkeypatch.setattr("ops.settle.time.monotonic", lambda: next(clock))
-    monkeypatch.setattr("ops.settle.time.sleep", lambda _: None)
+    monkeypatch.setattr("ops.readiness.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("ops.readiness.time.sleep", lambda _: None)
     server = service(health="starting")
-    settle(FakeDocker(containers=[server]), "dev")
+    ensure_ready(FakeDocker(containers=[server]).connect(), "dev")
     assert server.done == GONE
 
 
@@ -145,7 +142,7 @@ def test_what_the_settings_switch_off_is_neither_waited_for_nor_made_anew(
 ) -> None:
     settings.update(adminer="false", metrics="false", hostname="", gcAfterDays="0", postgresSettings="{}")
     container = service(role=role, health=health)
-    settle(FakeDocker(containers=[container]), "dev")
+    ensure_ready(FakeDocker(containers=[container]).connect(), "dev")
     assert (container.done, capsys.readouterr().out) == ([], ""), "Pulumi removes it"
 
 
@@ -153,8 +150,8 @@ def test_the_settings_are_not_asked_for_while_all_is_well(monkeypatch: pytest.Mo
     def asked(_: str) -> dict[str, str]:
         raise AssertionError("it takes a second")
 
-    monkeypatch.setattr("ops.settle.configuration", asked)
-    settle(FakeDocker(containers=[service()]), "dev")
+    monkeypatch.setattr("ops.readiness.configuration", asked)
+    ensure_ready(FakeDocker(containers=[service()]).connect(), "dev")
 
 
 class Recovering(FakeContainer):
@@ -167,7 +164,8 @@ class Recovering(FakeContainer):
         assert (cmd[0], demux) == ("pg_isready", True)
         self.looks += 1
         self.attrs["RestartCount"] += self.crashes
-        return ExecResult(exit_code=1 if self.looks < 2_000 else 0, output=b"")
+        output: Any = (None, None)
+        return ExecResult(exit_code=1 if self.looks < 2_000 else 0, output=output)
 
 
 def recovering(health: str) -> Recovering:
@@ -184,10 +182,10 @@ def test_a_database_that_recovers_is_waited_for_whatever_it_takes(
         nonlocal now
         now += seconds
 
-    monkeypatch.setattr("ops.settle.time.sleep", wait)
-    monkeypatch.setattr("ops.settle.time.monotonic", lambda: now)
+    monkeypatch.setattr("ops.readiness.time.sleep", wait)
+    monkeypatch.setattr("ops.readiness.time.monotonic", lambda: now)
     database = recovering(health)
-    wait_for_recovery(FakeDocker(containers=[database]), "mlflow-postgres-dev")
+    wait_for_recovery(FakeDocker(containers=[database]).connect(), "mlflow-postgres-dev")
     assert (database.looks, database.done) == (2_000, []), "its recovery would begin anew"
     told = capsys.readouterr().out.splitlines()
     assert told[0] == "waiting for database to take connections: it starts, or recovers from a crash"
@@ -195,10 +193,10 @@ def test_a_database_that_recovers_is_waited_for_whatever_it_takes(
 
 
 def test_a_database_that_crashes_again_and_again_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ops.settle.time.sleep", lambda _: None)
+    monkeypatch.setattr("ops.readiness.time.sleep", lambda _: None)
     database = recovering("starting")
     database.crashes = True
-    wait_for_recovery(FakeDocker(containers=[database]), "mlflow-postgres-dev")
+    wait_for_recovery(FakeDocker(containers=[database]).connect(), "mlflow-postgres-dev")
     assert database.looks == 2
 
 
@@ -207,4 +205,4 @@ def test_a_database_that_crashes_again_and_again_is_not_waited_for(monkeypatch: 
     [service(role="mlflow", health="unhealthy"), service(role="postgres"), service(role="postgres", status="exited")],
 )
 def test_nobody_else_recovers(other: FakeContainer) -> None:
-    wait_for_recovery(FakeDocker(containers=[other]), "mlflow-postgres-dev")
+    wait_for_recovery(FakeDocker(containers=[other]).connect(), "mlflow-postgres-dev")

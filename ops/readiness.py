@@ -1,0 +1,100 @@
+"""Make sure that every container of a stack is healthy, or is created again by the next run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from contract import labels, roles
+
+from .runtime import Container, GoneError, Runtime
+from .stack import configuration, prefix
+from .stack_lock import REPEAT
+
+# Seconds. As long as a failing probe means "not yet" (Probe.grace).
+_TIMEOUT = 600
+
+# pg_isready's exit code while the server starts or recovers.
+_REJECTING = 1
+
+# The setting of each optional service, and the values that switch it off.
+_SETTINGS = {
+    roles.ADMINER: "adminer",
+    roles.EXPORTER: "metrics",
+    roles.GATEWAY: "hostname",
+    roles.GC: "gcAfterDays",
+    roles.SETTINGS: "postgresSettings",
+}
+_OFF = ("", "false", "0", "{}")
+
+
+def ensure_ready(runtime: Runtime, stack: str) -> None:
+    """Wait for services that start, as after a restart of the engine, and remove those that are not healthy.
+
+    Pulumi creates a missing container and waits until it is ready. A stopped one it starts without waiting, and a
+    failed one it leaves alone: it would report "up" for a server that does not answer. Pulumi removes the services
+    that the settings have switched off.
+    """
+    if all(each.is_well for each in runtime.containers(prefix(stack))):
+        return
+    settings = configuration(stack)
+    _wait(runtime, prefix(stack), settings)
+    for container in _expected(runtime, prefix(stack), settings):
+        if not container.is_well:
+            print(f"{container.name} is {container.condition}; it is made anew", flush=True)
+            runtime.remove(container)
+
+
+def wait_for_recovery(runtime: Runtime, prefix: str) -> None:
+    """Wait without a limit while a database recovers from a crash: a new start would have to begin again."""
+    restarts: dict[str, int] = {}
+    printed: float | None = None
+    while recovering := [each for each in runtime.containers(prefix) if _recovers(runtime, each)]:
+        container = recovering[0]
+        # One that crashes again and again never recovers.
+        if container.restarts > restarts.setdefault(container.id, container.restarts):
+            return
+        if printed is None or time.monotonic() - printed > REPEAT:
+            print(f"waiting for {container.name} to take connections: it starts, or recovers from a crash", flush=True)
+            printed = time.monotonic()
+        time.sleep(1)
+
+
+def _expected(runtime: Runtime, prefix: str, settings: Mapping[str, str]) -> list[Container]:
+    """The containers without those of services that the settings have switched off."""
+    return [each for each in runtime.containers(prefix) if not _is_off(each, settings)]
+
+
+def _is_off(container: Container, settings: Mapping[str, str]) -> bool:
+    setting = _SETTINGS.get(roles.served_by(container.role))
+    return setting is not None and settings.get(setting, "") in _OFF
+
+
+def _wait(runtime: Runtime, prefix: str, settings: Mapping[str, str]) -> None:
+    deadline = time.monotonic() + _TIMEOUT
+    printed: set[str] = set()
+    while starting := [each for each in _expected(runtime, prefix, settings) if _is_starting(each)]:
+        if time.monotonic() > deadline:
+            return
+        for container in starting:
+            if container.name not in printed:
+                print(f"waiting for {container.name} to become ready", flush=True)
+                printed.add(container.name)
+        time.sleep(0.5)
+
+
+def _is_starting(container: Container) -> bool:
+    """Without one that was restarted: it has failed, and may go on so for ever."""
+    return container.status == "running" and container.health == "starting" and not container.restarts
+
+
+def _recovers(runtime: Runtime, container: Container) -> bool:
+    if container.role != roles.POSTGRES or container.kind == labels.HELPER:
+        return False
+    if container.status != "running" or container.health == "healthy":
+        return False
+    try:
+        # Over the socket: a starting server listens nowhere else until its roles are set up.
+        return runtime.execute(container, ["pg_isready", "--quiet"], {}).exit_code == _REJECTING
+    except GoneError:
+        return False
