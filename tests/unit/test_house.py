@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -98,6 +99,21 @@ def test_components_reach_neither_the_network_nor_other_programs_while_planning(
     reaching = {"socket", "subprocess", "urllib", "requests", "http", "docker", "os"}
     names = {name for path in sources("components") for name in imported(path)} - {"urllib.parse.urlsplit"}
     assert {name.partition(".")[0] for name in names} & reaching == set()
+
+
+def test_of_the_commands_only_the_docker_runtime_knows_docker() -> None:
+    knowing = {
+        path.name
+        for path in sources("ops")
+        for name in imported(path)
+        if name.partition(".")[0] in ("docker", "requests")
+    }
+    assert knowing == {"docker_runtime.py"}, "another engine would have to be another runtime and no more"
+
+
+def test_the_commands_before_an_up_do_not_wait_for_pulumi() -> None:
+    loaded = "import sys, ops.launch, ops.recover, ops.docker_runtime; sys.exit('pulumi' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded], cwd=CHECKOUT, check=False).returncode == 0
 
 
 def test_the_program_only_wires() -> None:
