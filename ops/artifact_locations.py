@@ -16,7 +16,7 @@ import yaml
 
 from contract.errors import UserError
 
-from .sources import META, Source, experiments, in_words
+from .sources import META, Source, experiments, readable_errors
 
 _SERVED = "mlartifacts"
 """MLflow's default for --artifacts-destination."""
@@ -45,7 +45,7 @@ def find_locations(source: Source, allowed: Sequence[Path] = ()) -> ArtifactLoca
 
     Raises `UserError` when the store cannot be read.
     """
-    with in_words():
+    with readable_errors():
         found = list(_folder_locations(source.path) if source.is_folder else _file_locations(source))
         paths = Counter(_served(location) for location, _ in found)
         named = []

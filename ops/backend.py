@@ -1,4 +1,4 @@
-"""Where Pulumi keeps the state, and the passphrase that opens it: our own, each only where the user has none."""
+"""Pulumi's local state and its passphrase. Each is ours only where the user has not chosen one."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _SALT = re.compile(r"^encryptionsalt: *(.+?) *\n?$", re.MULTILINE)
 
 
 def folder() -> Path:
-    """The folder of the state of a user without a backend of their own."""
+    """The folder of the state, for a user without another backend."""
     home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(home) / "mlflow-postgres"
 
 
 def use(project: Path) -> None:
-    """Have Pulumi find the state and the passphrase. Raises `UserError` when the state's own passphrase is gone."""
-    own = _own()
-    _drop_torn_descriptions(own or f"file://{folder()}")
-    if own:
+    """Set the environment in which Pulumi finds both. Raises `UserError` when our passphrase is lost."""
+    chosen = _chosen_backend()
+    _remove_empty_attributes(chosen or f"file://{folder()}")
+    if chosen:
         return
     os.environ["PULUMI_BACKEND_URL"] = f"file://{folder()}"
     if "PULUMI_CONFIG_PASSPHRASE" in os.environ or os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
@@ -33,12 +33,12 @@ def use(project: Path) -> None:
     passphrase = folder() / "passphrase"
     os.environ["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(passphrase)
     if not _has_text(passphrase):
-        _make(passphrase)
-    _drop_foreign_salts(project)
+        _create(passphrase)
+    _remove_foreign_salts(project)
 
 
-def _own() -> str:
-    """The backend that the user has chosen, or has logged in to; empty if it is neither."""
+def _chosen_backend() -> str:
+    """The backend that the user has set or has logged in to; empty without one."""
     if chosen := os.environ.get("PULUMI_BACKEND_URL"):
         return chosen
     home = os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi"
@@ -49,26 +49,26 @@ def _own() -> str:
         return ""
 
 
-def _drop_torn_descriptions(url: str) -> None:
-    """Remove the descriptions that a killed Pulumi has left empty.
+def _remove_empty_attributes(url: str) -> None:
+    """Remove the empty .attrs files that a killed Pulumi has left.
 
-    Pulumi describes each file of a local state in an .attrs beside it. It refuses an empty one ever after ("failed to
-    load checkpoint: EOF"); without a description it reads the file as well.
+    Pulumi writes one beside each file of a local state. It fails on an empty one ("failed to load checkpoint: EOF").
+    It does not need the file.
     """
     if not url.startswith("file://"):
         return
     root = Path(url.removeprefix("file://").partition("?")[0]).expanduser() / ".pulumi"
     for each in root.rglob("*.attrs"):
-        # Another run may remove its own meanwhile.
+        # Another run may remove the same file.
         with suppress(OSError):
             if not each.stat().st_size:
                 each.unlink()
 
 
-def _drop_foreign_salts(project: Path) -> None:
-    """Take a salt out of a stack's file that is another passphrase's and that no secret in the file needs.
+def _remove_foreign_salts(project: Path) -> None:
+    """Remove the salt of another passphrase from the stack files, unless a secret in the file needs it.
 
-    Pulumi writes the salt there. Committed by somebody, it would make everybody else's passphrase "incorrect".
+    Pulumi writes its salt there. When somebody commits it, every other user's passphrase is "incorrect".
     """
     for file in project.glob("Pulumi.*.yaml"):
         text = file.read_text()
@@ -82,7 +82,7 @@ def _is_known(salt: str) -> bool:
     return any(salt in each.read_text(errors="replace") for each in stacks)
 
 
-def _make(passphrase: Path) -> None:
+def _create(passphrase: Path) -> None:
     if any((folder() / ".pulumi" / "stacks").rglob("*.json")):
         raise UserError(
             "passphrase-missing",
@@ -97,7 +97,7 @@ def _make(passphrase: Path) -> None:
         file.write(base64.b64encode(secrets.token_bytes(32)) + b"\n")
     if not _has_text(passphrase):
         passphrase.unlink(missing_ok=True)
-    # Of two first runs at once one wins, and both use its passphrase.
+    # If two first runs race, one wins, and both use its passphrase.
     with suppress(FileExistsError):
         os.link(fresh, passphrase)
     fresh.unlink()

@@ -1,4 +1,4 @@
-"""A store in PostgreSQL: its rows as they are at one moment, in a file. It is only read, from where this runs."""
+"""A store in PostgreSQL. Its rows are copied to a file, as they are at one moment. The database is only read."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Report = Callable[[Progress], None]
 
 FILE = "rows.db"
 _BATCH = 10_000
-# Of a table whose values may be of any length.
+# Rows of a table with columns of any length.
 _LONG_BATCH = 200
 _SHORT = {"smallint", "integer", "bigint", "real", "double precision", "boolean", "character varying"}
 
-# Everything else is read as PostgreSQL writes it.
+# Types that are copied as they are. All others are copied as PostgreSQL's text.
 _AS_IT_IS = {
     "smallint",
     "integer",
@@ -44,13 +44,13 @@ _FLOATS = {"real", "double precision"}
 
 
 def is_address(given: str) -> bool:
-    """Whether it names a PostgreSQL, with or without a driver of SQLAlchemy's."""
+    """Whether it is the address of a PostgreSQL, with or without SQLAlchemy's driver."""
     scheme, found, _ = given.partition("://")
     return bool(found) and scheme.partition("+")[0] in ("postgresql", "postgres")
 
 
 def rows_of(given: str, folder: Path, report: Report) -> Source:
-    """Its tables in a file in a new folder. Raises `UserError` when it cannot be read."""
+    """Copy its tables to a file in a new folder. Raises `UserError` when it cannot be read."""
     parameters = _parameters(given)
     shown = _shown(parameters)
     folder.mkdir()
@@ -78,7 +78,7 @@ def _parameters(given: str) -> dict[str, Any]:
     except psycopg.Error:
         raise _unclear_address() from None
     where = [str(parameters.get(name) or "") for name in ("host", "port", "dbname")]
-    # A password that is not encoded ends early, and the rest of it is taken for one of these.
+    # An unencoded password ends at its first special character, and the rest becomes a part of these.
     if any("@" in each for each in where) or (not where[1].replace(",", "").isdecimal() and where[1]):
         raise _unclear_address()
     return parameters
@@ -96,7 +96,7 @@ def _unclear_address() -> UserError:
 
 
 def _shown(parameters: dict[str, Any]) -> str:
-    """The address without a password."""
+    """The address without its password."""
     user, host, port, name = (str(parameters.get(each) or "") for each in ("user", "host", "port", "dbname"))
     return f"postgresql://{f'{user}@' if user else ''}{host}{f':{port}' if port else ''}/{name}"
 
@@ -113,7 +113,7 @@ def _in_words(shown: str) -> Iterator[None]:
             remedy="an UPDATE of that text in the old database",
         ) from error
     except (psycopg.Error, sqlite3.Error) as error:
-        # The first line alone: what follows may show rows.
+        # Only the first line: the others may show rows.
         reason = " ".join(str(error).partition("\n")[0].split())
         match error:
             case psycopg.OperationalError():
@@ -129,20 +129,20 @@ def _in_words(shown: str) -> Iterator[None]:
 
 @contextmanager
 def _connected(parameters: dict[str, Any]) -> Iterator[psycopg.Connection[Any]]:
-    """A connection that sees everything as it is at one moment, and may change nothing."""
+    """A read-only connection with one snapshot."""
     settings = {"client_encoding": "UTF8", "connect_timeout": 10, "application_name": "mlflow-postgres import"}
     with psycopg.connect(**{**parameters, **settings}) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         connection.execute("SET LOCAL statement_timeout = 0")
-        # A policy would leave rows out without a word: now it is an error.
+        # A row security policy would silently leave rows out. Now it is an error.
         connection.execute("SET LOCAL row_security = off")
         connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         yield connection
 
 
 def _tables(connection: psycopg.Connection[Any]) -> tuple[str, dict[str, list[tuple[str, str]]]]:
-    """The schema that MLflow's tables are in, and the columns, with their types, of every table there."""
+    """The schema of MLflow's tables, and the columns of every table in it, with their types."""
     found: dict[str, list[tuple[str, str]]] = {}
     rows = connection.execute(
         "SELECT table_schema, table_name, column_name, data_type"
@@ -169,7 +169,7 @@ def _copy(
 ) -> None:
     names = ", ".join('"' + name.replace('"', '""') + '"' for name, _ in columns)
     quoted = '"' + table.replace('"', '""') + '"'
-    # Without types: a column with one would change what it is given.
+    # Without types: a typed column would convert its values.
     rows.execute(f"CREATE TABLE {quoted} ({names})")
     floats = [place for place, (_, kind) in enumerate(columns) if kind in _FLOATS]
     selected = sql.SQL(", ").join(
@@ -178,7 +178,7 @@ def _copy(
     insert = f"INSERT INTO {quoted} VALUES ({', '.join('?' * len(columns))})"
     size = _BATCH if all(kind in _SHORT for _, kind in columns) else _LONG_BATCH
     done = 0
-    # To the bit, which a float that was written as text would not be in old versions.
+    # In binary: old versions write floats as inexact text.
     with connection.cursor(name="rows", binary=True) as cursor:
         cursor.execute(sql.SQL("SELECT {} FROM {}").format(selected, there))
         while batch := cursor.fetchmany(size):
@@ -189,7 +189,7 @@ def _copy(
 
 
 def _exact(batch: Sequence[Any], floats: Sequence[int]) -> Iterator[list[Any]]:
-    """Rows whose floats SQLite keeps: it has neither -0.0 nor what is no number."""
+    """Rows with floats as SQLite can store them: it has neither -0.0 nor NaN."""
     for row in batch:
         changed = list(row)
         for place in floats:

@@ -1,4 +1,4 @@
-"""What an import says, as it is shown: a bar on a terminal, lines elsewhere."""
+"""An import's events on the screen: a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Rate(TextColumn):
 
 
 class Progress:
-    """Shows events as they come. Everything else that is printed meanwhile goes above the bar."""
+    """Shows events as they come. Other output goes above the bar."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(file=sys.stdout, highlight=False, markup=False)
@@ -59,7 +59,7 @@ class Progress:
     def show(self, event: Event) -> None:
         """Show one event."""
         if isinstance(event, Plan):
-            # Each row is written, and read back.
+            # Each row is written and read back.
             self._total = sum(self._done.values()) + 2 * sum(event.plan.values())
         if self._console.is_terminal and isinstance(event, Step):
             self._advance(event)
@@ -68,14 +68,14 @@ class Progress:
             self._console.print(line, soft_wrap=True)
 
     def _advance(self, step: Step) -> None:
-        # Artifacts are files, and not of the same kind as rows.
+        # Artifacts are files: their number cannot be added to that of rows.
         rows = step.table != "artifacts"
         self._done[step.phase, step.table] = step.rows
         if self._task is None:
             self._task = self._bar.add_task("")
         self._bar.update(
             self._task,
-            # While it is read, nobody knows how much it will be.
+            # While the store is read, the total is unknown.
             total=self._total or None,
             description=f"{_DOING[step.phase]} {step.table}",
             completed=sum(done for (_, table), done in self._done.items() if table != "artifacts") if rows else 0,
@@ -83,7 +83,7 @@ class Progress:
 
 
 def lines(event: Event) -> Iterator[str]:
-    """An event in words, for whoever reads it later; nothing for a step on the way."""
+    """The lines of an event; none for an intermediate step."""
     match event:
         case Note(note=note):
             yield note

@@ -17,7 +17,7 @@ from preflight.engine import EngineError
 from . import helper_containers, schema_job
 from .artifact_locations import ArtifactLocations, find_locations
 from .runtime import Connect, Container, GoneError, Runtime, service
-from .sources import Source, in_words, recognised
+from .sources import Source, find_store, readable_errors
 from .stack import not_running, prefix, short_name
 
 ROLE = roles.IMPORT
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace, connect: Connect) -> None:
     users = None
     if options.users and not databases.is_address(options.users):
         users = _users_file(options.users)
-    local = None if databases.is_address(options.source) else recognised(options.source)
+    local = None if databases.is_address(options.source) else find_store(options.source)
     with _runtime(options, connect) as runtime:
         job = schema_job.find(runtime, options.stack)
         volume = _artifacts_volume(runtime, options.stack)
@@ -116,7 +116,7 @@ def _runtime(options: argparse.Namespace, connect: Connect) -> Iterator[Runtime]
 
 def _users_file(given: str) -> Source:
     """The sign-in database. Raises `UserError` when it is not a SQLite file."""
-    source = recognised(given)
+    source = find_store(given)
     if source.is_folder:
         raise UserError(
             "users-not-a-file", f"{source.path} is a folder", remedy='make import IMPORT="--users basic_auth.db"'
@@ -143,7 +143,7 @@ def _locations(source: Source, options: argparse.Namespace) -> tuple[list[Path],
 
 def _allowed(given: str) -> Path:
     """A folder that artifacts may be copied from. Raises `UserError` when it is not a folder."""
-    with in_words():
+    with readable_errors():
         path = Path(given).expanduser().resolve()
         if not path.is_dir():
             raise UserError(

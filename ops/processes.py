@@ -1,4 +1,4 @@
-"""Processes, named so that one that was given the number of another is not taken for it."""
+"""Processes, identified so that a later process with the same id is not taken for an earlier one."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Process:
-    """A process of some machine."""
+    """A process of a machine."""
 
     host: str
     pid: int
     started: str
-    """When, as its machine counts: enough to tell it from a later one of the same number."""
+    """Start time in its machine's ticks. It differs from that of a later process with the same id."""
 
     def __str__(self) -> str:
         return f"{self.host} {self.pid} {self.started}"
 
     @property
     def is_here(self) -> bool:
-        """Whether it is of this machine; nothing can be said of others."""
+        """Whether it is on this machine."""
         return self.host == socket.gethostname()
 
     def lives(self) -> bool:
-        """Whether it still runs. One on another machine is believed to."""
+        """Whether it still runs. Of one on another machine nobody knows: yes."""
         return not self.is_here or (bool(self.started) and _started(self.pid) == self.started)
 
 
 def this_process() -> Process:
-    """The process that asks."""
+    """This process."""
     return Process(socket.gethostname(), os.getpid(), _started(os.getpid()))
 
 
 def process_of(text: str) -> Process | None:
-    """The process that was written as `str` does; None if it was not."""
+    """The process that `str` has written; None for any other text."""
     host, _, rest = text.partition(" ")
     pid, _, started = rest.partition(" ")
     return Process(host, int(pid), started) if pid.isdecimal() else None
 
 
 def _started(pid: int) -> str:
-    """When a process began; empty if there is none of that number, or one that has ended and was not looked after."""
+    """Start time of a process; empty without such a process, or for a zombie."""
     if not Path("/proc").is_dir():
         listing = ["ps", "-o", "lstart=", "-p", str(pid)]
         return subprocess.run(listing, capture_output=True, text=True, check=False).stdout.strip()
     try:
-        # The program's name, in brackets, may hold anything.
+        # The program's name, in brackets, may contain anything.
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (OSError, ValueError):
         return ""

@@ -1,4 +1,4 @@
-"""The locks of a state kept in a local folder, and whether those who hold them still live."""
+"""Pulumi's own locks in a local state, and whether their holders still live."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from contract.errors import UserError
 
 from .stack import pulumi
 
-# An update that takes longer than this, in seconds, is not waited for.
-_PATIENCE = 900
+# Seconds. An update that takes longer is not waited for.
+_TIMEOUT = 900
 
 
 @dataclass(frozen=True)
 class Lock:
-    """Who holds a stack."""
+    """A lock's holder."""
 
     pid: int
     host: str
 
     def holder_lives(self) -> bool:
-        """Whether the process is there and is a Pulumi. One on another machine is believed to be."""
+        """Whether the process is a running Pulumi. Of one on another machine nobody knows: yes."""
         if self.host != socket.gethostname():
             return True
-        # A number that was given to another process since does not hold the lock.
+        # Another process may have the id now.
         return "pulumi" in _program(self.pid)
 
 
 def _program(pid: int) -> str:
-    """Name of the program that a process runs; empty if there is no such process."""
+    """Name of a process's program; empty without such a process."""
     if not Path("/proc").is_dir():
         listing = ["ps", "-o", "comm=", "-p", str(pid)]
         return subprocess.run(listing, capture_output=True, text=True, check=False).stdout
@@ -46,7 +46,7 @@ def _program(pid: int) -> str:
 
 
 def folder(project: str, stack: str) -> Path | None:
-    """Where the state's locks are; None unless the state is a local folder."""
+    """The folder of a stack's locks; None unless the state is in a local folder."""
     url = os.environ.get("PULUMI_BACKEND_URL") or json.loads(pulumi("whoami", "--json"))["url"]
     if not url.startswith("file://"):
         return None
@@ -58,21 +58,21 @@ def held(where: Path) -> Iterator[Lock]:
     """The locks in a folder."""
     for path in where.glob("*.json"):
         try:
-            said = json.loads(path.read_text())
-            lock = Lock(pid=said["pid"], host=said["hostname"])
+            found = json.loads(path.read_text())
+            lock = Lock(pid=found["pid"], host=found["hostname"])
         except (OSError, ValueError, KeyError, TypeError):
-            # Released between the listing and the look, or half written by a process that was killed.
+            # It was released meanwhile, or its killed writer left it incomplete.
             continue
         yield lock
 
 
 def wait_for_the_living(where: Path, stack: str) -> bool:
-    """Wait while a living process of this machine holds the stack; whether what is left are the locks of the dead.
+    """Wait while a living process of this machine holds the stack. True if only locks of dead processes are left.
 
-    Raises `UserError` when it takes too long, or when another machine holds it: its holder cannot be seen from here.
+    Raises `UserError` when it takes too long, or when the holder is on another machine, where it cannot be seen.
     """
-    deadline = time.monotonic() + _PATIENCE
-    told = False
+    deadline = time.monotonic() + _TIMEOUT
+    printed = False
     while locks := list(held(where)):
         living = [lock for lock in locks if lock.holder_lives()]
         if not living:
@@ -89,13 +89,13 @@ def wait_for_the_living(where: Path, stack: str) -> bool:
         if time.monotonic() > deadline:
             raise UserError(
                 "pulumi-takes-long",
-                f"another run of Pulumi has held the stack {stack} for longer than {_PATIENCE // 60} minutes: process "
+                f"another run of Pulumi has held the stack {stack} for longer than {_TIMEOUT // 60} minutes: process "
                 f"{living[0].pid}; nothing was touched",
                 rule="wait until it has ended",
                 remedy=f"make up STACK={stack}",
             )
-        if not told:
+        if not printed:
             print(f"another run works on this stack (process {living[0].pid}); waiting for it to end", flush=True)
-            told = True
+            printed = True
         time.sleep(0.5)
     return False

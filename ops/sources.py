@@ -1,4 +1,4 @@
-"""What there is to import: which kind of store a path is."""
+"""The store to import: its kind, by its path."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _EXAMPLE = "make import SOURCE=mlflow.db"
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A store that MLflow has kept its runs in."""
+    """A store of MLflow's runs."""
 
     path: Path
-    """The SQLite file, or the folder that the experiments' folders are in."""
+    """The SQLite file, or the folder with the experiments' folders."""
     shown: str = ""
-    """What the user calls it, if that is not its path."""
+    """Its name in messages, if that is not its path."""
     rows_only: bool = False
-    """Whether it holds a store's rows, in tables that are not MLflow's own."""
+    """Whether it holds the rows of a PostgreSQL, in tables without MLflow's definitions."""
 
     @property
     def called(self) -> str:
-        """What the user calls it."""
+        """Its name in messages."""
         return self.shown or str(self.path)
 
     @property
@@ -38,35 +38,35 @@ class Source:
 
     @property
     def mounted(self) -> Path:
-        """What the import must see: of a file also what SQLite keeps beside it."""
+        """The folder to mount: beside a SQLite file are its journal and log."""
         return self.path if self.is_folder else self.path.parent
 
     @property
     def file(self) -> str:
-        """The store's name in what is mounted."""
+        """The file's name in the mounted folder; empty for a folder."""
         return "" if self.is_folder else self.path.name
 
 
-def recognised(given: str) -> Source:
-    """The store that a path or an address is. Raises `UserError` when it is none."""
-    with in_words():
-        return _recognised(given)
+def find_store(given: str) -> Source:
+    """The store at a path or a file address. Raises `UserError` when it is none."""
+    with readable_errors():
+        return _find_store(given)
 
 
 @contextmanager
-def in_words() -> Iterator[None]:
-    """What the machine does not let be read, as one line."""
+def readable_errors() -> Iterator[None]:
+    """Turn errors of reading into one line."""
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
-        # pathlib has the last two for a loop of links, a home that nobody has, and a path that cannot be.
+        # pathlib raises the last two for a loop of links, an unknown home, and an invalid path.
         what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else " ".join(str(error).split())
         raise UserError(
             "source-unreadable", f"the store cannot be read: {what}", remedy="the same command, as the store's owner"
         ) from error
 
 
-def _recognised(given: str) -> Source:
+def _find_store(given: str) -> Source:
     scheme = urlsplit(given).scheme
     if given.startswith("sqlite:///"):
         given = unquote(given.removeprefix("sqlite:///").partition("?")[0])
@@ -106,7 +106,7 @@ def _begins(path: Path) -> bytes:
 
 
 def _folder(path: Path) -> Path:
-    """The folder with the experiments' folders, which may be one below."""
+    """The folder with the experiments' folders: this one or its mlruns."""
     for folder in (path / "mlruns", path):
         if any(experiments(folder)):
             return folder

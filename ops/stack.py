@@ -1,4 +1,4 @@
-"""A stack as the commands see it: its names, its outputs, its state. All of it comes from Pulumi itself."""
+"""A stack's names, outputs, settings and state, as Pulumi has them."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def project_name() -> str:
-    """The project's name, as `Pulumi.yaml` has it."""
+    """The project's name in `Pulumi.yaml`."""
     name: str = yaml.safe_load((PROJECT / "Pulumi.yaml").read_text())["name"]
     return name
 
 
 def prefix(stack: str) -> str:
-    """What the names of the stack's objects on the engine begin with."""
+    """The prefix of the stack's object names on the engine."""
     return object_prefix(project_name(), short_name(stack))
 
 
@@ -45,7 +45,7 @@ def not_running(role: str, stack: str) -> UserError:
 
 
 def pulumi(*arguments: str, text: str | None = None) -> str:
-    """Run Pulumi and return what it prints. Raises `UserError` with its own words."""
+    """The output of a Pulumi command. Raises `UserError` with Pulumi's message."""
     done = subprocess.run(
         [PROJECT / "bin" / "pulumi", "--non-interactive", *arguments],
         cwd=PROJECT,
@@ -63,7 +63,7 @@ def pulumi(*arguments: str, text: str | None = None) -> str:
 
 
 def outputs(stack: str) -> dict[str, Any]:
-    """The stack's outputs, secrets left out."""
+    """The stack's outputs without secrets. Raises `UserError` when it is not up."""
     values: dict[str, Any] = json.loads(pulumi("stack", "output", "--json", "--stack", stack))
     if not values:
         raise not_up(stack)
@@ -71,7 +71,7 @@ def outputs(stack: str) -> dict[str, Any]:
 
 
 def configuration(stack: str) -> dict[str, str]:
-    """The stack's settings and, where it has none of its own, the project's defaults; secrets left out."""
+    """The stack's settings, with the project's defaults, without secrets."""
     found = json.loads(pulumi("config", "--json", "--stack", stack))
     own = f"{project_name()}:"
     return {key.removeprefix(own): each.get("value", "") for key, each in found.items()}

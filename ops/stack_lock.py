@@ -155,8 +155,8 @@ def _sign(descriptor: int, command: str) -> int:
 def _holder(descriptor: int) -> Holder | None:
     """The last holder; None if it cannot be read."""
     try:
-        said = json.loads(os.pread(descriptor, 4096, 0))
-        return Holder(str(said["command"]), Process(**said["process"]), float(said["since"]))
+        found = json.loads(os.pread(descriptor, 4096, 0))
+        return Holder(str(found["command"]), Process(**found["process"]), float(found["since"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -1,4 +1,4 @@
-"""The way to the Docker engine, and what to say when there is none."""
+"""The connection to the Docker engine."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class EngineError(UserError):
 
 
 def engine_host() -> str:
-    """Address of the engine, as Docker's own client and the Pulumi provider read it."""
+    """Address of the engine, by the rules of Docker's client and the Pulumi provider."""
     return os.environ.get("DOCKER_HOST") or DEFAULT_HOST
 
 
 def open_engine() -> docker.DockerClient:
-    """A client of the engine that has answered. Raises `EngineError`."""
+    """A client of the engine, which has answered. Raises `EngineError`."""
     host = engine_host()
     _check_socket(host)
     try:
@@ -39,7 +39,7 @@ def open_engine() -> docker.DockerClient:
 
 
 def _check_socket(host: str) -> None:
-    """The client's own words for a forbidden socket hide the reason four exceptions deep."""
+    """Docker's client hides the reason for a forbidden socket four exceptions deep."""
     path = host.removeprefix("unix://")
     if path == host or not os.path.exists(path) or os.access(path, os.R_OK | os.W_OK):
         return

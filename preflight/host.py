@@ -1,4 +1,4 @@
-"""What on the host would make this stack fail: ports, images, and volumes that hold something else."""
+"""Whether the host can run this stack: its ports, images, processors and volumes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ROLE = {
     "httpsPort": roles.GATEWAY,
     "httpPort": roles.GATEWAY,
 }
-# How long a service has to end by itself that does not say how long.
+# Seconds, for a service without a StopTimeout.
 _STOP_SECONDS = 30
 _EVERY_ADDRESS = ("", "0.0.0.0", "::")
 
@@ -39,11 +39,10 @@ Errors = Iterator[UserError]
 
 
 def check_host(args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> None:
-    """Look at the engine for what would make the stack `prefix` fail; `ports` go by the setting that chose each.
+    """Check that the engine can run the stack `prefix`; `ports` are by the setting of each.
 
-    Raises `pulumi.RunError` with all that is wrong, a line for each: the value seen, the rule and the command that
-    mends it. When all is well, and this is no preview, a service is stopped whose port goes to another service of the
-    stack: Pulumi would start the other one first.
+    Raises `pulumi.RunError` with one line for each problem. Without a problem, and outside a preview, it stops a
+    service whose port another service of the stack gets: Pulumi would start that one first.
     """
     try:
         engine = open_engine()
@@ -52,10 +51,10 @@ def check_host(args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> Non
     try:
         containers = list(_containers(engine))
         _refuse(_against(engine, containers, args, prefix, ports))
-        # By itself: a registry may take a minute to say nothing.
+        # On its own: a registry may take a minute to time out.
         _refuse(_against_images(engine, args, prefix))
         if not pulumi.runtime.is_dry_run():
-            _let_go_of_ports(containers, args, ports)
+            _release_ports(containers, args, ports)
     except (DockerException, RequestException) as error:
         failure = UserError(
             "engine-failed",
@@ -107,19 +106,19 @@ def _against_processors(engine: docker.DockerClient, args: PlatformArgs) -> Erro
             )
 
 
-def _against_credentials(engine: docker.DockerClient, prefix: str, wanted: int) -> Errors:
-    """Secrets of a version that was left are gone; what they sealed is sealed by newer ones."""
-    # The job that makes them has ended.
+def _against_credentials(engine: docker.DockerClient, prefix: str, version: int) -> Errors:
+    """The secrets of an earlier version are gone. Data that newer ones encrypt cannot be read with them."""
+    # The schema job, which makes them, has ended.
     for container in engine.containers.list(all=True, ignore_removed=True):
         if _is_ours(container, prefix) and container.labels.get(ROLE) == roles.SCHEMA:
-            there = int(container.labels.get(SECRETS_VERSION, wanted))
-            if there > wanted:
-                rule = f"it only rises, and was {there} already"
-                yield _bad_setting("credentials-version-lowered", "credentialsVersion", wanted, rule, there)
+            present = int(container.labels.get(SECRETS_VERSION, version))
+            if present > version:
+                rule = f"it only rises, and was {present} already"
+                yield _bad_setting("credentials-version-lowered", "credentialsVersion", version, rule, present)
 
 
 def _containers(engine: docker.DockerClient) -> Iterator[Container]:
-    # One that another program removes in the meantime must not fail the look.
+    # A container that is removed meanwhile must not fail the check.
     yield from engine.containers.list(ignore_removed=True)
 
 
@@ -128,7 +127,7 @@ def _is_ours(container: Container, prefix: str) -> bool:
 
 
 def _against_ports(containers: list[Container], args: PlatformArgs, prefix: str, ports: Mapping[str, int]) -> Errors:
-    # Of two that are taken, each is to get a number of its own.
+    # Two taken ports must not get the same proposal.
     numbers = dict(ports)
     for key, port in ports.items():
         address = _address(args, key)
@@ -142,10 +141,10 @@ def _against_ports(containers: list[Container], args: PlatformArgs, prefix: str,
             yield from _against_bind(key, address, port, numbers)
 
 
-def _let_go_of_ports(containers: list[Container], args: PlatformArgs, ports: Mapping[str, int]) -> None:
-    """Stop services of the stack that hold a port of another one: they are made anew, or are not needed any more.
+def _release_ports(containers: list[Container], args: PlatformArgs, ports: Mapping[str, int]) -> None:
+    """Stop services that hold a port that another service gets. Pulumi replaces or removes them.
 
-    A service that keeps its ports is never stopped: no two settings have one number.
+    A service that keeps its ports is never stopped: every port is of one setting.
     """
     for key, port in ports.items():
         for holder in _holders(containers, port, _address(args, key)):
@@ -160,7 +159,7 @@ def _holders(containers: list[Container], port: int, address: str) -> list[Conta
 
 
 def _holds(container: Container, port: int, address: str) -> bool:
-    """Whether a container has a TCP port of an address; "every address" is all of them, on either side."""
+    """Whether a container publishes a TCP port on an address. Either side may mean every address."""
     bindings = [each for inside, bound in container.ports.items() if inside.endswith("/tcp") for each in bound or []]
     return any(
         int(each["HostPort"]) == port
@@ -173,7 +172,7 @@ def _against_bind(key: str, address: str, port: int, numbers: dict[str, int]) ->
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
-            # Connections that just ended would otherwise look like a listener.
+            # Without it, a connection that has just ended looks like a listener.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((address, port))
     except OSError as error:
@@ -182,7 +181,7 @@ def _against_bind(key: str, address: str, port: int, numbers: dict[str, int]) ->
             numbers[f"{key} instead"] = free_number(port, numbers)
             yield _bad_setting("port-taken-by-program", key, port, rule, numbers[f"{key} instead"])
         elif error.errno == errno.EACCES:
-            # A port below 1024 that this user may not open: the engine may.
+            # This user may not open ports below 1024. The engine may.
             return
         elif error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
             rule = "no interface of this machine has that address (ip address lists them)"
@@ -191,20 +190,20 @@ def _against_bind(key: str, address: str, port: int, numbers: dict[str, int]) ->
             raise
 
 
-def _against_major(engine: docker.DockerClient, prefix: str, wanted: int) -> Errors:
+def _against_major(engine: docker.DockerClient, prefix: str, major: int) -> Errors:
     name = f"{prefix}-{roles.POSTGRES}-data"
     try:
         labels = engine.volumes.get(name).attrs["Labels"] or {}
     except NotFound:
         return
-    held = labels.get(POSTGRES_MAJOR, str(wanted))
-    if held != str(wanted):
+    held = labels.get(POSTGRES_MAJOR, str(major))
+    if held != str(major):
         rule = (
             f"the volume {name} holds a cluster of PostgreSQL {held}, and data files do not move between majors "
             f"(dump and restore into a new stack instead, or, if nothing in it is needed, docker volume rm {name}); "
             "nothing was touched"
         )
-        yield _bad_setting("postgres-major-changed", "postgresVersion", wanted, rule, held)
+        yield _bad_setting("postgres-major-changed", "postgresVersion", major, rule, held)
 
 
 def _against_volume(containers: list[Container], prefix: str) -> Errors:
@@ -223,12 +222,12 @@ def _against_volume(containers: list[Container], prefix: str) -> Errors:
 
 
 def _against_images(engine: docker.DockerClient, args: PlatformArgs, prefix: str) -> Errors:
-    """A base is needed only while what is built from it is not there."""
+    """A base image is needed only while the image that is built from it does not exist."""
     needed: dict[str, str] = {}
     for role, image in args.image_builds.items():
         if not _is_local(engine, f"{prefix.lower()}/{role}:{image.digest}"):
             for base in image.bases:
-                # MLflow's image has PostgreSQL's tools from the image that PostgreSQL's own is built from.
+                # MLflow's image copies PostgreSQL's tools from the base of PostgreSQL's image.
                 needed.setdefault(base, role if base == image.base else roles.POSTGRES)
     for base, role in needed.items():
         if not _is_local(engine, base):
@@ -248,7 +247,7 @@ def _against_registry(engine: docker.DockerClient, role: str, base: str) -> Erro
 
 
 def _another_image(role: str, base: str) -> str:
-    """The command that goes back to an image that is known to work."""
+    """The command that sets an image that is known to work."""
     match role:
         case "mlflow":
             return "bin/pulumi config set pythonImage python:3.13-slim-trixie"
@@ -262,7 +261,7 @@ def _is_local(engine: docker.DockerClient, reference: str) -> bool:
     try:
         engine.images.get(reference)
     except APIError:
-        # Not there, or no name that an image can have.
+        # It does not exist, or the name is invalid.
         return False
     return True
 

@@ -63,13 +63,13 @@ class ApiClient:
             sent = json.dumps(body) if body else None
             self._connection.request(method, f"/api/2.0/mlflow/{path}", sent, self._headers)
             answer = self._connection.getresponse()
-            said = answer.read()
+            text = answer.read()
         except (OSError, HTTPException) as error:
             raise ApiError(f"{name} at {self.url} got no answer: {error or type(error).__name__}") from None
         if answer.status != 200:
             raise ApiError(f"{name} at {self.url} answered {answer.status}", answer.status)
         try:
-            found: dict[str, Any] = json.loads(said)
+            found: dict[str, Any] = json.loads(text)
         except ValueError:
             raise ApiError(f"{name} at {self.url} did not answer in JSON") from None
         return found

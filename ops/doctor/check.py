@@ -64,8 +64,8 @@ def broken(seen: str, remedy: str) -> Verdict:
 
 def from_error(error: Exception) -> Verdict:
     """What an error says. Only its first line: PostgreSQL puts rows of the database after it."""
-    said = error.problem if isinstance(error, UserError) else str(error)
-    lines = said.strip().splitlines()
+    message = error.problem if isinstance(error, UserError) else str(error)
+    lines = message.strip().splitlines()
     return broken(lines[0] if lines else type(error).__name__, error.remedy if isinstance(error, UserError) else "")
 
 

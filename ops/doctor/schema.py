@@ -37,17 +37,17 @@ def revisions(subject: Subject) -> Verdict:
 def indexes(subject: Subject) -> Verdict:
     """The indexes that make searches fast exist, are valid, and have their current definition."""
     tables = _tables(subject)
-    wanted = {name: each.made_as for name, each in _required(subject).indexes.items() if each.table in tables}
-    if troubles := compare(wanted, subject.rows(_INDEXES)):
+    definitions = {name: each.made_as for name, each in _required(subject).indexes.items() if each.table in tables}
+    if troubles := compare(definitions, subject.rows(_INDEXES)):
         return warning(f"{'; '.join(troubles)}: searches are slow without", subject.recreate(roles.SCHEMA))
-    return ok(f"all {len(wanted)} are there")
+    return ok(f"all {len(definitions)} are there")
 
 
-def compare(wanted: Mapping[str, str], found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What is wrong with the indexes in the database; `wanted` has the definitions by name."""
+def compare(definitions: Mapping[str, str], found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is wrong with the indexes in the database; `definitions` has those that they must have, by name."""
     there = {index["name"]: index for index in found}
     troubles = []
-    for name, made_as in wanted.items():
+    for name, made_as in definitions.items():
         if name not in there:
             troubles.append(f"{name} is missing")
         elif not there[name]["valid"]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contract.errors import UserError
-from ops.sources import Source, recognised
+from ops.sources import Source, find_store
 
 from .old_stores import database, experiment
 
@@ -15,20 +15,20 @@ from .old_stores import database, experiment
 def test_a_file_is_known_by_what_it_begins_with_and_its_folder_is_seen(tmp_path: Path) -> None:
     path = database(tmp_path / "any.name")
     for given in (str(path), f"sqlite:///{path}", f"sqlite:///{path}?timeout=5", f"file://{path}"):
-        assert recognised(given) == Source(path=path)
+        assert find_store(given) == Source(path=path)
     assert (Source(path=path).mounted, Source(path=path).file) == (tmp_path, "any.name")
 
 
 def test_a_folder_is_known_by_its_experiments(tmp_path: Path) -> None:
     experiment(tmp_path / "mlruns" / "0", "/old/0")
     for given in (tmp_path, tmp_path / "mlruns"):
-        assert recognised(str(given)) == Source(path=tmp_path / "mlruns")
+        assert find_store(str(given)) == Source(path=tmp_path / "mlruns")
     assert Source(path=tmp_path / "mlruns").mounted == tmp_path / "mlruns"
 
 
 def test_a_store_of_deleted_experiments_is_one_too(tmp_path: Path) -> None:
     experiment(tmp_path / ".trash" / "5", "/old/5")
-    assert recognised(str(tmp_path)).path == tmp_path
+    assert find_store(str(tmp_path)).path == tmp_path
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,13 @@ def test_what_is_no_store_is_refused_with_the_path_and_what_mends_it(tmp_path: P
     database(tmp_path / "both" / "mlflow.db")
     (tmp_path / "both" / "mlruns" / "0").mkdir(parents=True)
     with pytest.raises(UserError, match=rf"{given}:? .*{said}.*SOURCE=") as error:
-        recognised(str(tmp_path / given))
+        find_store(str(tmp_path / given))
     assert "\n" not in str(error.value)
 
 
 def test_an_address_of_another_kind_is_refused_without_what_follows_its_scheme() -> None:
     with pytest.raises(UserError, match=r"^mysql://… cannot be imported") as error:
-        recognised("mysql://me:hunter2@host/mlflow")
+        find_store("mysql://me:hunter2@host/mlflow")
     assert "hunter2" not in str(error.value)
 
 
@@ -62,7 +62,7 @@ def test_what_may_not_be_looked_into_is_one_line(tmp_path: Path, monkeypatch: py
     (tmp_path / "loop").symlink_to("loop")
     for given in (str(tmp_path / "loop" / "mlruns"), "~nobody-of-that-name/mlruns", "file:///a%00b"):
         with pytest.raises(UserError) as error:
-            recognised(given)
+            find_store(given)
         assert "\n" not in str(error.value)
 
     def closed(self: Path) -> bool:
@@ -70,4 +70,4 @@ def test_what_may_not_be_looked_into_is_one_line(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(Path, "is_dir", closed)
     with pytest.raises(UserError, match=rf"cannot be read: {tmp_path}: Permission denied"):
-        recognised(str(tmp_path))
+        find_store(str(tmp_path))
