@@ -73,7 +73,7 @@ pin: setup ## write the present digests of the base images into the stack's conf
 	@bin/pulumi stack select --create $(STACK) >/dev/null
 	@$(PYTHON) -m ops pin --stack $(STACK)
 
-lock: ## pin every Python package anew; with MLFLOW=3.17.2 also those of that version's image
+lock: ## write the lock files of all Python packages again; with MLFLOW=3.17.2 also those of that version's image
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
 	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --universal --python-version 3.11 requirements.in -o requirements.txt
 	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt

@@ -13,7 +13,7 @@ from bench.systems import OURS, SIGN_IN, SQLITE, TUTORIAL
 
 TRACE_SEARCHES = ("newest 100 traces", "traces by tag", "traces by status, metadata")
 METRIC_SEARCHES = ("metric > 0.99, ordered by it", "ordered by metric")
-SIGNED_IN = "1 logging, beside sign-in"
+SIGNED_IN = "1 logging, with and without sign-in"
 _FILTERED = tuple(search.name for search in SEARCHES if search.kind == "filtered")
 _ORDERED = tuple(search.name for search in SEARCHES if search.kind == "ordered")
 
@@ -51,9 +51,9 @@ def _reading(results: Results) -> tuple[str, ...]:
     return tuple(task for task in results.tasks("reading") if task not in floors)
 
 
-def _line(target: str, figures: Iterable[tuple[str, float | None]], bound: float, *, least: bool) -> TargetResult:
+def _line(target: str, values: Iterable[tuple[str, float | None]], bound: float, *, least: bool) -> TargetResult:
     """The result of a target: its worst value decides."""
-    known = [(value, name) for name, value in figures if value is not None]
+    known = [(value, name) for name, value in values if value is not None]
     if not known:
         return TargetResult(target, "not measured", None)
     value, name = min(known) if least else max(known)
@@ -63,10 +63,10 @@ def _line(target: str, figures: Iterable[tuple[str, float | None]], bound: float
 
 
 def _faster(results: Results, size: int, system: str, tasks: Iterable[str], bound: float, what: str) -> TargetResult:
-    figures = [
+    values = [
         (task, ratio(results.median_or_limit(task, system, size), results.median(task, OURS, size))) for task in tasks
     ]
-    return _line(f"{what}: at least {bound:g} times {system}, at {size:,} runs", figures, bound, least=True)
+    return _line(f"{what}: at least {bound:g} times {system}, at {size:,} runs", values, bound, least=True)
 
 
 def _growth(results: Results, size: int, tasks: Iterable[str], bound: float, what: str) -> TargetResult:
@@ -91,21 +91,21 @@ def growth(results: Results, task: str, small: int, large: int) -> float | None:
 
 def _logging(results: Results, size: int, clients: int, bound: float) -> TargetResult:
     tasks = [task_name(clients, "mlflow"), task_name(clients, "http")]
-    figures = [(task, ratio(results.median(task, OURS, size), results.median(task, TUTORIAL, size))) for task in tasks]
-    return _line(f"3. {clients} logging: at least {bound:g} times {TUTORIAL}", figures, bound, least=True)
+    values = [(task, ratio(results.median(task, OURS, size), results.median(task, TUTORIAL, size))) for task in tasks]
+    return _line(f"3. {clients} logging: at least {bound:g} times {TUTORIAL}", values, bound, least=True)
 
 
 def _floor(results: Results, size: int, tasks: Iterable[str], bound: float, what: str) -> TargetResult:
-    figures = [
+    values = [
         (task, ratio(results.median(task, OURS, size), results.median(floor_of(task), OURS, size))) for task in tasks
     ]
-    return _line(f"4. {what}: at most {bound:g} times the same runs by id", figures, bound, least=False)
+    return _line(f"4. {what}: at most {bound:g} times the same runs by id", values, bound, least=False)
 
 
 def _start(results: Results, size: int) -> TargetResult:
     tasks = (RESTART, FROM_NOTHING)
-    figures = [(task, ratio(results.median(task, OURS, size), results.median(task, TUTORIAL, size))) for task in tasks]
-    return _line("5. start: at most half of MLflow's own recipe", figures, 0.5, least=False)
+    values = [(task, ratio(results.median(task, OURS, size), results.median(task, TUTORIAL, size))) for task in tasks]
+    return _line("5. start: at most half of MLflow's own recipe", values, 0.5, least=False)
 
 
 def _edge_cases(edge_cases: Mapping[str, Mapping[str, str]]) -> TargetResult:
@@ -124,5 +124,5 @@ def _edge_cases(edge_cases: Mapping[str, Mapping[str, str]]) -> TargetResult:
 
 def _sign_in(results: Results, size: int) -> TargetResult:
     tasks = [task for task in results.tasks("sign-in") if task.startswith(SIGNED_IN)]
-    figures = [(task, ratio(results.median(task, SIGN_IN, size), results.median(task, OURS, size))) for task in tasks]
-    return _line("8. one client with sign-in: at least 0.8 of its speed without", figures, 0.8, least=True)
+    values = [(task, ratio(results.median(task, SIGN_IN, size), results.median(task, OURS, size))) for task in tasks]
+    return _line("8. one client with sign-in: at least 0.8 of its speed without", values, 0.8, least=True)

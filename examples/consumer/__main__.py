@@ -34,4 +34,4 @@ job = docker.Container(
 )
 
 pulumi.export("exit_code", job.exit_code)
-pulumi.export("said", job.container_logs)
+pulumi.export("logs", job.container_logs)

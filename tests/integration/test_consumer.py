@@ -15,8 +15,8 @@ def test_a_consumer_logs_its_run_and_leaves_the_platform_alone(stack: Deployment
     before = stack.objects()
     try:
         stack.pulumi("up", "--yes", "--skip-preview", *on_it, folder=folder)
-        said = stack.pulumi("stack", "output", "said", *on_it, folder=folder)
-        assert stack.pulumi("stack", "output", "exit_code", *on_it, folder=folder).strip() == "0", said
+        logs = stack.pulumi("stack", "output", "logs", *on_it, folder=folder)
+        assert stack.pulumi("stack", "output", "exit_code", *on_it, folder=folder).strip() == "0", logs
     finally:
         stack.pulumi("destroy", "--yes", "--skip-preview", *on_it, folder=folder)
     assert stack.objects() == before
@@ -29,7 +29,7 @@ def test_a_consumer_logs_its_run_and_leaves_the_platform_alone(stack: Deployment
     assert not [each for each in left if "mlflow-consumer" in str(each)]
     client = MlflowClient(stack.outputs()["tracking_url"])
     experiment = client.get_experiment_by_name("consumer")
-    assert experiment is not None, said
+    assert experiment is not None, logs
     runs = client.search_runs([experiment.experiment_id])
     assert [run.data.metrics for run in runs] == [{"answer": 42.0}]
     stack.preview_unchanged()
