@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 import pytest
 
@@ -15,7 +17,6 @@ from components.rules import POSTGRES_MAJORS
 MEMORY = (512, 1024, 2048, 4096, 16384, 65536)
 CPUS = (0, 0.5, 1, 2, 3.5, 8, 32)
 WORKERS = (2, 4, 32)
-GRID = list(itertools.product(MEMORY, CPUS, WORKERS, POSTGRES_MAJORS))
 
 KB = {"kB": 1, "MB": 1024, "GB": 1024 * 1024}
 # What PostgreSQL has in 13 to 18, for settings that are left as they come.
@@ -64,33 +65,97 @@ def test_the_settings_of_some_machines(memory: int, cpus: float, sizes: list[int
     assert workers == parallel
 
 
-@pytest.mark.parametrize("cpus", CPUS)
-@pytest.mark.parametrize("workers", WORKERS)
-def test_what_runs_at_once_fits_into_the_container(cpus: float, workers: int) -> None:
-    connections = connection_budget(workers, sign_in=False, jobs=False).max_connections
-    for memory in MEMORY:
-        found = settings(memory, cpus, workers)
-        parallel = int(found.get("max_parallel_workers", PARALLEL_WORKERS))
-        hashes = kb(found["work_mem"]) * int(found["hash_mem_multiplier"]) * (connections // 5 + parallel)
-        upkeep = kb(found["maintenance_work_mem"]) + AUTOVACUUM_WORKERS * kb(found["autovacuum_work_mem"])
-        taken = kb(found["shared_buffers"]) + hashes + upkeep
-        assert taken <= memory * 1024 * 0.9, f"with {memory} MiB the engine kills the server in the middle of its work"
+@dataclass(frozen=True)
+class Machine:
+    """One point of the grid: what the settings follow from."""
+
+    memory: int
+    cpus: float
+    workers: int
+    major: int
+
+    @cached_property
+    def settings(self) -> dict[str, str]:
+        return settings(self.memory, self.cpus, self.workers, self.major)
 
 
-@pytest.mark.parametrize("memory", MEMORY)
-@pytest.mark.parametrize("cpus", CPUS)
-def test_parallel_queries_fit_into_the_shared_memory_of_the_container(memory: int, cpus: float) -> None:
-    found = settings(memory, cpus)
-    processes = 1 + int(found.get("max_parallel_workers_per_gather", PARALLEL_IN_ONE_QUERY))
-    one_query = kb(found["work_mem"]) * int(found["hash_mem_multiplier"]) * processes
-    assert 2 * one_query <= memory // 4 * 1024, "a parallel hash fails when /dev/shm is used up"
+MACHINES = [Machine(*each) for each in itertools.product(MEMORY, CPUS, WORKERS, POSTGRES_MAJORS)]
 
 
-@pytest.mark.parametrize("name", ["shared_buffers", "work_mem", "maintenance_work_mem", "max_wal_size"])
-@pytest.mark.parametrize("cpus", CPUS)
-def test_more_memory_never_makes_anything_smaller(name: str, cpus: float) -> None:
-    sizes = [kb(settings(memory, cpus)[name]) for memory in range(512, 20_000, 128)]
-    assert sizes == sorted(sizes)
+def what_runs_at_once_fits_into_the_container(machine: Machine) -> bool:
+    """Otherwise the engine kills the server in the middle of its work."""
+    connections = connection_budget(machine.workers, sign_in=False, jobs=False).max_connections
+    parallel = int(machine.settings.get("max_parallel_workers", PARALLEL_WORKERS))
+    hashes = (
+        kb(machine.settings["work_mem"]) * int(machine.settings["hash_mem_multiplier"]) * (connections // 5 + parallel)
+    )
+    upkeep = kb(machine.settings["maintenance_work_mem"]) + AUTOVACUUM_WORKERS * kb(
+        machine.settings["autovacuum_work_mem"]
+    )
+    return kb(machine.settings["shared_buffers"]) + hashes + upkeep <= machine.memory * 1024 * 0.9
+
+
+def parallel_queries_fit_into_the_shared_memory(machine: Machine) -> bool:
+    """A parallel hash fails when /dev/shm is used up."""
+    processes = 1 + int(machine.settings.get("max_parallel_workers_per_gather", PARALLEL_IN_ONE_QUERY))
+    one_query = kb(machine.settings["work_mem"]) * int(machine.settings["hash_mem_multiplier"]) * processes
+    return 2 * one_query <= machine.memory // 4 * 1024
+
+
+def there_are_no_more_parallel_workers_than_processors(machine: Machine) -> bool:
+    if not machine.cpus:
+        return not [name for name in machine.settings if "parallel" in name or "worker" in name]
+    most = int(machine.settings["max_parallel_workers"])
+    return most <= machine.cpus and all(
+        int(machine.settings[f"max_parallel_{each}"]) <= most for each in ("workers_per_gather", "maintenance_workers")
+    )
+
+
+def other_background_workers_have_a_place(machine: Machine) -> bool:
+    return not machine.cpus or int(machine.settings["max_worker_processes"]) >= max(
+        int(machine.settings["max_parallel_workers"]), 8
+    )
+
+
+def what_nobody_may_choose_is_not_chosen(machine: Machine) -> bool:
+    """Such as fsync: no data is traded for speed."""
+    return not set(machine.settings) & set(REFUSED)
+
+
+def every_major_knows_every_name(machine: Machine) -> bool:
+    """An unknown name stops the server."""
+    return set(machine.settings) <= KNOWN
+
+
+def no_files_are_kept_that_fill_a_small_volume(machine: Machine) -> bool:
+    return "min_wal_size" not in machine.settings
+
+
+def no_memory_is_below_the_least_that_postgresql_takes(machine: Machine) -> bool:
+    return all(kb(machine.settings[name]) >= 64 for name in machine.settings if name.endswith("_mem"))
+
+
+@pytest.mark.parametrize("holds", [
+    what_runs_at_once_fits_into_the_container,
+    parallel_queries_fit_into_the_shared_memory,
+    there_are_no_more_parallel_workers_than_processors,
+    other_background_workers_have_a_place,
+    what_nobody_may_choose_is_not_chosen,
+    every_major_knows_every_name,
+    no_files_are_kept_that_fill_a_small_volume,
+    no_memory_is_below_the_least_that_postgresql_takes,
+], ids=lambda holds: holds.__name__)  # fmt: skip
+def test_on_every_machine(holds: Callable[[Machine], bool]) -> None:
+    broken = [machine for machine in MACHINES if not holds(machine)]
+    assert not broken, f"{len(broken)} of {len(MACHINES)} machines, the first: {broken[0]} with {broken[0].settings}"
+
+
+def test_more_memory_never_makes_anything_smaller() -> None:
+    for cpus in CPUS:
+        found = [settings(memory, cpus) for memory in range(512, 20_000, 128)]
+        for name in ("shared_buffers", "work_mem", "maintenance_work_mem", "max_wal_size"):
+            sizes = [kb(each[name]) for each in found]
+            assert sizes == sorted(sizes), f"{name} with {cpus} processors"
 
 
 def test_more_connections_never_make_a_sort_larger() -> None:
@@ -98,34 +163,9 @@ def test_more_connections_never_make_a_sort_larger() -> None:
     assert sizes == sorted(sizes, reverse=True)
 
 
-@pytest.mark.parametrize("cpus", CPUS[1:])
-def test_there_are_no_more_parallel_workers_than_processors(cpus: float) -> None:
-    found = settings(2048, cpus)
-    most = int(found["max_parallel_workers"])
-    assert most <= cpus
-    for name in ("max_parallel_workers_per_gather", "max_parallel_maintenance_workers"):
-        assert int(found[name]) <= most
-    assert int(found["max_worker_processes"]) >= max(most, 8), "others than parallel ones need a place as well"
-
-
-def test_without_a_limit_on_processors_parallel_workers_are_postgresqls_own() -> None:
-    assert [name for name in settings(2048, 0) if "parallel" in name or "worker" in name] == []
-
-
-@pytest.mark.parametrize(("memory", "cpus", "workers", "major"), GRID)
-def test_nothing_of_the_data_is_traded_for_speed_and_every_major_knows_every_name(
-    memory: int, cpus: float, workers: int, major: int
-) -> None:
-    found = settings(memory, cpus, workers, major)
-    assert not set(found) & set(REFUSED), "what nobody may choose is not chosen here either"
-    assert set(found) <= KNOWN, "a name that one of the majors does not know stops its server"
-    assert "min_wal_size" not in found, "files that are kept fill a small volume"
-    assert all(kb(found[name]) >= 64 for name in found if name.endswith("_mem")), "the least that PostgreSQL takes"
-
-
-@pytest.mark.parametrize(("major", "told"), [(13, "200"), (17, "200"), (18, None)])
-def test_reading_ahead_is_left_to_a_major_that_has_its_own_way(major: int, told: Any) -> None:
-    assert settings(2048, 0, major=major).get("effective_io_concurrency") == told
+@pytest.mark.parametrize(("major", "expected"), [(13, "200"), (17, "200"), (18, None)])
+def test_reading_ahead_is_left_to_a_major_that_has_its_own_way(major: int, expected: str | None) -> None:
+    assert settings(2048, 0, major=major).get("effective_io_concurrency") == expected
 
 
 def test_the_order_is_always_the_same() -> None:
