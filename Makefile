@@ -45,8 +45,8 @@ unit: .venv/tests ## run the unit tests
 vet:
 	@python3 -m toolchain vet
 
-integration: setup browser .venv/tests
-	@$(PYTHON) -m pytest tests/integration --numprocesses 2 --dist loadfile
+integration: setup browser .venv/tests ## tests on a real engine; TESTS=--keep-failed leaves the stacks of failed ones
+	@$(PYTHON) -m pytest tests/integration --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(TESTS)
 
 bench: setup .venv/bench ## measure against the alternatives and draw the plot; BENCH=--quick takes three minutes
 	@$(PYTHON) -m bench $(BENCH)

@@ -63,15 +63,20 @@ def clone(target: Path) -> Path:
 class Deployment:
     """The project in a folder of its own, with one stack of a name that nobody else has."""
 
-    def __init__(self, room: Path, engine: docker.DockerClient) -> None:
-        self.room = room
+    def __init__(self, folder: Path, engine: docker.DockerClient) -> None:
+        self.folder = folder
         self.engine = engine
         self.name = f"it-{uuid.uuid4().hex[:8]}"
         self.prefix = f"mlflow-postgres-{self.name}"
-        self.project = clone(room / "project")
-        self.state = room / "state" / "mlflow-postgres"
+        self.project = clone(folder / "project")
+        self.state = folder / "state" / "mlflow-postgres"
         self.printed = ""
         """Everything that the project's commands have printed in this deployment."""
+        self.certificate = folder / "certificate.pem"
+        """The file that the gateway is given with `tls: files`."""
+        self.kept = False
+        """Whether it stays on the engine after the tests, with its folder, because one of them failed."""
+        self._first_rows = ""
         keys = [f"{each}Port" for each in ("mlflow", "postgres", "adminer", "https", "http")]
         keys += ["mlflowMetricsPort", "postgresMetricsPort"]
         self.settings: dict[str, Any] = {
@@ -81,9 +86,9 @@ class Deployment:
         }
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")},
-            "XDG_STATE_HOME": str(room / "state"),
+            "XDG_STATE_HOME": str(folder / "state"),
             # A developer who is signed in to a backend of their own must not meet a test's stack there.
-            "PULUMI_CREDENTIALS_PATH": str(room / "credentials"),
+            "PULUMI_CREDENTIALS_PATH": str(folder / "credentials"),
         }
         self.configure()
         self.pulumi("stack", "init", self.name)
@@ -211,6 +216,54 @@ class Deployment:
         mounts = [mount for each in self._containers() for mount in each.attrs["Mounts"]]
         return {mount["Name"] for mount in mounts if mount["Type"] == "volume"}
 
+    def remember_rows(self) -> None:
+        """Remember the rows of all tables, for `restore_rows`."""
+        command = "pg_dump -U postgres --schema=public --exclude-table=alembic* --data-only --inserts mlflow"
+        dumped = self.execute("postgres", *command.split())
+        # What begins with a backslash is for psql alone.
+        self._first_rows = "\n".join(line for line in dumped.splitlines() if not line.startswith("\\"))
+
+    def restore_rows(self) -> None:
+        """Put back the remembered rows, and remove all artifacts and all reports of imports."""
+        empty = (
+            "DO $$ BEGIN EXECUTE (SELECT 'TRUNCATE ' || string_agg(quote_ident(tablename), ', ')"
+            " || ' RESTART IDENTITY CASCADE' FROM pg_tables"
+            " WHERE schemaname = 'public' AND tablename NOT LIKE 'alembic%'); END $$"
+        )
+        psql = ("psql", "-U", "postgres", "-d", "mlflow", "-q", "-v", "ON_ERROR_STOP=1", "-1", "-c")
+        self.execute("postgres", *psql, f"SET session_replication_role = replica; {empty}; {self._first_rows}")
+        self.execute("mlflow", "find", "/mlartifacts", "-mindepth", "1", "-delete")
+        self.engine.containers.run(
+            self.image("postgres"),
+            ["/backups", "-name", "import-*.json", "-delete"],
+            entrypoint=["find"],
+            user="0",
+            volumes={f"{self.prefix}-backups": {"bind": "/backups"}},
+            network_mode="none",
+            remove=True,
+        )
+
+    def commands(self) -> str:
+        """The commands that look at a stack that was kept, and those that remove it."""
+        mine = f"--filter label={STACK}={self.prefix}"
+        settings = " ".join(f"{key}={self.environment[key]}" for key in ("XDG_STATE_HOME", "PULUMI_CREDENTIALS_PATH"))
+        here = f"cd {self.project} && {settings}"
+        each = "xargs --no-run-if-empty docker"
+        lines = [
+            "# Look at it:",
+            f"docker ps --all {mine}",
+            f"{here} bin/pulumi stack --stack {self.name}",
+            f"{here} .venv/bin/python -m ops doctor --stack {self.name}",
+            f"{here} .venv/bin/python -m ops logs --stack {self.name}",
+            "# Remove it:",
+            f"docker ps --all --quiet {mine} | {each} rm --force --volumes",
+            f"docker network ls --quiet {mine} | {each} network rm",
+            f"docker volume ls --quiet {mine} | {each} volume rm --force",
+            f"docker images --quiet '{self.prefix}/*' | {each} rmi --force",
+            f"rm -r {self.folder}",
+        ]
+        return "\n".join(lines)
+
     def remove(self) -> None:
         """Take away everything that the engine has of this stack, whatever state a test left it in."""
         wait_for(self._remove_all, f"the end of everything of {self.prefix}")
@@ -244,14 +297,16 @@ class Deployment:
 
 @contextmanager
 def deployment(engine: docker.DockerClient, **settings: Any) -> Iterator[Deployment]:
-    """A deployment that is not up yet; everything of it is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="mlflow-postgres-it-") as room:
-        made = Deployment(Path(room), engine)
-        try:
-            made.configure(**settings)
-            yield made
-        finally:
+    """A deployment that is not up yet. Everything of it is removed afterwards, unless it is to be kept."""
+    folder = Path(tempfile.mkdtemp(prefix="mlflow-postgres-it-"))
+    made = Deployment(folder, engine)
+    try:
+        made.configure(**settings)
+        yield made
+    finally:
+        if not made.kept:
             made.remove()
+            shutil.rmtree(folder)
 
 
 def wait_for(condition: Callable[[], bool], what: str, seconds: float = CONDITION) -> None:

@@ -60,14 +60,14 @@ class Report:
 class Client:
     """One process of the load, and the folder that it leaves its marks in."""
 
-    def __init__(self, room: Path, order: str) -> None:
-        room.mkdir()
-        self.room = room
+    def __init__(self, folder: Path, order: str) -> None:
+        folder.mkdir()
+        self.folder = folder
         self.killed = False
         settings = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
-        with (room / "said").open("w") as said:
+        with (folder / "said").open("w") as said:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.integration.load_client", room / "acknowledged", room / "errors"],
+                [sys.executable, "-m", "tests.integration.load_client", folder / "acknowledged", folder / "errors"],
                 cwd=ROOT,
                 env={**settings, "MLFLOW_DISABLE_TELEMETRY": "true"},
                 stdin=subprocess.PIPE,
@@ -95,23 +95,25 @@ class Client:
 
     def count(self) -> int:
         """Number of its acknowledged writes up to now."""
-        path = self.room / "acknowledged"
+        path = self.folder / "acknowledged"
         return path.read_bytes().count(b"\n") if path.exists() else 0
 
     def lines(self, name: str) -> list[list[Any]]:
-        path = self.room / name
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        """What it has written into a file up to now, but for a line that is not finished."""
+        path = self.folder / name
+        whole = path.read_text().rpartition("\n")[0] if path.exists() else ""
+        return [json.loads(line) for line in whole.splitlines()]
 
     def errors(self) -> list[str]:
         errors = [error for error, _ in self.lines("errors")]
         if self.killed:
-            errors.append(f"client {self.room.name} had not ended by itself and was killed, in a write or before one")
+            errors.append(f"client {self.folder.name} had not ended by itself and was killed, in a write or before one")
         elif self.process.returncode:
-            errors.append(f"client {self.room.name} ended with {self.process.returncode}: {self.said()}")
+            errors.append(f"client {self.folder.name} ended with {self.process.returncode}: {self.said()}")
         return errors
 
     def said(self) -> str:
-        return (self.room / "said").read_text()[-2_000:]
+        return (self.folder / "said").read_text()[-2_000:]
 
 
 class Load:
@@ -127,6 +129,7 @@ class Load:
         self._order = json.dumps({"url": url, "environment": environment or {}})
         self._size = clients
         self._clients: list[Client] = []
+        self._ended = False
 
     def __enter__(self) -> Load:
         """Returns when every client has written once; a test fails, with what they met, when that takes too long."""
@@ -151,10 +154,11 @@ class Load:
         self._wait(lambda: self._count() >= aim, f"{more} more acknowledged writes", PATIENCE)
 
     def missing(self, connection: psycopg.Connection) -> list[Write]:
-        """The acknowledged writes that a database does not hold. The role needs SELECT, and nothing else."""
+        """The writes acknowledged up to now that a database does not hold. The role needs SELECT, and nothing else."""
+        acknowledged = self._acknowledged()
         missing = []
         for kind, stored in STORED.items():
-            written = [write[1:] for write in self.report.acknowledged if write.kind == kind]
+            written = [write[1:] for write in acknowledged if write.kind == kind]
             absent = connection.execute(
                 "SELECT run_id, key, value FROM unnest(%s::text[], %s::text[], %s::text[])"
                 f" AS written (run_id, key, value) WHERE NOT EXISTS (SELECT FROM public.{stored})",
@@ -162,6 +166,11 @@ class Load:
             )
             missing += [Write(kind, *row) for row in absent]
         return missing
+
+    def _acknowledged(self) -> list[Write]:
+        if self._ended:
+            return self.report.acknowledged
+        return [Write(*line[:-1]) for each in self._clients for line in each.lines("acknowledged")]
 
     def _count(self) -> int:
         return sum(each.count() for each in self._clients)
@@ -199,4 +208,5 @@ class Load:
         seconds = [line[-1] for line in acknowledged]
         seconds += [line[-1] for each in self._clients for line in each.lines("errors")]
         self.report = Report([Write(*line[:-1]) for line in acknowledged], self._errors(), max(seconds, default=0.0))
+        self._ended = True
         self._folder.cleanup()

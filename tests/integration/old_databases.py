@@ -68,10 +68,10 @@ class Database:
         return True
 
     def dumped(self, name: str) -> str:
-        return said(self.server, "pg_dump", "-U", "postgres", "--restrict-key=same", name)
+        return output_of(self.server, "pg_dump", "-U", "postgres", "--restrict-key=same", name)
 
     def run(self, *command: str) -> str:
-        return said(self.client, *command)
+        return output_of(self.client, *command)
 
     def filled(self, name: str, folder: Path) -> Contents:
         """What MLflow's client sees in it after it has put something of everything there; its artifacts in a folder."""
@@ -84,7 +84,7 @@ class Database:
         return contents
 
 
-def said(container: Container, *command: str) -> str:
+def output_of(container: Container, *command: str) -> str:
     code, printed = container.exec_run(list(command), workdir="/tmp")
     assert isinstance(printed, bytes)
     assert code == 0, printed.decode()

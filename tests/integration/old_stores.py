@@ -31,25 +31,27 @@ Contents = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Old:
+class OldStore:
     """A store of MLflow's on this machine, and what MLflow's client saw in it."""
 
     path: Path
     contents: Contents
 
 
-def made(stack: Deployment, folder: Path, kind: str, prefix: str) -> Old:
+def make_store(stack: Deployment, folder: Path, kind: str, prefix: str) -> OldStore:
     """A store that MLflow itself has made, brought to this machine: to another path than that of its artifacts."""
     room = f"/tmp/{prefix}"
     uri = f"sqlite:///{room}/mlflow.db" if kind == "sqlite" else f"file://{room}/mlruns"
     # Without a server, artifacts go to ./mlruns.
     inside = ["sh", "-c", f'mkdir {room}; cd {room}; exec python -c "$@"', "sh", SCRIPT]
     stack.execute("mlflow", *inside, "make", uri, prefix)
-    contents = json.loads(said(stack, "sh", "-c", f'cd {room}; exec python -c "$@"', "sh", SCRIPT, "show", uri))
-    return Old(brought(stack, room, folder) / ("mlflow.db" if kind == "sqlite" else "mlruns"), contents)
+    contents = json.loads(last_line(stack, "sh", "-c", f'cd {room}; exec python -c "$@"', "sh", SCRIPT, "show", uri))
+    return OldStore(
+        copy_from_container(stack, room, folder) / ("mlflow.db" if kind == "sqlite" else "mlruns"), contents
+    )
 
 
-def brought(stack: Deployment, path: str, folder: Path) -> Path:
+def copy_from_container(stack: Deployment, path: str, folder: Path) -> Path:
     """A folder of MLflow's container, copied into one of this machine."""
     chunks, _ = stack.container("mlflow").get_archive(path)
     with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
@@ -57,17 +59,17 @@ def brought(stack: Deployment, path: str, folder: Path) -> Path:
     return folder / Path(path).name
 
 
-def said(stack: Deployment, *command: str) -> str:
+def last_line(stack: Deployment, *command: str) -> str:
     """The last line of what a command prints in MLflow's container."""
     return stack.execute("mlflow", *command).strip().splitlines()[-1]
 
 
 def contents(stack: Deployment) -> Contents:
-    found: Contents = json.loads(said(stack, "python", "-c", SCRIPT, "show", HERE))
+    found: Contents = json.loads(last_line(stack, "python", "-c", SCRIPT, "show", HERE))
     return found
 
 
-def refused(stack: Deployment, *arguments: str) -> str:
+def refusal(stack: Deployment, *arguments: str) -> str:
     """What an import says that ends badly: one line."""
     before = contents(stack)
     with pytest.raises(AssertionError) as error:
@@ -78,7 +80,7 @@ def refused(stack: Deployment, *arguments: str) -> str:
     return lines[0]
 
 
-def link_to_secrets(store: Path) -> None:
+def add_links_to_secrets(store: Path) -> None:
     """What whoever can write into a store would like to see published."""
     for artifacts in list(store.glob("*/*/artifacts")):
         (artifacts / "link").symlink_to("/keys")
@@ -88,7 +90,7 @@ def link_to_secrets(store: Path) -> None:
         (folder / "link").symlink_to("/")
 
 
-def same(here: Contents, there: Contents) -> None:
+def assert_same(here: Contents, there: Contents) -> None:
     """Compare field by field. Addresses alone are others: they are those that the server itself gives."""
     for name, (*fields, number) in there["experiments"].items():
         assert here["experiments"][name][:-1] == fields
@@ -108,13 +110,13 @@ def same(here: Contents, there: Contents) -> None:
     assert len(there["traces"]) == 1
 
 
-def experiments_alone(old: Old, folder: Path) -> Path:
+def only_experiments(old: OldStore, folder: Path) -> Path:
     """A store with nothing in its experiments."""
     path = folder / "experiments.db"
     path.write_bytes(old.path.read_bytes())
     with closing(sqlite3.connect(path)) as connection:
         found = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    change(path, *(f"DELETE FROM {name}" for name in found if name not in KEPT))
+    execute_sqlite(path, *(f"DELETE FROM {name}" for name in found if name not in KEPT))
     return path
 
 
@@ -133,7 +135,7 @@ def in_a_database(found: Contents) -> Contents:
     return converted
 
 
-def renamed(found: Contents, names: dict[str, str]) -> Contents:
+def with_names(found: Contents, names: dict[str, str]) -> Contents:
     """What is in a store, with other names for its experiments and models."""
     return {
         **found,
@@ -148,14 +150,14 @@ def renamed(found: Contents, names: dict[str, str]) -> Contents:
     }
 
 
-def change(path: Path, *orders: str) -> None:
+def execute_sqlite(path: Path, *orders: str) -> None:
     with closing(sqlite3.connect(path)) as connection:
         for order in orders:
             connection.execute(order)
         connection.commit()
 
 
-def started(stack: Deployment, *arguments: str) -> subprocess.Popen[str]:
+def start_import(stack: Deployment, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [ROOT / ".venv" / "bin" / "python", "-m", "ops", "import", "--stack", stack.name, *arguments],
         cwd=stack.project,
@@ -166,18 +168,18 @@ def started(stack: Deployment, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def importing(stack: Deployment) -> list[Container]:
+def import_containers(stack: Deployment) -> list[Container]:
     """The containers that import at the moment."""
     mine: dict[str, Any] = {"label": [f"{STACK}={stack.prefix}", f"{ROLE}={IMPORT}"]}
     return stack.engine.containers.list(all=True, filters=mine, ignore_removed=True)
 
 
-def at(stack: Deployment, phase: str, what: str) -> bool:
+def has_reached(stack: Deployment, phase: str, what: str) -> bool:
     """Whether an import has come to write, or check, some of a table."""
-    return any(f'"phase": "{phase}", "table": "{what}"'.encode() in each.logs() for each in importing(stack))
+    return any(f'"phase": "{phase}", "table": "{what}"'.encode() in each.logs() for each in import_containers(stack))
 
 
-def with_many_metrics(old: Old, count: int) -> Old:
+def add_metrics(old: OldStore, count: int) -> OldStore:
     """The same store, with metrics that take seconds to write."""
     run = next(run for run, each in old.contents["runs"].items() if "loss" in each["history"])
     with closing(sqlite3.connect(old.path)) as connection:

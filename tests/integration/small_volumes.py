@@ -14,9 +14,9 @@ from .harness import Deployment
 HELD = "/held"
 
 
-def small_volume(stack: Deployment, role: str, megabytes: int, user: int) -> None:
+def small_volume(stack: Deployment, role: str, megabytes: int, user: int, mode: str = "0700") -> None:
     """A volume of the stack's, by its role, that belongs to a user."""
-    options = f"size={megabytes}m,uid={user},gid={user},mode=0700"
+    options = f"size={megabytes}m,uid={user},gid={user},mode={mode}"
     stack.engine.volumes.create(
         f"{stack.prefix}-{role}",
         driver_opts={"type": "tmpfs", "device": "tmpfs", "o": options},

@@ -15,7 +15,7 @@ from docker import DockerClient
 
 from preflight.engine import EngineError, open_engine
 
-from .harness import Deployment, deployment
+from .harness import Deployment
 
 
 @pytest.fixture(autouse=True)
@@ -36,9 +36,8 @@ def _everything(stack: Deployment) -> dict[str, Any]:
 
 
 def refuse(stack: Deployment, *words: str, mend: str) -> None:
-    """Both preview and up end with an error, which says these words and the command that mends it."""
+    """A preview ends with an error, which contains these words and the command that mends it."""
     _says(stack.preview(fails=True), words, mend)
-    _says(stack.up(fails=True), words, mend)
 
 
 def _says(printed: str, words: Sequence[str], mend: str) -> None:
@@ -49,43 +48,28 @@ def _says(printed: str, words: Sequence[str], mend: str) -> None:
     assert "Traceback" not in printed, printed
 
 
+def test_bad_settings_end_an_up(stack: Deployment) -> None:
+    """All of them at once, each with its command. The other rules are in tests/unit/test_settings*.py."""
+    stack.configure(mlflowPort=80, postgresVersion="12", mlflowprot=1)
+    words = ["mlflowPort is 80", "from 1024 to 65535", "postgresVersion is '12'", "mlflowprot is not a setting"]
+    _says(stack.up(fails=True), words, "bin/pulumi config set mlflowPort 5000")
+
+
 @pytest.mark.parametrize(("settings", "words", "mend"), [
-    ({"mlflowPort": 80}, ["mlflowPort is 80", "from 1024 to 65535"], "bin/pulumi config set mlflowPort 5000"),
-    ({"mlflowPort": 80, "postgresVersion": "12", "mlflowprot": 1},
-     ["mlflowPort is 80", "postgresVersion is '12'", "mlflowprot is not a setting"],
-     "bin/pulumi config set mlflowPort 5000"),
-    ({"mlflowPort": 70000}, ["mlflowPort is 70000", "from 1024 to 65535"], "bin/pulumi config set mlflowPort 5000"),
-    ({"adminerPort": 20000, "mlflowPort": 20000}, ["adminerPort is 20000", "mlflowPort has that port already"],
-     "bin/pulumi config set adminerPort 20001"),
-    ({"postgresVersion": "12"}, ["postgresVersion is '12'", "13 to 18"], "bin/pulumi config set postgresVersion 17"),
-    ({"postgresVersion": "17-beta"}, ["postgresVersion is '17-beta'", "a major from 13 to 18"],
-     "bin/pulumi config set postgresVersion 17"),
-    ({"mlflowVersion": "latest"}, ["mlflowVersion is 'latest'", "three numbers"],
-     "bin/pulumi config set mlflowVersion 3.17.2"),
-    ({"mlflowVersion": "3.0.99"}, ["no lock file for it", "make lock MLFLOW=3.0.99"],
-     "bin/pulumi config set mlflowVersion 3.17.2"),
-    ({"mlflowprot": 5000}, ["mlflowprot is not a setting", "the nearest one is mlflowPort"],
-     "bin/pulumi config rm mlflowprot"),
-    ({"bindAddress": "localhost"}, ["bindAddress is 'localhost'", "an IP address"],
-     "bin/pulumi config set bindAddress 127.0.0.1"),
     ({"bindAddress": "198.51.100.1", "mlflowPort": 25000, "iUnderstandThisIsOpen": True},
      ["bindAddress is '198.51.100.1'", "no interface"], "bin/pulumi config set bindAddress 127.0.0.1"),
-    ({"bindAddress": "0.0.0.0"}, ["bindAddress is '0.0.0.0'", "it needs signIn true and tls"],
-     "bin/pulumi config set bindAddress 127.0.0.1"),
-    ({"tls": "internal"}, ["tls is 'internal'", "hostname is empty"], "bin/pulumi config set hostname"),
-    ({"hostname": "https://mlflow.example.com"},
-     ["hostname is 'https://mlflow.example.com'", "without scheme, port and path"],
-     "bin/pulumi config set hostname mlflow.example.com"),
-    ({"credentialsVersion": 1}, ["credentialsVersion is 1", "it only rises, and was 2 already"],
-     "bin/pulumi config set credentialsVersion 2"),
     ({"mlflowCpus": "1000"}, ["mlflowCpus is 1000.0", "the Docker engine has"], "bin/pulumi config set mlflowCpus"),
     ({"pythonImage": "No Image"}, ["the image No Image cannot be found"], "bin/pulumi config set pythonImage"),
     ({"pythonImage": "python:0.0-none"}, ["the image python:0.0-none cannot be found", "mlflow is built from it"],
      "bin/pulumi config set pythonImage"),
+    ({"credentialsVersion": 1}, ["credentialsVersion is 1", "it only rises, and was 2 already"],
+     "bin/pulumi config set credentialsVersion 2"),
 ], ids=lambda value: "-".join(value) if isinstance(value, dict) else "")  # fmt: skip
-def test_a_bad_setting(stack: Deployment, settings: dict[str, Any], words: list[str], mend: str) -> None:
+def test_what_this_machine_does_not_have_is_refused(
+    stack: Deployment, settings: dict[str, Any], words: list[str], mend: str
+) -> None:
     stack.configure(**settings)
-    _says(stack.up(fails=True), words, mend)
+    refuse(stack, *words, mend=mend)
 
 
 def test_the_command_that_a_message_suggests_is_one_that_mends(stack: Deployment) -> None:
@@ -113,16 +97,14 @@ def test_a_volume_of_another_major(stack: Deployment) -> None:
     refuse(stack, *words, "nothing was touched", mend="bin/pulumi config set postgresVersion 17")
 
 
-def test_a_port_that_another_program_has(stack: Deployment) -> None:
+def test_ports_that_another_program_has_end_a_preview_and_an_up(stack: Deployment) -> None:
+    """MLflow's own port, and then the gateway's, which stands before it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         stack.configure(mlflowPort=port)
-        refuse(stack, f"mlflowPort is {port}", "another program listens there", mend="bin/pulumi config set mlflowPort")
-
-
-def test_a_port_of_the_gateway_that_another_program_has(stack: Deployment) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+        words = (f"mlflowPort is {port}", "another program listens there")
+        refuse(stack, *words, mend="bin/pulumi config set mlflowPort")
+        _says(stack.up(fails=True), words, "bin/pulumi config set mlflowPort")
         stack.configure(hostname="localhost", tls="internal", httpsPort=port)
         refuse(stack, f"httpsPort is {port}", "another program listens there", mend="bin/pulumi config set httpsPort")
 
@@ -196,7 +178,7 @@ def test_an_engine_whose_socket_is_closed_to_the_user() -> None:
 
 def test_a_lost_passphrase(stack: Deployment) -> None:
     passphrase = stack.state / "passphrase"
-    aside = passphrase.rename(stack.room / "passphrase")
+    aside = passphrase.rename(stack.folder / "passphrase")
     try:
         refuse(stack, f"the passphrase {passphrase} is gone", mend="make forget")
         assert not passphrase.exists(), "a new passphrase would make the loss final"
@@ -217,18 +199,3 @@ def test_a_wrong_passphrase(stack: Deployment) -> None:
 def test_after_all_of_it_the_next_up_works_and_changes_nothing(stack: Deployment) -> None:
     stack.up()
     stack.preview_unchanged()
-
-
-def test_a_stack_whose_passphrase_is_lost_for_good_begins_anew_on_the_same_data(engine: DockerClient) -> None:
-    with deployment(engine) as lost:
-        lost.up()
-        owner = ("psql", "-U", "mlflow_owner", "-d", "mlflow", "-c")
-        lost.execute("postgres", *owner, "CREATE TABLE mark AS SELECT 1")
-        key = lost.execute("mlflow", "cat", "/keys/kek-2")
-        (lost.state / "passphrase").unlink()
-        assert "make forget" in lost.up(fails=True)
-        lost.ops("forget")
-        lost.pulumi("stack", "init", lost.name)
-        lost.up()
-        lost.execute("postgres", *owner, "SELECT * FROM mark")
-        assert lost.execute("mlflow", "cat", "/keys/kek-2") == key

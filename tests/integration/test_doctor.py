@@ -9,32 +9,31 @@ import json
 import math
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from docker import DockerClient
 
 from ops import schema_job
 from ops.docker_runtime import DockerRuntime
 from ops.doctor import command, test_run
 
-from .examined import (
+from .doctor import (
     archive_by,
     certificate,
     checks,
     doctor,
-    mended,
+    occupy_connections,
+    problems,
+    reverted,
+    run_remedy,
     sql,
-    subject,
-    taken,
-    undone,
-    unwell,
-    wait_until,
-    wait_until_well,
+    subject_with,
+    wait_until_healthy,
+    wait_until_problems_are,
 )
-from .harness import Deployment, deployment, wait_for
-from .leaks import hits, watched_processes
+from .everything import EverythingOn
+from .harness import Deployment, wait_for
+from .secret_search import places_with, watched_processes
 
 WITHIN = 10
 """Seconds that the doctor may take."""
@@ -42,20 +41,15 @@ TRIES = 3
 """The fastest of these counts: how busy the machine is does not."""
 
 
-@pytest.fixture(scope="module")
-def whole(engine: DockerClient) -> Iterator[Deployment]:
-    """A stack with a front door, sign-in and an archive, so that every check has something to look at."""
-    with deployment(engine, hostname="localhost", tls="files", signIn=True) as stack:
-        stack.configure(postgresSettings={"archive_mode": "on"})
-        certificate(stack, days=60)
-        stack.up()
-        archive_by(stack, "true")
-        yield stack
+@pytest.fixture
+def whole(everything_on: EverythingOn) -> Deployment:
+    """Every check has something to look at."""
+    return everything_on.stack
 
 
 def test_all_is_well_and_said_line_by_line_in_time(whole: Deployment) -> None:
     # The first look makes the experiment that its run goes into.
-    wait_until_well(whole)
+    wait_until_healthy(whole)
     seconds = []
     for _ in range(TRIES):
         began = time.monotonic()
@@ -75,10 +69,12 @@ def test_all_is_well_and_said_line_by_line_in_time(whole: Deployment) -> None:
 
 
 def test_a_look_leaves_no_run_behind(whole: Deployment) -> None:
-    wait_until_well(whole)
+    wait_until_healthy(whole)
+    before = sql(whole, "SELECT count(*) FROM runs")
+    assert problems(whole) == {}
     joined = "SELECT count(*) FROM experiments LEFT JOIN runs USING (experiment_id) WHERE experiments.name"
     assert sql(whole, f"{joined} = '{test_run.EXPERIMENT}'") == "1", "the experiment itself"
-    assert sql(whole, "SELECT count(*) FROM runs") == "0"
+    assert sql(whole, "SELECT count(*) FROM runs") == before
     assert sql(whole, "SELECT count(*) FROM metrics WHERE key = 'asked'") == "0"
     assert sql(whole, "SELECT count(*) FROM params WHERE key = 'asked'") == "0"
 
@@ -97,7 +93,7 @@ def test_no_secret_shows_while_it_looks(whole: Deployment) -> None:
     seen = processes | {"printed": done.stdout + done.stderr}
     outputs = whole.outputs()
     for name in ("admin_password", "postgres_password", "postgres_readonly_password"):
-        assert hits(str(outputs[name]), seen) == set()
+        assert places_with(str(outputs[name]), seen) == set()
     assert "ops\0doctor" in "".join(processes.values()), "it was watched"
 
 
@@ -113,8 +109,8 @@ def test_without_an_engine_the_rest_is_not_tried(whole: Deployment, tmp_path: Pa
 def test_a_paused_service(whole: Deployment) -> None:
     whole.container("mlflow").pause()
     try:
-        assert unwell(whole) == {"containers": "broken"}
-        mended(whole, "containers")
+        assert problems(whole) == {"containers": "broken"}
+        run_remedy(whole, "containers")
     finally:
         if whole.container("mlflow").status == "paused":
             whole.container("mlflow").unpause()
@@ -122,59 +118,61 @@ def test_a_paused_service(whole: Deployment) -> None:
 
 def test_a_stopped_service(whole: Deployment) -> None:
     whole.container("mlflow").stop()
-    assert unwell(whole) == {"containers": "broken"}
+    assert problems(whole) == {"containers": "broken"}
     # `make up` is this and a look at what is unwell.
     whole.up()
-    wait_until_well(whole)
+    wait_until_healthy(whole)
 
 
 def test_a_database_that_lets_nobody_in(whole: Deployment) -> None:
-    with undone(whole, "ALTER DATABASE mlflow ALLOW_CONNECTIONS false", "ALTER DATABASE mlflow ALLOW_CONNECTIONS true"):
-        assert unwell(whole) == {"database": "broken"}
+    with reverted(
+        whole, "ALTER DATABASE mlflow ALLOW_CONNECTIONS false", "ALTER DATABASE mlflow ALLOW_CONNECTIONS true"
+    ):
+        assert problems(whole) == {"database": "broken"}
         assert checks(whole)["schema"]["seen"] == "not tried: see database"
-    wait_until_well(whole)
+    wait_until_healthy(whole)
 
 
 def test_a_schema_of_another_mlflow(whole: Deployment) -> None:
     head = sql(whole, "SELECT version_num FROM alembic_version")
     sql(whole, "UPDATE alembic_version SET version_num = 'f00000000000'")
     try:
-        assert unwell(whole) == {"schema": "broken"}
+        assert problems(whole) == {"schema": "broken"}
         assert f"says f00000000000, MLflow 3.17.2 wants {head}" in checks(whole)["schema"]["seen"]
     finally:
         sql(whole, f"UPDATE alembic_version SET version_num = '{head}'")
-    wait_until_well(whole)
+    wait_until_healthy(whole)
 
 
 def test_an_index_that_is_gone(whole: Deployment) -> None:
     sql(whole, "DROP INDEX mlflow_postgres_tags_value")
-    assert unwell(whole) == {"indexes": "warning"}
+    assert problems(whole) == {"indexes": "warning"}
     mend = checks(whole)["indexes"]["mend"]
     remove = f"docker rm --force {whole.prefix}-schema"
     assert mend == f"{remove} && make up STACK={whole.name}"
     subprocess.run(remove.split(), check=True, capture_output=True)
     whole.up()
-    wait_until_well(whole)
+    wait_until_healthy(whole)
 
 
 def test_text_that_is_sorted_otherwise(whole: Deployment) -> None:
     sql(whole, """CREATE TABLE somebodys (name text COLLATE "en_US")""")
     sql(whole, "UPDATE pg_collation SET collversion = '1.0' WHERE collname = 'en_US'")
-    assert unwell(whole) == {"collation": "warning"}
-    mended(whole, "collation")
+    assert problems(whole) == {"collation": "warning"}
+    run_remedy(whole, "collation")
     sql(whole, "DROP TABLE somebodys")
 
 
 def test_connections_that_are_nearly_used_up(whole: Deployment) -> None:
-    taken(whole, math.ceil(0.8 * int(sql(whole, "SHOW max_connections"))))
-    wait_until(whole, {"connections": "warning"})
-    mended(whole, "connections")
+    occupy_connections(whole, math.ceil(0.8 * int(sql(whole, "SHOW max_connections"))))
+    wait_until_problems_are(whole, {"connections": "warning"})
+    run_remedy(whole, "connections")
 
 
 def test_a_slot_that_nobody_reads(whole: Deployment) -> None:
     sql(whole, "SELECT pg_create_physical_replication_slot('left_behind', true)")
-    assert unwell(whole) == {"wal": "warning"}
-    mended(whole, "wal")
+    assert problems(whole) == {"wal": "warning"}
+    run_remedy(whole, "wal")
 
 
 def test_an_archive_that_takes_nothing(whole: Deployment) -> None:
@@ -183,10 +181,10 @@ def test_an_archive_that_takes_nothing(whole: Deployment) -> None:
         sql(whole, "SELECT pg_switch_wal()")
         failed = "SELECT coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false)"
         wait_for(lambda: sql(whole, f"{failed} FROM pg_stat_archiver") == "t", "a failure to archive")
-        assert unwell(whole) == {"wal": "broken"}
+        assert problems(whole) == {"wal": "broken"}
     finally:
         archive_by(whole, "true")
-    wait_until_well(whole)
+    wait_until_healthy(whole)
 
 
 DUMP = """
@@ -211,43 +209,50 @@ def test_a_dump_whose_file_is_gone(whole: Deployment) -> None:
     name = in_job("python", "-c", DUMP)
     assert f"the newest, {name}, is 0 days old" in checks(whole)["dumps"]["seen"]
     in_job("mv", f"/backups/{name}.dump", "/backups/elsewhere")
-    assert unwell(whole) == {"dumps": "broken"}
+    assert problems(whole) == {"dumps": "broken"}
     assert f"the file of {name} is gone" in checks(whole)["dumps"]["seen"]
     in_job("mv", "/backups/elsewhere", f"/backups/{name}.dump")
-    assert unwell(whole) == {}
+    assert problems(whole) == {}
     in_job("rm", f"/backups/{name}.dump")
-    mended(whole, "dumps")
+    run_remedy(whole, "dumps")
     assert checks(whole)["dumps"]["seen"].startswith("none yet")
 
 
-def test_a_certificate_that_ends_soon(whole: Deployment) -> None:
+def test_a_certificate_that_ends_soon_and_then_has_ended(whole: Deployment) -> None:
     certificate(whole, days=10)
     whole.up()
-    assert unwell(whole) == {"certificate": "warning"}
+    assert problems(whole) == {"certificate": "warning"}
     assert "that of localhost ends in 10 days" in checks(whole)["certificate"]["seen"]
+    certificate(whole, days=-3)
+    whole.up()
+    # No client accepts it, and so the doctor does not.
+    assert problems(whole) == {"certificate": "broken", "test run": "broken"}
+    found = checks(whole)
+    assert "that of localhost ended 3 days ago: no client accepts it" in found["certificate"]["seen"]
+    assert "certificate has expired" in found["test run"]["seen"]
     certificate(whole, days=60)
     whole.up()
-    wait_until_well(whole)
+    wait_until_healthy(whole)
 
 
 def test_a_server_that_may_not_write(whole: Deployment) -> None:
     sql(whole, "REVOKE INSERT ON runs FROM mlflow")
     try:
-        assert unwell(whole) == {"test run": "broken"}
+        assert problems(whole) == {"test run": "broken"}
         assert "runs/create at https://localhost:" in checks(whole)["test run"]["seen"]
     finally:
         sql(whole, "GRANT INSERT ON runs TO mlflow")
-    wait_until_well(whole)
+    wait_until_healthy(whole)
 
 
 def test_the_doctors_experiment_is_brought_back_when_somebody_has_deleted_it(whole: Deployment) -> None:
-    wait_until_well(whole)
+    wait_until_healthy(whole)
     sql(whole, f"UPDATE experiments SET lifecycle_stage = 'deleted' WHERE name = '{test_run.EXPERIMENT}'")
-    wait_until_well(whole)
+    wait_until_healthy(whole)
 
 
 def test_a_front_door_at_another_port(whole: Deployment) -> None:
-    verdict = test_run.check(subject(whole, tracking_url="https://localhost:1"))
+    verdict = test_run.check(subject_with(whole, tracking_url="https://localhost:1"))
     assert verdict.state.value == "broken"
     assert "experiments/get-by-name at https://localhost:1 got no answer" in verdict.seen
 

@@ -13,7 +13,7 @@ from docker import DockerClient
 
 from images.mlflow.schema.database import LOCK
 
-from .examined import checks, sql, unwell, wait_until_well
+from .doctor import checks, problems, sql, wait_until_healthy
 from .harness import Deployment, deployment, wait_for
 
 SCRIPT = (Path(__file__).parent / "gc_store.py").read_text()
@@ -174,7 +174,7 @@ def test_what_cannot_be_removed_stays_whole_and_is_said_until_it_can(stack: Depl
     sql(stack, f"{owner} second (id text REFERENCES first)")
     sql(stack, f"INSERT INTO first VALUES ('a', '{refused}'); INSERT INTO second VALUES ('a')")
     stack.execute("mlflow", "chmod", "500", folder)
-    wait_until_well(stack)
+    wait_until_healthy(stack)
     before = files(stack)
     try:
         said = collect(stack)
@@ -186,13 +186,13 @@ def test_what_cannot_be_removed_stays_whole_and_is_said_until_it_can(stack: Depl
         assert files(stack) == before, "a file goes only when its rows can"
         assert sql(stack, f"SELECT count(*) FROM runs WHERE run_uuid IN ('{refused}', '{locked}')") == "2"
         wait_for(lambda: stack.container("gc").health == "unhealthy", "an unhealthy service")
-        assert unwell(stack) == {"containers": "broken"}
+        assert problems(stack) == {"containers": "broken"}
         assert "gc is running and unhealthy" in checks(stack)["containers"]["seen"]
     finally:
         sql(stack, "DROP TABLE second, first")
         stack.execute("mlflow", "chmod", "700", folder)
     assert "round done: 2 removed" in collect(stack)
-    wait_until_well(stack)
+    wait_until_healthy(stack)
 
 
 def test_a_thousand_that_cannot_be_removed_do_not_stand_in_the_way_of_the_next(
@@ -213,7 +213,7 @@ def test_a_thousand_that_cannot_be_removed_do_not_stand_in_the_way_of_the_next(
     finally:
         sql(stack, f"DROP TABLE second, first; DELETE FROM runs WHERE run_uuid IN ({stuck})")
     assert "round done: 0 removed" in collect(stack)
-    wait_until_well(stack)
+    wait_until_healthy(stack)
 
 
 def test_what_a_killed_server_left_of_an_upload_goes_a_day_later(stack: Deployment, ids: dict[str, str]) -> None:
@@ -224,14 +224,14 @@ def test_what_a_killed_server_left_of_an_upload_goes_a_day_later(stack: Deployme
     stack.execute("mlflow", "cp", fresh, old)
     assert checks(stack)["uploads"]["state"] == "ok", "it may still be going on"
     stack.execute("mlflow", "touch", "-d", "25 hours ago", old)
-    assert unwell(stack) == {"uploads": "warning"}
+    assert problems(stack) == {"uploads": "warning"}
     assert "1 files of 0 MiB are left of uploads that were cut short" in checks(stack)["uploads"]["seen"]
     assert "removed 1 files of " in collect(stack)
     assert uploading(stack) == [fresh]
     stack.execute("mlflow", "touch", "-d", "25 hours ago", fresh)
     subprocess.run(checks(stack)["uploads"]["mend"], shell=True, check=True)
     assert uploading(stack) == []
-    wait_until_well(stack)
+    wait_until_healthy(stack)
 
 
 def cut_short(stack: Deployment, artifact: str) -> None:
@@ -255,7 +255,7 @@ def test_a_round_and_a_schema_job_are_never_at_work_together(stack: Deployment) 
     wait_for(lambda: sql(stack, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "1", "the lock")
     try:
         assert "put off: a schema job, an import or another round" in collect(stack, ends="put off")
-        wait_until_well(stack)
+        wait_until_healthy(stack)
     finally:
         sql(stack, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
     assert "round done" in collect(stack)
@@ -273,4 +273,4 @@ def test_when_it_is_switched_off_it_is_gone_and_the_plan_is_stable(stack: Deploy
     stack.configure(gcAfterDays=0)
     stack.up()
     assert not {name for name in stack.objects()["containers"] if name.startswith(f"{stack.prefix}-gc")}
-    wait_until_well(stack)
+    wait_until_healthy(stack)

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from docker import DockerClient
 
-from .harness import Deployment, deployment, wait_for
+from .harness import Deployment, wait_for
 from .old_stores import (
     HERE,
-    Old,
-    brought,
-    change,
+    OldStore,
+    add_links_to_secrets,
+    assert_same,
     contents,
-    experiments_alone,
+    copy_from_container,
+    execute_sqlite,
     in_a_database,
-    link_to_secrets,
-    made,
-    refused,
-    renamed,
-    said,
-    same,
-    started,
+    last_line,
+    make_store,
+    only_experiments,
+    refusal,
+    start_import,
     waits_for_experiments,
+    with_names,
 )
 
 END_AT_COMMIT = """
@@ -72,20 +70,18 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def new(engine: DockerClient) -> Iterator[Deployment]:
-    with deployment(engine) as stack:
-        stack.up()
-        yield stack
+def new(empty_stack: Deployment) -> Deployment:
+    return empty_stack
 
 
 @pytest.fixture(scope="module")
-def old(new: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Old:
-    store = made(new, tmp_path_factory.mktemp("old"), "sqlite", "old")
-    link_to_secrets(store.path.parent / "mlruns")
+def old(new: Deployment, tmp_path_factory: pytest.TempPathFactory) -> OldStore:
+    store = make_store(new, tmp_path_factory.mktemp("old"), "sqlite", "old")
+    add_links_to_secrets(store.path.parent / "mlruns")
     return store
 
 
-def test_a_dry_run_says_what_would_come_and_changes_nothing(new: Deployment, old: Old) -> None:
+def test_a_dry_run_says_what_would_come_and_changes_nothing(new: Deployment, old: OldStore) -> None:
     before, digest = contents(new), old.path.read_bytes()
     printed = new.ops("import", "--dry-run", str(old.path))
     counted = {line.split()[0]: int(line.split()[1]) for line in printed.splitlines() if line.endswith(" rows")}
@@ -94,21 +90,21 @@ def test_a_dry_run_says_what_would_come_and_changes_nothing(new: Deployment, old
     assert old.path.read_bytes() == digest
 
 
-def test_everything_of_a_sqlite_store_is_the_same_here(new: Deployment, old: Old) -> None:
+def test_everything_of_a_sqlite_store_is_the_same_here(new: Deployment, old: OldStore) -> None:
     digest, files = old.path.read_bytes(), sorted(old.path.parent.rglob("*"))
     printed = new.ops("import", str(old.path))
     assert "same on both sides: metrics, 206 rows" in printed
     assert "DIFFERENT" not in printed
     assert "/artifacts/link' is a link, which is not followed: left behind" in printed
-    same(contents(new), old.contents)
+    assert_same(contents(new), old.contents)
     assert (old.path.read_bytes(), sorted(old.path.parent.rglob("*"))) == (digest, files), "only read"
 
 
-def test_ids_are_kept_in_an_empty_database_and_the_next_one_is_new(new: Deployment, old: Old) -> None:
+def test_ids_are_kept_in_an_empty_database_and_the_next_one_is_new(new: Deployment, old: OldStore) -> None:
     numbers = {name: fields[-1] for name, fields in contents(new)["experiments"].items()}
     assert numbers == {name: fields[-1] for name, fields in old.contents["experiments"].items()}
     create = "import mlflow, sys; print(mlflow.MlflowClient(sys.argv[1]).create_experiment('after'))"
-    assert said(new, "python", "-c", create, HERE) not in numbers.values()
+    assert last_line(new, "python", "-c", create, HERE) not in numbers.values()
 
 
 def test_the_comparison_is_kept_beside_the_dumps(new: Deployment) -> None:
@@ -124,25 +120,25 @@ def test_the_comparison_is_kept_beside_the_dumps(new: Deployment) -> None:
     assert report["experiments"]["0"] == 0
 
 
-def test_a_second_time_is_refused(new: Deployment, old: Old) -> None:
-    assert "already imported" in refused(new, str(old.path))
+def test_a_second_time_is_refused(new: Deployment, old: OldStore) -> None:
+    assert "already imported" in refusal(new, str(old.path))
 
 
-def test_a_second_time_brings_nothing_when_names_that_are_taken_are_skipped(new: Deployment, old: Old) -> None:
+def test_a_second_time_brings_nothing_when_names_that_are_taken_are_skipped(new: Deployment, old: OldStore) -> None:
     before = contents(new)
     new.ops("import", "--clash", "skip", str(old.path))
     assert contents(new) == before
 
 
 def test_a_folder_is_imported_beside_what_is_there(new: Deployment, tmp_path: Path) -> None:
-    folder = made(new, tmp_path, "folder", "folder")
-    link_to_secrets(folder.path)
-    assert "experiment 'Default'" in refused(new, str(folder.path))
+    folder = make_store(new, tmp_path, "folder", "folder")
+    add_links_to_secrets(folder.path)
+    assert "experiment 'Default'" in refusal(new, str(folder.path))
     before = contents(new)
     printed = new.ops("import", "--clash", "rename", str(folder.path))
     assert "/tags/link' is a link, which is not followed: left behind" in printed
     after = contents(new)
-    same(after, renamed(in_a_database(folder.contents), {"Default": "Default (imported)"}))
+    assert_same(after, with_names(in_a_database(folder.contents), {"Default": "Default (imported)"}))
     for kind in ("experiments", "runs", "models", "traces"):
         assert {key: after[kind][key] for key in before[kind]} == before[kind]
 
@@ -150,15 +146,15 @@ def test_a_folder_is_imported_beside_what_is_there(new: Deployment, tmp_path: Pa
 def test_datasets_and_prompts_are_linked_to_what_they_are_linked_to_under_other_ids_and_names(
     new: Deployment, tmp_path: Path
 ) -> None:
-    store = made(new, tmp_path, "sqlite", "linked")
+    store = make_store(new, tmp_path, "sqlite", "linked")
     create = "import mlflow, sys; mlflow.MlflowClient(sys.argv[1]).register_prompt('linked-prompt', 'another one')"
     new.execute("mlflow", "python", "-c", create, HERE)
     new.ops("import", "--clash", "rename", str(store.path))
     text = json.dumps(store.contents).replace("linked-prompt", "linked-prompt (imported)")
     after = contents(new)
-    same(
+    assert_same(
         after,
-        renamed(json.loads(text), {"Default": "Default (imported 2)"}),
+        with_names(json.loads(text), {"Default": "Default (imported 2)"}),
     )
     assert store.contents["datasets"]["linked-one"]
     assert after["prompted"]["linked-prompt"] == []
@@ -167,8 +163,8 @@ def test_datasets_and_prompts_are_linked_to_what_they_are_linked_to_under_other_
     assert numbers[0] != numbers[1]
 
 
-def test_nobody_makes_an_experiment_while_numbers_are_taken(new: Deployment, old: Old, tmp_path: Path) -> None:
-    path = experiments_alone(old, tmp_path)
+def test_nobody_makes_an_experiment_while_numbers_are_taken(new: Deployment, old: OldStore, tmp_path: Path) -> None:
+    path = only_experiments(old, tmp_path)
     with new.database() as watcher, new.database() as session:
         watcher.autocommit = True
         session.execute(
@@ -176,7 +172,7 @@ def test_nobody_makes_an_experiment_while_numbers_are_taken(new: Deployment, old
             " (name, lifecycle_stage, workspace, artifact_location, creation_time, last_update_time)"
             " VALUES ('slow', 'active', 'default', 'mlflow-artifacts:/slow', 1, 1)"
         )
-        with started(new, "--clash", "rename", str(path)) as process:
+        with start_import(new, "--clash", "rename", str(path)) as process:
             wait_for(lambda: waits_for_experiments(watcher) or process.poll() is not None, "an import that waits")
             assert process.poll() is None
             session.commit()
@@ -188,13 +184,13 @@ def test_nobody_makes_an_experiment_while_numbers_are_taken(new: Deployment, old
 
 
 def test_a_connection_that_is_lost_over_the_commit_leaves_it_open_whether_it_was(
-    new: Deployment, old: Old, tmp_path: Path
+    new: Deployment, old: OldStore, tmp_path: Path
 ) -> None:
-    path = experiments_alone(old, tmp_path)
+    path = only_experiments(old, tmp_path)
     owner = ("psql", "-U", "mlflow_owner", "-d", "mlflow", "-v", "ON_ERROR_STOP=1", "-c")
     new.execute("postgres", *owner, END_AT_COMMIT)
     try:
-        said = refused(new, "--clash", "rename", str(path))
+        said = refusal(new, "--clash", "rename", str(path))
     finally:
         new.execute("postgres", *owner, "DROP FUNCTION end_it CASCADE")
     assert "it is not known whether it was. Mend it by running it again: it will say" in said
@@ -213,7 +209,7 @@ def test_a_connection_that_is_lost_over_the_commit_leaves_it_open_whether_it_was
     ],
 )
 def test_what_cannot_be_imported_is_refused_with_a_reason(
-    new: Deployment, old: Old, tmp_path: Path, name: str, said: str
+    new: Deployment, old: OldStore, tmp_path: Path, name: str, said: str
 ) -> None:
     path = tmp_path / name
     whole = old.path.read_bytes()
@@ -225,17 +221,17 @@ def test_what_cannot_be_imported_is_refused_with_a_reason(
         case "damaged.db":
             path.write_bytes(whole[: len(whole) // 2 // 4096 * 4096])
         case "strange.db":
-            change(path, "CREATE TABLE orders (id)")
+            execute_sqlite(path, "CREATE TABLE orders (id)")
         case "newer.db":
             path.write_bytes(whole)
-            change(path, "UPDATE alembic_version SET version_num = 'fffff'")
-    assert said in refused(new, str(path))
+            execute_sqlite(path, "UPDATE alembic_version SET version_num = 'fffff'")
+    assert said in refusal(new, str(path))
 
 
 def test_mlflows_own_demo_is_the_same_here(new: Deployment, tmp_path: Path) -> None:
     uri = "sqlite:////tmp/demo/mlflow.db"
     new.execute("mlflow", "sh", "-c", 'mkdir /tmp/demo && cd /tmp/demo && exec python -c "$@"', "sh", MAKE_DEMO, uri)
-    there = json.loads(said(new, "python", "-c", SHOW_DEMO, uri))
-    new.ops("import", str(brought(new, "/tmp/demo", tmp_path) / "mlflow.db"))
+    there = json.loads(last_line(new, "python", "-c", SHOW_DEMO, uri))
+    new.ops("import", str(copy_from_container(new, "/tmp/demo", tmp_path) / "mlflow.db"))
     assert len(there["traces"]) > 40
-    assert json.loads(said(new, "python", "-c", SHOW_DEMO, HERE)) == there
+    assert json.loads(last_line(new, "python", "-c", SHOW_DEMO, HERE)) == there

@@ -10,23 +10,22 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from docker import DockerClient
 
-from .harness import Deployment, deployment, wait_for
+from .harness import Deployment, wait_for
 from .old_stores import (
-    Old,
-    at,
-    change,
+    OldStore,
+    add_metrics,
+    assert_same,
     contents,
-    experiments_alone,
-    importing,
-    made,
-    renamed,
-    same,
-    started,
-    with_many_metrics,
+    execute_sqlite,
+    has_reached,
+    import_containers,
+    make_store,
+    only_experiments,
+    start_import,
+    with_names,
 )
-from .small_volumes import HELD, held_volume, small_volume
+from .small_volumes import HELD, held_volume
 
 MANY = 300_000
 """Metrics: seconds of writing."""
@@ -44,36 +43,29 @@ IMPORTS = "SELECT 1 FROM pg_stat_activity WHERE usename = 'mlflow_owner' AND bac
 
 
 @pytest.fixture(scope="module")
-def new(engine: DockerClient) -> Iterator[Deployment]:
-    with deployment(engine) as stack:
-        # A command that is killed cannot tidy up.
-        stack.environment["TMPDIR"] = str(stack.room)
-        small_volume(stack, DATA, 700, user=999)
-        small_volume(stack, ARTIFACTS, 4, user=65534)
-        stack.up()
-        with held_volume(stack, DATA), held_volume(stack, ARTIFACTS):
-            yield stack
+def new(small_volumes: Deployment) -> Deployment:
+    return small_volumes
 
 
 @pytest.fixture(scope="module")
-def large(new: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Old:
-    return with_many_metrics(made(new, tmp_path_factory.mktemp("large"), "sqlite", "large"), MANY)
+def large(new: Deployment, tmp_path_factory: pytest.TempPathFactory) -> OldStore:
+    return add_metrics(make_store(new, tmp_path_factory.mktemp("large"), "sqlite", "large"), MANY)
 
 
 def is_copying(stack: Deployment) -> bool:
-    return any(each.status == "running" for each in importing(stack))
+    return any(each.status == "running" for each in import_containers(stack))
 
 
 def copies_artifacts(stack: Deployment) -> bool:
-    return at(stack, "write", "artifacts")
+    return has_reached(stack, "write", "artifacts")
 
 
 def writes(stack: Deployment) -> bool:
-    return at(stack, "write", "metrics")
+    return has_reached(stack, "write", "metrics")
 
 
 def checks(stack: Deployment) -> bool:
-    return at(stack, "check", "runs")
+    return has_reached(stack, "check", "runs")
 
 
 def ended(
@@ -83,7 +75,7 @@ def ended(
     *arguments: str,
 ) -> str:
     """What an import says that was ended when a moment had come."""
-    with started(stack, *arguments) as process:
+    with start_import(stack, *arguments) as process:
         wait_for(lambda: moment(stack) or process.poll() is not None, "the moment to end it")
         assert process.poll() is None, process.communicate()[0]
         how(process)
@@ -93,7 +85,7 @@ def ended(
 
 
 def killed(stack: Deployment) -> None:
-    (container,) = importing(stack)
+    (container,) = import_containers(stack)
     container.kill()
 
 
@@ -107,11 +99,13 @@ def found(stack: Deployment, role: str, name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("moment", [is_copying, copies_artifacts, writes, checks], ids=lambda each: each.__name__)
-def test_what_is_killed_has_changed_nothing(new: Deployment, large: Old, moment: Callable[[Deployment], bool]) -> None:
+def test_what_is_killed_has_changed_nothing(
+    new: Deployment, large: OldStore, moment: Callable[[Deployment], bool]
+) -> None:
     before = contents(new)
     printed = ended(new, moment, lambda _: killed(new), str(large.path))
     assert "was cut short with exit code 137; nothing was changed. Mend it with: the import again" in printed
-    assert importing(new) == []
+    assert import_containers(new) == []
     assert contents(new) == before
 
 
@@ -129,18 +123,18 @@ def told_to_end(process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize("how", [interrupted, told_to_end], ids=lambda each: each.__name__)
 def test_who_stops_it_is_told_that_nothing_was_changed(
-    new: Deployment, large: Old, how: Callable[[subprocess.Popen[str]], None]
+    new: Deployment, large: OldStore, how: Callable[[subprocess.Popen[str]], None]
 ) -> None:
     before = contents(new)
-    copies = set(new.room.glob("mlflow-postgres-import-*"))
+    copies = set(new.folder.glob("mlflow-postgres-import-*"))
     printed = ended(new, writes, how, str(large.path))
-    assert set(new.room.glob("mlflow-postgres-import-*")) == copies, "a copy of the store is left"
+    assert set(new.folder.glob("mlflow-postgres-import-*")) == copies, "a copy of the store is left"
     assert "was cut short with exit code 137; nothing was changed. Mend it with: the import again" in printed
-    assert importing(new) == []
+    assert import_containers(new) == []
     assert contents(new) == before
 
 
-def test_a_database_that_is_killed_meanwhile_is_as_it_was(new: Deployment, large: Old) -> None:
+def test_a_database_that_is_killed_meanwhile_is_as_it_was(new: Deployment, large: OldStore) -> None:
     before = contents(new)
     printed = ended(new, writes, lambda _: new.container("postgres").kill(), str(large.path))
     assert "; nothing was changed" in printed.splitlines()[-1]
@@ -166,7 +160,7 @@ def filled(stack: Deployment, role: str, room: int) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("role", "room", "said"), [(DATA, 24 << 20, "nothing was changed"), (ARTIFACTS, 0, "No space left on device")]
 )
-def test_a_full_disk_leaves_all_as_it_was(new: Deployment, large: Old, role: str, room: int, said: str) -> None:
+def test_a_full_disk_leaves_all_as_it_was(new: Deployment, large: OldStore, role: str, room: int, said: str) -> None:
     before = contents(new)
     with filled(new, role, room), pytest.raises(AssertionError) as error:
         new.ops("import", str(large.path))
@@ -179,18 +173,18 @@ def test_a_full_disk_leaves_all_as_it_was(new: Deployment, large: Old, role: str
         assert found(new, ARTIFACTS, "artifacts") == set(), "what failed and what was killed before has left something"
 
 
-def test_after_all_that_the_next_one_completes(new: Deployment, large: Old, tmp_path: Path) -> None:
+def test_after_all_that_the_next_one_completes(new: Deployment, large: OldStore, tmp_path: Path) -> None:
     ended(new, writes, lambda _: killed(new), str(large.path))
     left = found(new, ARTIFACTS, "artifacts")
     assert left
-    path = experiments_alone(large, tmp_path)
-    change(path, "UPDATE experiments SET creation_time = 'soon'")
+    path = only_experiments(large, tmp_path)
+    execute_sqlite(path, "UPDATE experiments SET creation_time = 'soon'")
     with pytest.raises(AssertionError, match="cannot come along"):
         new.ops("import", str(path))
     assert found(new, ARTIFACTS, "artifacts") == set(), "whatever the next import does, it removes them"
     printed = new.ops("import", str(large.path))
     assert f"same on both sides: metrics, {MANY + 206:,} rows" in printed
-    same(contents(new), large.contents)
+    assert_same(contents(new), large.contents)
     assert found(new, ARTIFACTS, "artifacts") == left
     assert found(new, "backups", "copied-*") == set()
 
@@ -215,10 +209,10 @@ def held_at_commit(stack: Deployment) -> Iterator[psycopg.Connection]:
 
 @pytest.mark.parametrize("way", ["killed", "interrupted"])
 def test_over_the_commit_nobody_knows_and_it_is_all_or_nothing(
-    new: Deployment, large: Old, tmp_path: Path, way: str
+    new: Deployment, large: OldStore, tmp_path: Path, way: str
 ) -> None:
-    path = experiments_alone(large, tmp_path)
-    change(path, f"UPDATE experiments SET name = name || '-{way}'")
+    path = only_experiments(large, tmp_path)
+    execute_sqlite(path, f"UPDATE experiments SET name = name || '-{way}'")
     before = contents(new)["experiments"]
     with held_at_commit(new) as session:
         printed = ended(
@@ -233,13 +227,13 @@ def test_over_the_commit_nobody_knows_and_it_is_all_or_nothing(
 
 
 def test_an_import_whose_command_is_killed_goes_on_and_the_next_one_says_so(new: Deployment, tmp_path: Path) -> None:
-    store = with_many_metrics(made(new, tmp_path, "sqlite", "alone"), MANY)
-    with started(new, "--clash", "rename", str(store.path)) as process:
+    store = add_metrics(make_store(new, tmp_path, "sqlite", "alone"), MANY)
+    with start_import(new, "--clash", "rename", str(store.path)) as process:
         wait_for(lambda: writes(new) or process.poll() is not None, "metrics that are written")
         process.kill()
     with pytest.raises(AssertionError, match="already imported"):
         new.ops("import", "--clash", "rename", str(store.path))
-    same(contents(new), renamed(store.contents, {"Default": "Default (imported)"}))
+    assert_same(contents(new), with_names(store.contents, {"Default": "Default (imported)"}))
     with pytest.raises(AssertionError, match="already imported"):
         new.ops("import", "--clash", "rename", str(store.path))
-    assert importing(new) == [], "what was left is removed"
+    assert import_containers(new) == [], "what was left is removed"

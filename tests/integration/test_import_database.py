@@ -9,23 +9,20 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from docker import DockerClient
 
 from contract.errors import UserError
 from ops import databases
 
-from .harness import Deployment, deployment, wait_for
+from .harness import Deployment, wait_for
 from .old_databases import OF_2_9, PASSWORD, ROWS_OF_2_9, Database, database
-from .old_stores import contents, importing, refused, same, started
+from .old_stores import assert_same, contents, import_containers, refusal, start_import
 
 
 @pytest.fixture(scope="module")
-def new(engine: DockerClient) -> Iterator[Deployment]:
-    with deployment(engine) as stack:
-        # Where the rows are meanwhile: in a place of this test's own.
-        stack.environment["TMPDIR"] = str(stack.room)
-        stack.up()
-        yield stack
+def new(empty_stack: Deployment) -> Deployment:
+    # Where the rows are meanwhile: in a folder of this test's own.
+    empty_stack.environment["TMPDIR"] = str(empty_stack.folder)
+    return empty_stack
 
 
 @pytest.fixture(scope="module")
@@ -39,18 +36,18 @@ def test_everything_of_a_database_is_the_same_here(new: Deployment, old: Databas
     there = old.filled("tutorial", tmp_path)
     before = old.dumped("tutorial")
     address = old.address("tutorial", driver="+psycopg2")
-    with started(new, "--artifacts-from", str(tmp_path / "mlruns"), address) as process:
-        wait_for(lambda: bool(importing(new)) or process.poll() is not None, "an import")
-        seen = [json.dumps(each.attrs) for each in importing(new)]
+    with start_import(new, "--artifacts-from", str(tmp_path / "mlruns"), address) as process:
+        wait_for(lambda: bool(import_containers(new)) or process.poll() is not None, "an import")
+        seen = [json.dumps(each.attrs) for each in import_containers(new)]
         printed = process.communicate()[0]
     assert process.returncode == 0, printed
     assert "read metrics: 206" in printed
     assert "same on both sides: metrics, 206 rows" in printed
-    same(contents(new), there)
+    assert_same(contents(new), there)
     assert old.dumped("tutorial") == before
     assert seen
     assert all(PASSWORD not in each and address not in each for each in (*seen, printed))
-    assert not list(new.room.glob("mlflow-postgres-import-*"))
+    assert not list(new.folder.glob("mlflow-postgres-import-*"))
 
 
 def test_a_database_of_an_older_mlflow_comes_along_and_stays_as_old_as_it_is(new: Deployment, old: Database) -> None:
@@ -93,7 +90,7 @@ def test_what_cannot_be_read_is_refused_with_a_reason(new: Deployment, old: Data
             old.ask("newer", "UPDATE alembic_version SET version_num = 'fffff'")
         case "raw":
             address = f"postgresql://postgres:{PASSWORD}@127.0.0.1:{old.port}/tutorial"
-    line = refused(new, address)
+    line = refusal(new, address)
     assert said in line
     assert not any(each in line for each in (PASSWORD, "ss/w", "another"))
 

@@ -12,14 +12,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
-from docker import DockerClient
 from docker.models.containers import Container
 
 from contract.labels import ROLE, STACK
 
-from .harness import Deployment, deployment, wait_for
-from .old_databases import said
-from .old_stores import Old, change, contents, made, refused, same
+from .harness import Deployment, wait_for
+from .old_databases import output_of
+from .old_stores import OldStore, assert_same, contents, execute_sqlite, make_store, refusal
 
 WRITE = """
 import sys
@@ -44,10 +43,8 @@ print(client.create_run(client.create_experiment("others")).info.run_id)
 
 
 @pytest.fixture(scope="module")
-def new(engine: DockerClient) -> Iterator[Deployment]:
-    with deployment(engine) as stack:
-        stack.up()
-        yield stack
+def new(empty_stack: Deployment) -> Deployment:
+    return empty_stack
 
 
 @contextmanager
@@ -83,7 +80,7 @@ def test_a_file_that_a_server_writes_into_comes_as_it_was_at_one_moment(
         server.exec_run(["sh", "-c", 'exec python -c "$@" > /tmp/written', "sh", WRITE, mode], detach=True)
 
         def written() -> int:
-            return len(said(server, "sh", "-c", "touch /tmp/written; cat /tmp/written").split())
+            return len(output_of(server, "sh", "-c", "touch /tmp/written; cat /tmp/written").split())
 
         wait_for(lambda: written() >= 20, "runs in the old store")
         before = written()
@@ -105,13 +102,13 @@ def test_a_file_that_a_server_writes_into_comes_as_it_was_at_one_moment(
 
 
 @pytest.fixture(scope="module")
-def elsewhere(new: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Old:
+def elsewhere(new: Deployment, tmp_path_factory: pytest.TempPathFactory) -> OldStore:
     """The store of a server that kept artifacts in a folder of their own, `files`."""
-    store = made(new, tmp_path_factory.mktemp("elsewhere"), "sqlite", "elsewhere")
+    store = make_store(new, tmp_path_factory.mktemp("elsewhere"), "sqlite", "elsewhere")
     (store.path.parent / "mlruns").rename(store.path.parent.parent / "files")
     columns = ["experiments.artifact_location", "runs.artifact_uri", "model_versions.source", "trace_tags.value"]
     for table, column in (each.split(".") for each in columns):
-        change(
+        execute_sqlite(
             store.path,
             f"UPDATE {table} SET {column} = 'mlflow-artifacts:/' || substr({column}, instr({column}, '/mlruns/') + 8)"
             f" WHERE instr({column}, '/mlruns/')",
@@ -120,11 +117,11 @@ def elsewhere(new: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Old:
 
 
 def test_all_that_postgresql_cannot_hold_is_named_at_once_and_nothing_is_written(
-    new: Deployment, elsewhere: Old, tmp_path: Path
+    new: Deployment, elsewhere: OldStore, tmp_path: Path
 ) -> None:
     path = tmp_path / "bad.db"
     path.write_bytes(elsewhere.path.read_bytes())
-    change(
+    execute_sqlite(
         path,
         "UPDATE params SET value = CAST(x'ff' AS TEXT) WHERE key = 'lr'",
         "UPDATE metrics SET value = 'high' WHERE key = 'loss' AND step < 10",
@@ -145,25 +142,25 @@ def test_all_that_postgresql_cannot_hold_is_named_at_once_and_nothing_is_written
         r"14 value\(s\) of the store cannot come along; nothing was changed. They are those above\. ",
     ):
         assert re.search(line, printed), line
-    assert "14 value(s) of the store cannot come along" in refused(new, "--clash", "rename", str(path))
+    assert "14 value(s) of the store cannot come along" in refusal(new, "--clash", "rename", str(path))
 
 
-def test_what_only_an_old_server_has_is_not_left_there_without_a_word(new: Deployment, elsewhere: Old) -> None:
-    said = refused(new, "--clash", "rename", str(elsewhere.path))
+def test_what_only_an_old_server_has_is_not_left_there_without_a_word(new: Deployment, elsewhere: OldStore) -> None:
+    said = refusal(new, "--clash", "rename", str(elsewhere.path))
     assert "2 experiment(s) have their artifacts with the old server, such as 'Default' (mlflow-artifacts:/0)" in said
     assert 'nothing was changed. Mend it with: IMPORT="--artifacts-from PATH"' in said
 
 
 def test_a_servers_artifacts_come_from_the_folder_that_is_named_and_one_character_is_in_nobodys_way(
-    new: Deployment, elsewhere: Old
+    new: Deployment, elsewhere: OldStore
 ) -> None:
-    change(
+    execute_sqlite(
         elsewhere.path,
         "UPDATE params SET value = '0.1' || char(0) WHERE key = 'lr'",
         "UPDATE evaluation_dataset_records SET inputs = replace(inputs, '\"how?\"', 'NaN')",
     )
     # Somebody else's, to see who looks at them.
-    run = said(new.container("mlflow"), "python", "-c", CREATE).split()[-1]
+    run = output_of(new.container("mlflow"), "python", "-c", CREATE).split()[-1]
     with new.database() as session:
         session.execute(
             "INSERT INTO metrics (key, value, timestamp, step, is_nan, run_uuid)"
@@ -187,7 +184,7 @@ def test_a_servers_artifacts_come_from_the_folder_that_is_named_and_one_characte
         for *_, records in linked:
             for record in records:
                 record["inputs"] = {"question": None}
-    same(contents(new), there)
+    assert_same(contents(new), there)
     assert looked_at(new) - before < 50_000, "what is not its own is not read"
 
 

@@ -6,17 +6,15 @@ import base64
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from docker import DockerClient
 
-from .harness import Deployment, deployment
+from .harness import Deployment
 from .limits import REQUEST
 from .old_databases import database
-from .old_stores import brought, change
+from .old_stores import copy_from_container, execute_sqlite
 
 PASSWORD = "a password of anna's"
 
@@ -80,20 +78,24 @@ class Files:
 
 
 @pytest.fixture(scope="module")
-def new(engine: DockerClient) -> Iterator[Deployment]:
-    with deployment(engine, signIn=True) as stack:
-        stack.up()
-        yield stack
+def old(empty_stack: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Files:
+    folder = tmp_path_factory.mktemp("old")
+    empty_stack.execute("mlflow", "mkdir", "/tmp/old")
+    empty_stack.execute(
+        "mlflow", "python", "-c", MAKE, "sqlite:////tmp/old/mlflow.db", "sqlite:////tmp/old/users.db", PASSWORD
+    )
+    empty_stack.execute("mlflow", "python", "-c", MAKE_OLDER, "sqlite:////tmp/old/older.db")
+    copy_from_container(empty_stack, "/tmp/old", folder)
+    return Files(folder / "old" / "mlflow.db", folder / "old" / "users.db")
 
 
 @pytest.fixture(scope="module")
-def old(new: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Files:
-    folder = tmp_path_factory.mktemp("old")
-    new.execute("mlflow", "mkdir", "/tmp/old")
-    new.execute("mlflow", "python", "-c", MAKE, "sqlite:////tmp/old/mlflow.db", "sqlite:////tmp/old/users.db", PASSWORD)
-    new.execute("mlflow", "python", "-c", MAKE_OLDER, "sqlite:////tmp/old/older.db")
-    brought(new, "/tmp/old", folder)
-    return Files(folder / "old" / "mlflow.db", folder / "old" / "users.db")
+def new(empty_stack: Deployment, old: Files) -> Deployment:
+    """The stack with sign-in, which it did not have before."""
+    assert old
+    empty_stack.configure(signIn=True)
+    empty_stack.up()
+    return empty_stack
 
 
 def ask(stack: Deployment, user: str, path: str, password: str = PASSWORD, method: str = "", **body: str) -> int:
@@ -125,6 +127,16 @@ def refused(stack: Deployment, *arguments: str) -> str:
     assert (rows(stack, "SELECT count(*) FROM users"), rows(stack, "SELECT count(*) FROM experiments")) == before
     (line,) = [each for each in str(error.value).splitlines() if each.startswith("ops import: ")]
     return line
+
+
+def test_without_sign_in_users_are_refused(empty_stack: Deployment, old: Files) -> None:
+    """The first test of this module: afterwards sign-in is on."""
+    before = rows(empty_stack, "SELECT count(*) FROM experiments")
+    with pytest.raises(AssertionError) as error:
+        empty_stack.ops("import", "--users", str(old.users), str(old.store))
+    assert rows(empty_stack, "SELECT count(*) FROM experiments") == before
+    assert "sign-in is off here" in str(error.value)
+    assert "Mend it with: bin/pulumi config set signIn true, make up, and the import again" in str(error.value)
 
 
 def test_users_sign_in_here_with_their_passwords_and_may_do_the_same(new: Deployment, old: Files) -> None:
@@ -191,7 +203,7 @@ def test_names_that_are_taken_are_refused_or_changed_or_left_as_told(
 ) -> None:
     store = tmp_path / "more.db"
     store.write_bytes(old.store.read_bytes())
-    change(
+    execute_sqlite(
         store,
         "UPDATE experiments SET name = name || '-more'",
         "DELETE FROM registered_model_tags",
@@ -207,7 +219,7 @@ def test_names_that_are_taken_are_refused_or_changed_or_left_as_told(
     users.write_bytes(old.users.read_bytes())
     # One whose name is not here, and whose number is.
     (taken,) = (number for number, name, _ in before if name == "bert")
-    change(users, f"UPDATE users SET username = 'dora', id = {taken} WHERE username = 'bert'")
+    execute_sqlite(users, f"UPDATE users SET username = 'dora', id = {taken} WHERE username = 'bert'")
     printed = new.ops("import", "--clash", "skip", "--users", str(users), str(store))
     assert "user 'anna' stays behind: there already" in printed
     assert "of users stay behind" not in printed
@@ -216,7 +228,7 @@ def test_names_that_are_taken_are_refused_or_changed_or_left_as_told(
     assert after[-1][1] == "dora"
     assert ask(new, "dora", "2.0/mlflow/experiments/search?max_results=1") == 200
     assert ask(new, "anna", "2.0/mlflow/experiments/search?max_results=1") == 200
-    change(store, "UPDATE experiments SET name = name || '-again'")
+    execute_sqlite(store, "UPDATE experiments SET name = name || '-again'")
     printed = new.ops("import", "--clash", "rename", "--users", str(old.users), str(store))
     assert "user 'anna' becomes 'anna (imported)'" in printed
     assert "role 'team' becomes 'team (imported)'" in printed
@@ -226,7 +238,7 @@ def test_names_that_are_taken_are_refused_or_changed_or_left_as_told(
 def test_users_of_an_mlflow_without_roles_come_along(new: Deployment, old: Files, tmp_path: Path) -> None:
     store, users = tmp_path / "older-store.db", old.users.with_name("older.db")
     store.write_bytes(old.store.read_bytes())
-    change(
+    execute_sqlite(
         store,
         "UPDATE experiments SET name = name || '-older'",
         "DELETE FROM registered_model_tags",
@@ -234,7 +246,7 @@ def test_users_of_an_mlflow_without_roles_come_along(new: Deployment, old: Files
         "DELETE FROM model_version_tags",
         "DELETE FROM registered_models",
     )
-    change(
+    execute_sqlite(
         users,
         "DROP TABLE alembic_version_auth",
         "INSERT INTO users (username, password_hash, is_admin) VALUES ('olga', 'a hash', 0)",
@@ -279,16 +291,5 @@ def test_what_holds_no_users_is_refused(new: Deployment, old: Files, tmp_path: P
             path = tmp_path
         case "newer":
             path.write_bytes(old.users.read_bytes())
-            change(path, "UPDATE alembic_version_auth SET version_num = 'fffff'")
+            execute_sqlite(path, "UPDATE alembic_version_auth SET version_num = 'fffff'")
     assert said in refused(new, "--users", str(path), str(old.store))
-
-
-def test_without_sign_in_users_are_refused(new: Deployment, old: Files) -> None:
-    new.configure(signIn=False)
-    new.up()
-    try:
-        said = refused(new, "--users", str(old.users), str(old.store))
-    finally:
-        new.configure(signIn=True)
-    assert "sign-in is off here" in said
-    assert "Mend it with: bin/pulumi config set signIn true, make up, and the import again" in said

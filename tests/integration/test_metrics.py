@@ -20,8 +20,8 @@ from docker.errors import NotFound
 
 from .harness import Deployment, deployment, wait_for, workers
 from .limits import REQUEST, STOP
+from .postgres_containers import query
 from .prometheus import FILES, Prometheus
-from .servers import ask
 
 DASHBOARD: dict[str, Any] = json.loads((FILES / "dashboard.json").read_text())
 QUERIES = [(panel["title"], target["expr"]) for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
@@ -119,13 +119,13 @@ def test_figures_are_on_no_address_that_others_reach(stack: Deployment) -> None:
 def test_who_watches_reads_no_row(stack: Deployment) -> None:
     database = stack.container("postgres")
     tables = "FROM pg_tables WHERE schemaname IN ('public', 'mlflow_postgres') AND has_table_privilege"
-    assert ask(database, f"SELECT count(*) {tables}('mlflow_monitor', schemaname || '.' || tablename, 'SELECT')") == [
+    assert query(database, f"SELECT count(*) {tables}('mlflow_monitor', schemaname || '.' || tablename, 'SELECT')") == [
         "0"
     ]
     groups = "SELECT pg_get_userbyid(roleid) FROM pg_auth_members WHERE member = 'mlflow_monitor'::regrole"
-    assert ask(database, groups) == ["pg_monitor"]
+    assert query(database, groups) == ["pg_monitor"]
     rights = "SELECT rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls FROM pg_roles"
-    assert ask(database, f"{rights} WHERE rolname = 'mlflow_monitor'") == ["f"]
+    assert query(database, f"{rights} WHERE rolname = 'mlflow_monitor'") == ["f"]
 
 
 def test_the_plan_is_stable(stack: Deployment) -> None:
@@ -218,8 +218,8 @@ def test_switched_off_they_are_gone_and_so_is_the_role(stack: Deployment) -> Non
         stack.container("exporter")
     assert f"{stack.prefix}-metrics" not in stack.objects()["networks"]
     role = "SELECT rolcanlogin OR rolpassword IS NOT NULL FROM pg_authid WHERE rolname = 'mlflow_monitor'"
-    assert ask(stack.container("postgres"), role) == ["f"]
-    assert ask(
+    assert query(stack.container("postgres"), role) == ["f"]
+    assert query(
         stack.container("postgres"), "SELECT count(*) FROM pg_auth_members WHERE member = 'mlflow_monitor'::regrole"
     ) == ["0"]
     log_a_run(stack)

@@ -1,45 +1,40 @@
-"""What a person sees: old runs in MLflow's pages, the tables in Adminer, the sign-in. In a real browser.
+"""What a person sees: old runs in MLflow's pages, the tables in Adminer. In a real browser.
 
 A page that asks any host but this machine fails its test.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from docker import DockerClient
-from playwright.sync_api import HttpCredentials, Page, expect
+from playwright.sync_api import Page, expect
 
 from docs.browser import CHART_LINE, PATIENCE, browser, open_run, open_runs, open_tables
 
-from .harness import Deployment, deployment
-from .old_stores import Old, made
+from .harness import Deployment
+from .old_stores import OldStore, make_store
 
 expect.set_options(timeout=PATIENCE * 1000)
 
 
 @pytest.fixture(scope="module")
-def new(own_stack: Deployment) -> Deployment:
-    own_stack.configure(adminer=True)
-    own_stack.up()
-    return own_stack
+def new(empty_stack: Deployment) -> Deployment:
+    return empty_stack
 
 
 @pytest.fixture(scope="module")
-def old(new: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Old:
+def old(new: Deployment, tmp_path_factory: pytest.TempPathFactory) -> OldStore:
     """A store that MLflow made, whose runs have come along."""
-    store = made(new, tmp_path_factory.mktemp("old"), "sqlite", "old")
+    store = make_store(new, tmp_path_factory.mktemp("old"), "sqlite", "old")
     new.ops("import", str(store.path))
     return store
 
 
-def open_old_runs(page: Page, stack: Deployment, old: Old) -> None:
+def open_old_runs(page: Page, stack: Deployment, old: OldStore) -> None:
     number = old.contents["experiments"]["old-one"][-1]
     open_runs(page, stack.outputs()["tracking_url"], number)
 
 
-def test_imported_runs_are_in_the_table(new: Deployment, old: Old) -> None:
+def test_imported_runs_are_in_the_table(new: Deployment, old: OldStore) -> None:
     with browser() as page:
         open_old_runs(page, new, old)
         # One of them is another's child.
@@ -51,7 +46,7 @@ def test_imported_runs_are_in_the_table(new: Deployment, old: Old) -> None:
             expect(page.get_by_role("link", name=name, exact=True)).to_have_count(int(stage == "active"))
 
 
-def test_the_chart_of_an_imported_metric_is_drawn_with_its_whole_history(new: Deployment, old: Old) -> None:
+def test_the_chart_of_an_imported_metric_is_drawn_with_its_whole_history(new: Deployment, old: OldStore) -> None:
     with browser() as page:
         open_old_runs(page, new, old)
         open_run(page, "first", "Model metrics")
@@ -63,7 +58,7 @@ def test_the_chart_of_an_imported_metric_is_drawn_with_its_whole_history(new: De
         assert drawn == pytest.approx([1 / (step + 1) for step in range(200)])
 
 
-def test_an_imported_artifact_is_opened(new: Deployment, old: Old) -> None:
+def test_an_imported_artifact_is_opened(new: Deployment, old: OldStore) -> None:
     with browser() as page:
         open_old_runs(page, new, old)
         open_run(page, "first", "Artifacts")
@@ -84,29 +79,3 @@ def test_adminer_lets_nobody_in_with_another_password(new: Deployment) -> None:
     with browser() as page:
         open_tables(page, new.outputs()["adminer_url"], "another")
         expect(page.get_by_text("Unable to connect to PostgreSQL server")).to_be_visible()
-
-
-@pytest.fixture(scope="module")
-def closed(engine: DockerClient) -> Iterator[Deployment]:
-    """A stack with sign-in."""
-    with deployment(engine, signIn=True) as stack:
-        stack.up()
-        yield stack
-
-
-def test_who_signs_in_is_let_in_and_named(closed: Deployment) -> None:
-    outputs = closed.outputs()
-    user = HttpCredentials(username=outputs["admin_username"], password=outputs["admin_password"])
-    with browser(user) as page:
-        page.goto(outputs["tracking_url"])
-        expect(page.get_by_role("heading", name="Welcome to MLflow")).to_be_visible()
-        expect(page.get_by_text(user["username"], exact=True)).to_be_visible()
-
-
-def test_nobody_signs_in_with_another_password(closed: Deployment) -> None:
-    outputs = closed.outputs()
-    with browser(HttpCredentials(username=outputs["admin_username"], password="another")) as page:
-        answer = page.goto(outputs["tracking_url"])
-        assert answer is not None
-        assert answer.status == 401
-        expect(page.get_by_text("You are not authenticated")).to_be_visible()

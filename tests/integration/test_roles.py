@@ -76,7 +76,7 @@ def test_the_servers_role_reads_no_other_database(outputs: dict[str, str], datab
 
 
 def test_the_servers_role_works_with_rows(server: psycopg.Connection) -> None:
-    assert server.execute("SELECT count(*) FROM experiments").fetchone() == (1,)
+    assert server.execute("SELECT count(*) FROM experiments WHERE name = 'Default'").fetchone() == (1,)
     server.execute("UPDATE experiments SET name = name")
     server.rollback()
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import psycopg
 import pytest
-from docker import DockerClient
 
-from .harness import Deployment, deployment, wait_for, workers
+from .everything import EverythingOn
+from .harness import Deployment, wait_for, workers
 from .limits import REQUEST
 from .load import Load, Report, Write
 
@@ -46,30 +46,31 @@ class Rotation:
 
 
 @pytest.fixture(scope="module")
-def rotated(engine: DockerClient) -> Iterator[Rotation]:
-    with deployment(engine, signIn=True, mlflowWorkers=2) as stack:
+def rotated(everything_on: EverythingOn) -> Rotation:
+    stack = everything_on.stack
+    before = stack.outputs()
+    # The clients sign in as somebody whose password no rotation touches.
+    create_administrator(stack, before["admin_password"], "writer", "a-password-of-a-test")
+    ask(stack, "POST", SEALED, before["admin_password"], {
+        "secret_name": "sealed", "secret_value": {"api_key": "what-is-sealed"}, "provider": "openai",
+    })  # fmt: skip
+    environment = {
+        "MLFLOW_TRACKING_USERNAME": "writer",
+        "MLFLOW_TRACKING_PASSWORD": "a-password-of-a-test",
+        "MLFLOW_TRACKING_SERVER_CERT_PATH": str(stack.certificate),
+    }
+    running = {role: stack.container(role).attrs["State"]["StartedAt"] for role in ("postgres", "mlflow")}
+    old_workers = workers(stack)
+    with Load(before["tracking_url"], clients=8, environment=environment) as load:
+        load.wait_for_writes(200)
+        stack.configure(credentialsVersion=2)
         stack.up()
-        before = stack.outputs()
-        # The clients sign in as somebody whose password no rotation touches.
-        create_administrator(stack, before["admin_password"], "writer", "a-password-of-a-test")
-        ask(before["tracking_url"], "POST", SEALED, before["admin_password"], {
-            "secret_name": "sealed", "secret_value": {"api_key": "what-is-sealed"}, "provider": "openai",
-        })  # fmt: skip
-        environment = {"MLFLOW_TRACKING_USERNAME": "writer", "MLFLOW_TRACKING_PASSWORD": "a-password-of-a-test"}
-        running = {role: stack.container(role).attrs["State"]["StartedAt"] for role in ("postgres", "mlflow")}
-        old_workers = workers(stack)
-        with Load(before["tracking_url"], clients=8, environment=environment) as load:
-            load.wait_for_writes(200)
-            stack.configure(credentialsVersion=2)
-            stack.up()
-            load.wait_for_writes(200)
-        after = stack.outputs()
-        with psycopg.connect(uri(after)) as connection:
-            missing = load.missing(connection)
-        stopped = {
-            role for role, since in running.items() if stack.container(role).attrs["State"]["StartedAt"] != since
-        }
-        yield Rotation(stack, before, after, load.report, missing, stopped, old_workers)
+        load.wait_for_writes(200)
+    after = stack.outputs()
+    with psycopg.connect(uri(after)) as connection:
+        missing = load.missing(connection)
+    stopped = {role for role, since in running.items() if stack.container(role).attrs["State"]["StartedAt"] != since}
+    return Rotation(stack, before, after, load.report, missing, stopped, old_workers)
 
 
 def uri(outputs: dict[str, str]) -> str:
@@ -78,31 +79,34 @@ def uri(outputs: dict[str, str]) -> str:
 
 def create_administrator(stack: Deployment, admin_password: str, name: str, password: str) -> None:
     """One more administrator, so that it may write into every experiment."""
-    url = stack.outputs()["tracking_url"]
-    ask(url, "POST", "2.0/mlflow/users/create", admin_password, {"username": name, "password": password})
-    ask(url, "PATCH", "2.0/mlflow/users/update-admin", admin_password, {"username": name, "is_admin": True})
+    ask(stack, "POST", "2.0/mlflow/users/create", admin_password, {"username": name, "password": password})
+    ask(stack, "PATCH", "2.0/mlflow/users/update-admin", admin_password, {"username": name, "is_admin": True})
 
 
-def ask(url: str, method: str, path: str, admin_password: str, body: dict[str, object]) -> None:
+def ask(stack: Deployment, method: str, path: str, admin_password: str, body: dict[str, object]) -> None:
     """A call of MLflow's API by the administrator; a test fails if the call does."""
+    assert send(stack, "admin", admin_password, path, method, body) == 200
+
+
+def send(
+    stack: Deployment,
+    user: str,
+    password: str,
+    path: str = "2.0/mlflow/experiments/search?max_results=1",
+    method: str = "GET",
+    body: dict[str, object] | None = None,
+) -> int:
+    """The status of a call of MLflow's API."""
+    token = base64.b64encode(f"{user}:{password}".encode()).decode()
     request = urllib.request.Request(
-        f"{url}/api/{path}",
+        f"{stack.outputs()['tracking_url']}/api/{path}",
         method=method,
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json", "Authorization": basic("admin", admin_password)},
+        data=json.dumps(body).encode() if body else None,
+        headers={"Content-Type": "application/json", "Authorization": f"Basic {token}"},
     )
-    with urllib.request.urlopen(request, timeout=REQUEST) as answer:
-        assert answer.status == 200
-
-
-def basic(user: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-
-
-def status(url: str, user: str, password: str, path: str = "2.0/mlflow/experiments/search?max_results=1") -> int:
-    request = urllib.request.Request(f"{url}/api/{path}", headers={"Authorization": basic(user, password)})
+    trust = ssl.create_default_context(cafile=str(stack.certificate))
     try:
-        with urllib.request.urlopen(request, timeout=REQUEST) as answer:
+        with urllib.request.urlopen(request, timeout=REQUEST, context=trust) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -134,27 +138,26 @@ def test_the_old_password_of_a_role_is_refused(rotated: Rotation, role: str) -> 
 
 
 def test_who_is_no_administrator_any_more_is_refused_at_once_by_every_worker(rotated: Rotation) -> None:
-    """That of another user is for administrators; the password is remembered by then, the rank is not."""
-    url, password = rotated.after["tracking_url"], rotated.after["admin_password"]
-    create_administrator(rotated.stack, password, "deputy", "another-password-of-a-test")
+    """Only administrators may read another user. A worker remembers the password by then, but not the rank."""
+    stack, password = rotated.stack, rotated.after["admin_password"]
+    create_administrator(stack, password, "deputy", "another-password-of-a-test")
     secret = ("deputy", "another-password-of-a-test")
     other = "2.0/mlflow/users/get?username=admin"
-    assert {status(url, *secret, other) for _ in range(20)} == {200}
-    ask(url, "PATCH", "2.0/mlflow/users/update-admin", password, {"username": "deputy", "is_admin": False})
-    assert {status(url, *secret, other) for _ in range(20)} == {403}
-    assert status(url, *secret) == 200
-    ask(url, "DELETE", "2.0/mlflow/users/delete", password, {"username": "deputy"})
-    assert status(url, *secret, other) in (401, 404)
+    assert {send(stack, *secret, other) for _ in range(20)} == {200}
+    ask(stack, "PATCH", "2.0/mlflow/users/update-admin", password, {"username": "deputy", "is_admin": False})
+    assert {send(stack, *secret, other) for _ in range(20)} == {403}
+    assert send(stack, *secret) == 200
+    ask(stack, "DELETE", "2.0/mlflow/users/delete", password, {"username": "deputy"})
+    assert send(stack, *secret, other) in (401, 404)
 
 
 def test_the_administrators_old_password_is_refused(rotated: Rotation) -> None:
-    url = rotated.after["tracking_url"]
-    assert status(url, "admin", rotated.before["admin_password"]) == 401
-    assert status(url, "admin", rotated.after["admin_password"]) == 200
+    assert send(rotated.stack, "admin", rotated.before["admin_password"]) == 401
+    assert send(rotated.stack, "admin", rotated.after["admin_password"]) == 200
 
 
 def test_whoever_is_no_generated_user_signs_in_as_before(rotated: Rotation) -> None:
-    assert status(rotated.after["tracking_url"], "writer", "a-password-of-a-test") == 200
+    assert send(rotated.stack, "writer", "a-password-of-a-test") == 200
 
 
 def test_whoever_only_reads_sees_no_hash_of_a_password(rotated: Rotation) -> None:

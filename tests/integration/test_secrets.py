@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import ssl
 import subprocess
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from docker import DockerClient
 
-from contract.labels import ROLE, STACK
+from contract.labels import STACK
 
-from .harness import Deployment, deployment
-from .leaks import engine_shows, hits, process_list, state_files, watched_processes
-from .limits import REQUEST, STOP
-from .servers import put_file
+from .everything import EverythingOn
+from .harness import Deployment
+from .secret_search import engine_shows, places_with, process_list, state_files, watched_processes
 
 SECRETS = {
     "owner's password": ("postgres", "/run/secrets/owner-password"),
@@ -26,77 +21,32 @@ SECRETS = {
     "watcher's password": ("exporter", "/run/secrets/monitor-password"),
     "administrator's password": ("mlflow", "/run/secrets/admin-password"),
     "key of the sign-in": ("mlflow", "/run/secrets/secret-key"),
-    "passphrase of the gateway's keys": ("mlflow", "/keys/kek-2"),
+    "passphrase of the gateway's keys": ("mlflow", "/keys/current/passphrase"),
     "token of this start": ("mlflow", "/home/mlflow/.gateway-token"),
     "key of the certificate": ("gateway", "/run/secrets/key.pem"),
 }
 """Where each is read by the service that it is for."""
+LAST_WORDS = "MLflow 3.17.2: schema "
+"""What the schema job always says."""
 OTHERS = ["passphrase of the state", "what a client sends"]
 
 
 class Case:
-    """A stack that went through two failed ups, one that succeeded, previews and a request: processes of all of it."""
+    """The stack with everything on and jobs, the processes of its starts, previews and requests, and its secrets."""
 
-    def __init__(self, stack: Deployment) -> None:
-        self.stack = stack
-        stack.configure(hostname="localhost", tls="files", signIn=True, adminer=True, gcAfterDays=30, metrics=True)
-        self.make_certificate()
-        with watched_processes() as self.processes:
-            self.fail_a_job()
-            self.fail_a_courier()
+    def __init__(self, everything_on: EverythingOn) -> None:
+        self.stack = stack = everything_on.stack
+        # With jobs, MLflow gives each of its processes a token: one more secret that must not show.
+        stack.configure(mlflowJobs=True)
+        with watched_processes() as processes:
             stack.up()
             stack.preview("--json")
             stack.preview("--diff")
-            outputs = stack.outputs()
-            self.sent = base64.b64encode(f"{outputs['admin_username']}:{outputs['admin_password']}".encode()).decode()
-            self.send(outputs["tracking_url"])
+            everything_on.send()
+        self.processes = everything_on.processes | {f"{place}, later": text for place, text in processes.items()}
         self.secrets = {name: _words(stack.execute(role, "cat", path)) for name, (role, path) in SECRETS.items()}
-        self.secrets |= {"passphrase of the state": _words((stack.state / "passphrase").read_text())}
-        self.secrets |= {"what a client sends": [self.sent]}
-
-    def make_certificate(self) -> None:
-        self.certificate, key = self.stack.room / "certificate.pem", self.stack.room / "key.pem"
-        order = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-        more = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(self.certificate)]
-        subprocess.run([*order, *more], check=True, capture_output=True)
-        self.stack.configure(tlsCertificateFile=str(self.certificate), tlsKeyFile=str(key))
-
-    def fail_a_job(self) -> None:
-        """The volume of keys holds one of a later version: an up that ends with the job's last words."""
-        stack = self.stack
-        name = f"{stack.prefix}-keys"
-        stack.engine.volumes.create(name, labels={STACK: stack.prefix, ROLE: "keys"})
-        base = stack.engine.images.get("python:3.13-slim-trixie")
-        carrier = stack.engine.containers.create(
-            base, ["rm", "/keys/kek-9"], volumes={name: {"bind": "/keys"}}, network_mode="none"
-        )
-        try:
-            put_file(carrier, "keys/kek-9", "of-a-later-version")
-            printed = stack.up(fails=True)
-            assert "schema ended with exit code 64" in printed
-            assert "Mend it with: bin/pulumi config set credentialsVersion 8" in printed
-            carrier.start()
-            carrier.wait(timeout=STOP)
-        finally:
-            carrier.remove(force=True, v=True)
-
-    def fail_a_courier(self) -> None:
-        """Somebody's container has the name of one that is handed secrets: an error in the middle of an up."""
-        stack = self.stack
-        stack.container("mlflow-courier").remove(v=True)
-        squatter = stack.engine.containers.create(stack.image("postgres"), name=f"{stack.prefix}-mlflow-courier")
-        try:
-            assert "mlflow-courier" in stack.up(fails=True)
-        finally:
-            squatter.remove(force=True, v=True)
-
-    def send(self, url: str) -> None:
-        """One request of the administrator's."""
-        trust = ssl.create_default_context(cafile=str(self.certificate))
-        request = urllib.request.Request(f"{url}/api/2.0/mlflow/experiments/search?max_results=1")
-        request.add_header("Authorization", f"Basic {self.sent}")
-        with urllib.request.urlopen(request, timeout=REQUEST, context=trust) as answer:
-            assert answer.status == 200
+        self.secrets["passphrase of the state"] = _words((stack.state / "passphrase").read_text())
+        self.secrets["what a client sends"] = [everything_on.authorization.removeprefix("Basic ")]
 
 
 def _words(content: str) -> list[str]:
@@ -105,10 +55,8 @@ def _words(content: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def case(engine: DockerClient) -> Iterator[Case]:
-    # With jobs, MLflow hands a token of its own to each of its processes: one more secret to be found nowhere.
-    with deployment(engine, mlflowJobs=True) as stack:
-        yield Case(stack)
+def case(everything_on: EverythingOn) -> Case:
+    return Case(everything_on)
 
 
 @pytest.mark.parametrize("secret", [*SECRETS, *OTHERS])
@@ -119,7 +67,7 @@ def test_a_secret_is_nowhere_to_be_seen(case: Case, secret: str) -> None:
     words = [word for word in case.secrets[secret] if len(word) >= 16]
     assert words
     for word in words:
-        shown = hits(word, everywhere)
+        shown = places_with(word, everywhere)
         assert not shown
 
 
@@ -131,20 +79,20 @@ def test_the_search_looked_at_everything(case: Case) -> None:
     }
     couriers = [name for name in case.stack.objects()["containers"] if name.endswith("-courier")]
     assert len(couriers) == 6
-    assert hits("mlflow-postgres.kind", shown) >= {f"docker inspect {name}" for name in couriers}
-    assert hits("made the administrator", shown) == {f"docker logs {case.stack.prefix}-schema"}
+    assert places_with("mlflow-postgres.kind", shown) >= {f"docker inspect {name}" for name in couriers}
+    assert places_with(LAST_WORDS, shown) == {f"docker logs {case.stack.prefix}-schema"}
     assert any("mlflow server" in text.replace("\0", " ") for text in case.processes.values())
     state = {place for place in state_files(case.stack) if place.endswith(f"{case.stack.name}.json")}
-    assert state & hits("made the administrator", state_files(case.stack)), "the job's words are in the state"
-    assert hits("docker:index/container:Container", {"printed": case.stack.printed})
-    assert hits("mlflow-postgres:tlsKeyFile", {"checkout": _all_text(case.stack)})
+    assert state & places_with(LAST_WORDS, state_files(case.stack)), "the job's words are in the state"
+    assert places_with("docker:index/container:Container", {"printed": case.stack.printed})
+    assert places_with("mlflow-postgres:tlsKeyFile", {"checkout": _all_text(case.stack)})
 
 
 def test_the_watch_sees_a_process_that_was_short() -> None:
     planted = "planted-in-a-process-0123"
     with watched_processes() as seen:
         subprocess.run(["sleep", "1"], env={"PLANTED": planted}, check=True)
-    assert hits(planted, seen)
+    assert places_with(planted, seen)
 
 
 def test_the_search_finds_a_secret_that_was_planted(case: Case) -> None:
@@ -160,9 +108,11 @@ def test_the_search_finds_a_secret_that_was_planted(case: Case) -> None:
         detach=True,
     )
     try:
-        places = {place.partition(container.name or "")[0].strip() for place in hits(planted, engine_shows(case.stack))}
+        places = {
+            place.partition(container.name or "")[0].strip() for place in places_with(planted, engine_shows(case.stack))
+        }
         assert places == {"docker inspect", "docker logs", "docker top"}
-        assert {place.rpartition(" ")[2] for place in hits(planted, process_list())} == {"cmdline", "environ"}
+        assert {place.rpartition(" ")[2] for place in places_with(planted, process_list())} == {"cmdline", "environ"}
     finally:
         container.remove(force=True, v=True)
 

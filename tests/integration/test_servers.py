@@ -11,12 +11,22 @@ from docker.models.containers import Container
 
 from .harness import Deployment, wait_for
 from .limits import STOP
-from .servers import DATA, PASSWORD, USER, Servers, answers, ask, does, refuses, signs_in
+from .postgres_containers import (
+    DATA,
+    PASSWORD,
+    USER,
+    PostgresContainers,
+    can_sign_in,
+    is_ready,
+    query,
+    refusal,
+    succeeds,
+)
 
 
 @pytest.fixture
-def servers(engine: DockerClient, stack: Deployment) -> Iterator[Servers]:
-    made = Servers(engine, stack.image("postgres"))
+def servers(engine: DockerClient, stack: Deployment) -> Iterator[PostgresContainers]:
+    made = PostgresContainers(engine, stack.image("postgres"))
     try:
         yield made
     finally:
@@ -28,7 +38,7 @@ MAKE = "CREATE TABLE runs (id serial PRIMARY KEY, name text); INSERT INTO runs (
 
 
 @pytest.mark.parametrize("superuser", ["postgres", "mlflow"])
-def test_a_cluster_that_was_made_by_a_tutorial_opens(servers: Servers, superuser: str) -> None:
+def test_a_cluster_that_was_made_by_a_tutorial_opens(servers: PostgresContainers, superuser: str) -> None:
     """`docker run postgres` with a password of its own, and with or without a user of its own."""
     settings = {"POSTGRES_USER": superuser, "POSTGRES_PASSWORD": "tutorial"}
     tutorial = servers.engine.containers.run(
@@ -41,93 +51,95 @@ def test_a_cluster_that_was_made_by_a_tutorial_opens(servers: Servers, superuser
         network_mode="none",
     )
     servers.containers.append(tutorial)
-    wait_for(lambda: answers(tutorial), "the tutorial's server")
+    wait_for(lambda: is_ready(tutorial), "the tutorial's server")
     if superuser == "postgres":
         assert tutorial.exec_run(["createdb", "-U", superuser, "mlflow"]).exit_code == 0
-    assert does(tutorial, MAKE, user=superuser)
+    assert succeeds(tutorial, MAKE, user=superuser)
     tutorial.stop(timeout=STOP)
     server = servers.start()
-    wait_for(lambda: answers(server), "our server")
+    wait_for(lambda: is_ready(server), "our server")
     _is_ours(server)
-    assert not signs_in(server, "tutorial")
+    assert not can_sign_in(server, "tutorial")
 
 
-def test_a_cluster_of_a_former_version_opens(servers: Servers) -> None:
+def test_a_cluster_of_a_former_version_opens(servers: PostgresContainers) -> None:
     """Its server's role owned the database and every table."""
     first = servers.start()
-    wait_for(lambda: answers(first), "the first server")
+    wait_for(lambda: is_ready(first), "the first server")
     own = "ALTER DATABASE mlflow OWNER TO mlflow; ALTER SCHEMA public OWNER TO mlflow; GRANT CREATE ON SCHEMA public"
-    assert does(first, f"{own} TO mlflow; SET ROLE mlflow; {MAKE}", user="postgres")
+    assert succeeds(first, f"{own} TO mlflow; SET ROLE mlflow; {MAKE}", user="postgres")
     first.stop(timeout=STOP)
     server = servers.start()
-    wait_for(lambda: answers(server), "our server")
+    wait_for(lambda: is_ready(server), "our server")
     _is_ours(server)
 
 
 def _is_ours(server: Container) -> None:
-    assert signs_in(server, PASSWORD)
+    assert can_sign_in(server, PASSWORD)
     roles = "SELECT rolname, rolsuper, rolpassword IS NULL FROM pg_authid WHERE rolname !~ '^pg_' ORDER BY rolname"
-    assert ask(server, roles) == ["mlflow|f|f", "mlflow_owner|f|f", "mlflow_readonly|f|f", "postgres|t|t"]
-    assert ask(server, "SELECT name FROM runs") == ["first"]
-    assert does(server, "INSERT INTO runs (name) VALUES ('second')", user="mlflow")
-    assert not does(server, "ALTER TABLE runs ADD b int", user="mlflow")
-    assert does(server, "ALTER TABLE runs ADD b int"), "the tables must be the owner's, or the job cannot migrate them"
+    assert query(server, roles) == ["mlflow|f|f", "mlflow_owner|f|f", "mlflow_readonly|f|f", "postgres|t|t"]
+    assert query(server, "SELECT name FROM runs") == ["first"]
+    assert succeeds(server, "INSERT INTO runs (name) VALUES ('second')", user="mlflow")
+    assert not succeeds(server, "ALTER TABLE runs ADD b int", user="mlflow")
+    assert succeeds(server, "ALTER TABLE runs ADD b int"), (
+        "the tables must be the owner's, or the job cannot migrate them"
+    )
 
 
-def test_a_database_of_another_name_is_not_left_behind_unseen(servers: Servers) -> None:
+def test_a_database_of_another_name_is_not_left_behind_unseen(servers: PostgresContainers) -> None:
     first = servers.start()
-    wait_for(lambda: answers(first), "the first server")
+    wait_for(lambda: is_ready(first), "the first server")
     first.stop(timeout=STOP)
-    said = refuses(servers.start(database="other"))
+    said = refusal(servers.start(database="other"))
     assert "the volume holds the database mlflow, and not other" in said
     assert "bin/pulumi config set postgresDatabase mlflow" in said
 
 
-def test_another_user_takes_over_and_the_former_one_is_out(servers: Servers) -> None:
+def test_another_user_takes_over_and_the_former_one_is_out(servers: PostgresContainers) -> None:
     first = servers.start()
-    wait_for(lambda: answers(first), "the first server")
-    assert does(first, "CREATE TABLE runs ()")
+    wait_for(lambda: is_ready(first), "the first server")
+    assert succeeds(first, "CREATE TABLE runs ()")
     first.stop(timeout=STOP)
     second = servers.start(user="team")
-    wait_for(lambda: answers(second), "the second server")
-    assert signs_in(second, PASSWORD, user="team")
-    assert not signs_in(second, PASSWORD)
-    assert does(second, "SELECT FROM runs", user="team")
-    assert does(second, "DROP TABLE runs", user="team_owner")
+    wait_for(lambda: is_ready(second), "the second server")
+    assert can_sign_in(second, PASSWORD, user="team")
+    assert not can_sign_in(second, PASSWORD)
+    assert succeeds(second, "SELECT FROM runs", user="team")
+    assert succeeds(second, "DROP TABLE runs", user="team_owner")
 
 
 @pytest.mark.parametrize("stage", ["all but PG_VERSION moved", "moved"])
-def test_a_first_start_that_was_killed_in_its_last_step_is_finished(servers: Servers, stage: str) -> None:
+def test_a_first_start_that_was_killed_in_its_last_step_is_finished(servers: PostgresContainers, stage: str) -> None:
     first = servers.start()
-    wait_for(lambda: answers(first), "the first server")
+    wait_for(lambda: is_ready(first), "the first server")
     back = f"mkdir {DATA}/.making" + ("" if stage == "moved" else f" && mv {DATA}/PG_VERSION {DATA}/.making")
     first.exec_run(["sh", "-c", back])
     first.kill()
     second = servers.start()
-    wait_for(lambda: answers(second), "the second server")
-    assert signs_in(second, PASSWORD)
+    wait_for(lambda: is_ready(second), "the second server")
+    assert can_sign_in(second, PASSWORD)
 
 
-def test_the_cluster_of_18_is_inside_its_volume(servers: Servers) -> None:
+def test_the_cluster_of_18_is_inside_its_volume(servers: PostgresContainers) -> None:
     """18 keeps its data one folder higher. The binaries here are 17's; the paths and the order of steps are not."""
     place = "/var/lib/postgresql/18/docker"
     server = servers.start(target="/var/lib/postgresql", major="18", PG_MAJOR="18", PGDATA=place)
-    wait_for(lambda: answers(server), "the server")
+    wait_for(lambda: is_ready(server), "the server")
     assert server.exec_run(["test", "-s", f"{place}/PG_VERSION"]).exit_code == 0
     server.remove(force=True, v=True)
     servers.containers.remove(server)
-    said = refuses(servers.start(target="/var/lib/postgresql", major="18", PG_MAJOR="18", PGDATA=place))
+    said = refusal(servers.start(target="/var/lib/postgresql", major="18", PG_MAJOR="18", PGDATA=place))
     assert "holds a cluster of PostgreSQL 17" in said, "what is in the volume was not found again"
 
 
-def test_a_secret_that_cannot_be_read_is_no_empty_password(servers: Servers) -> None:
-    assert "is empty, or" in refuses(servers.start(password=""))
+def test_a_secret_that_cannot_be_read_is_no_empty_password(servers: PostgresContainers) -> None:
+    assert "is empty, or" in refusal(servers.start(password=""))
 
 
-def test_a_signal_in_the_middle_of_a_start_is_heard(servers: Servers) -> None:
+def test_a_signal_in_the_middle_of_a_start_is_heard(servers: PostgresContainers) -> None:
     """After a kill PostgreSQL first flushes every file of the volume. It hears a signal at once and stops then."""
     server = servers.start()
-    wait_for(lambda: answers(server), "the server")
+    wait_for(lambda: is_ready(server), "the server")
     server.kill()
     before = server.logs().count(STARTING)
     server.start()
@@ -138,7 +150,7 @@ def test_a_signal_in_the_middle_of_a_start_is_heard(servers: Servers) -> None:
 
 
 @pytest.mark.parametrize("sign", [f"{DATA}/.making/PG_VERSION", f"{DATA}/.making/postmaster.pid"])
-def test_a_first_start_that_was_killed_is_made_anew(servers: Servers, sign: str) -> None:
+def test_a_first_start_that_was_killed_is_made_anew(servers: PostgresContainers, sign: str) -> None:
     """Killed in the middle of initdb, and in the middle of making the role; then the container is thrown away."""
     first = servers.start()
     wait_for(lambda: first.exec_run(["test", "-e", sign]).exit_code == 0, sign)
@@ -146,22 +158,22 @@ def test_a_first_start_that_was_killed_is_made_anew(servers: Servers, sign: str)
     first.remove(v=True)
     servers.containers.remove(first)
     second = servers.start()
-    wait_for(lambda: answers(second), "the second server")
-    assert signs_in(second, PASSWORD)
-    assert not signs_in(second, "another-password")
+    wait_for(lambda: is_ready(second), "the second server")
+    assert can_sign_in(second, PASSWORD)
+    assert not can_sign_in(second, "another-password")
 
 
-def test_a_killed_server_recovers(servers: Servers) -> None:
+def test_a_killed_server_recovers(servers: PostgresContainers) -> None:
     server = servers.start()
-    wait_for(lambda: answers(server), "the server")
-    assert does(server, "CREATE TABLE mark AS SELECT 1")
+    wait_for(lambda: is_ready(server), "the server")
+    assert succeeds(server, "CREATE TABLE mark AS SELECT 1")
     server.kill()
     server.start()
-    wait_for(lambda: answers(server), "the server after the kill")
-    assert does(server, "SELECT FROM mark")
+    wait_for(lambda: is_ready(server), "the server after the kill")
+    assert succeeds(server, "SELECT FROM mark")
 
 
-def test_a_full_volume_is_said_and_nothing_is_lost_on_it(servers: Servers) -> None:
+def test_a_full_volume_is_said_and_nothing_is_lost_on_it(servers: PostgresContainers) -> None:
     """In memory, 150 MB of it: another container keeps it there while no server runs, and fills it."""
     memory = {"type": "tmpfs", "device": "tmpfs", "o": "size=150m,uid=999,gid=999"}
     servers.engine.volumes.create(servers.volume, driver_opts=memory)
@@ -176,8 +188,8 @@ def test_a_full_volume_is_said_and_nothing_is_lost_on_it(servers: Servers) -> No
     )
     servers.containers.append(keeper)
     server = servers.start()
-    wait_for(lambda: answers(server), "the server")
-    assert does(server, "CREATE TABLE mark AS SELECT 1")
+    wait_for(lambda: is_ready(server), "the server")
+    assert succeeds(server, "CREATE TABLE mark AS SELECT 1")
     server.kill()
     assert keeper.exec_run(["dd", "if=/dev/zero", f"of={DATA}/filler", "bs=1M"]).exit_code, "it never was full"
     server.start()
@@ -189,31 +201,31 @@ def test_a_full_volume_is_said_and_nothing_is_lost_on_it(servers: Servers) -> No
     assert "no data is lost. Mend it by making space" in said
     keeper.exec_run(["rm", f"{DATA}/filler"])
     server.start()
-    wait_for(lambda: answers(server), "the server with space again")
-    assert does(server, "SELECT FROM mark")
+    wait_for(lambda: is_ready(server), "the server with space again")
+    assert succeeds(server, "SELECT FROM mark")
 
 
-def test_a_second_server_on_a_volume_is_refused(servers: Servers) -> None:
+def test_a_second_server_on_a_volume_is_refused(servers: PostgresContainers) -> None:
     first = servers.start()
-    wait_for(lambda: answers(first), "the first server")
-    assert "another container runs on this volume" in refuses(servers.start())
-    assert answers(first)
+    wait_for(lambda: is_ready(first), "the first server")
+    assert "another container runs on this volume" in refusal(servers.start())
+    assert is_ready(first)
 
 
-def test_a_volume_of_another_major_is_refused_and_left_alone(servers: Servers) -> None:
+def test_a_volume_of_another_major_is_refused_and_left_alone(servers: PostgresContainers) -> None:
     servers.put("PG_VERSION", "16\n")
-    said = refuses(servers.start())
+    said = refusal(servers.start())
     assert "the volume holds a cluster of PostgreSQL 16" in said
     assert "bin/pulumi config set postgresVersion 16" in said
-    assert "the volume holds a cluster of PostgreSQL 16" in refuses(servers.start()), "the first try changed it"
+    assert "the volume holds a cluster of PostgreSQL 16" in refusal(servers.start()), "the first try changed it"
 
 
-def test_a_volume_of_18_is_refused_by_17(servers: Servers) -> None:
+def test_a_volume_of_18_is_refused_by_17(servers: PostgresContainers) -> None:
     servers.put("18/docker/PG_VERSION", "18\n")
-    assert "the volume holds a cluster of PostgreSQL 18" in refuses(servers.start())
+    assert "the volume holds a cluster of PostgreSQL 18" in refusal(servers.start())
 
 
-def test_a_volume_with_other_files_is_refused_and_left_alone(servers: Servers) -> None:
+def test_a_volume_with_other_files_is_refused_and_left_alone(servers: PostgresContainers) -> None:
     servers.put("thesis.tex", "years of work")
-    assert "holds files, such as /var/lib/postgresql/data/thesis.tex" in refuses(servers.start())
-    assert "thesis.tex" in refuses(servers.start())
+    assert "holds files, such as /var/lib/postgresql/data/thesis.tex" in refusal(servers.start())
+    assert "thesis.tex" in refusal(servers.start())

@@ -7,45 +7,29 @@ import json
 import ssl
 import subprocess
 import urllib.request
-from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
 from . import readme_example
+from .everything import TASK, USERS, EverythingOn
 from .harness import Deployment
 from .limits import REQUEST, STOP
 
-USERS = {"postgres": "999", "mlflow": "65534", "adminer": "33", "gateway": "65534", "gc": "65534"}
-"""The services, and the user id of each."""
-TASK = "schema"
 
-
-@pytest.fixture(scope="module")
-def complete(own_stack: Deployment) -> Deployment:
-    """A stack with everything switched on."""
-    own_stack.configure(adminer=True, hostname="localhost", tls="internal", signIn=True, gcAfterDays=30)
-    own_stack.configure(allowedHosts=["mlflow.test"])
-    own_stack.up()
-    return own_stack
-
-
-@pytest.fixture(scope="module")
-def authority(complete: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The certificate of the gateway's own authority, as a client is given it."""
-    path = tmp_path_factory.mktemp("authority") / "root.crt"
-    path.write_text(complete.execute("gateway", "cat", "/data/caddy/pki/authorities/local/root.crt"))
-    return path
+@pytest.fixture
+def complete(everything_on: EverythingOn) -> Deployment:
+    return everything_on.stack
 
 
 def test_the_first_run_of_the_readme_is_logged_by_somebody_who_was_just_let_in(
-    complete: Deployment, authority: Path, monkeypatch: pytest.MonkeyPatch
+    complete: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A new user may not write into the experiment Default, only into what they make."""
     outputs = complete.outputs()
     url = outputs["tracking_url"]
-    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(authority))
+    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(complete.certificate))
     monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", outputs["admin_username"])
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", outputs["admin_password"])
     anna = {"username": "anna", "password": "correct-horse-battery"}
@@ -55,7 +39,9 @@ def test_the_first_run_of_the_readme_is_logged_by_somebody_who_was_just_let_in(
         json.dumps(anna).encode(),
         {"Authorization": f"Basic {token}", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=REQUEST, context=ssl.create_default_context(cafile=str(authority))):
+    with urllib.request.urlopen(
+        request, timeout=REQUEST, context=ssl.create_default_context(cafile=str(complete.certificate))
+    ):
         readme_example.follow(url, **{f"MLFLOW_TRACKING_{key.upper()}": value for key, value in anna.items()})
     experiment = MlflowClient(url).get_experiment_by_name("first")
     assert experiment
@@ -72,11 +58,11 @@ def test_the_first_run_of_the_readme_is_logged_by_somebody_who_was_just_let_in(
     ],
 )
 def test_who_comes_by_an_address_or_another_name_is_told_what_is_wrong(
-    complete: Deployment, authority: Path, name: str, status: int, said: str
+    complete: Deployment, name: str, status: int, said: str
 ) -> None:
     """Whose certificate is theirs is checked where there is one for that name."""
     port = complete.settings["httpsPort"]
-    trust = ["--insecure"] if name == "127.0.0.1" else ["--cacert", str(authority)]
+    trust = ["--insecure"] if name == "127.0.0.1" else ["--cacert", str(complete.certificate)]
     command = ["curl", "--silent", "--show-error", "--noproxy", "*", *trust, "--write-out", "\n%{http_code}"]
     where = ["--resolve", f"mlflow.test:{port}:127.0.0.1", f"https://{name}:{port}/api/2.0/mlflow/experiments/get"]
     answer, _, code = subprocess.run([*command, *where], capture_output=True, text=True, check=True).stdout.rpartition(
@@ -144,8 +130,9 @@ def test_the_role_of_the_tracking_server_is_no_superuser(complete: Deployment) -
     ("postgres", ["127.0.0.1"]),
     ("adminer", ["127.0.0.1"]),
     ("gateway", ["127.0.0.1", "127.0.0.1"]),
-    # Behind the gateway, with no port of its own.
-    ("mlflow", []),
+    # Behind the gateway, with a port of its own for its metrics alone.
+    ("mlflow", ["127.0.0.1"]),
+    ("exporter", ["127.0.0.1"]),
 ])  # fmt: skip
 def test_a_port_is_open_on_loopback_alone(complete: Deployment, role: str, addresses: list[str]) -> None:
     bound = [each["HostIp"] for binding in complete.container(role).ports.values() for each in binding or []]

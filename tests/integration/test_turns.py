@@ -10,28 +10,36 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from .examined import checks
+from .doctor import checks
 from .harness import Deployment, wait_for
-from .old_stores import Old, change, contents, experiments_alone, importing, made, started, waits_for_experiments
+from .old_stores import (
+    OldStore,
+    contents,
+    execute_sqlite,
+    import_containers,
+    make_store,
+    only_experiments,
+    start_import,
+    waits_for_experiments,
+)
 
 
 @pytest.fixture(scope="module")
-def up(own_stack: Deployment) -> Deployment:
-    own_stack.up()
-    # The first one makes an experiment, which it then keeps.
-    checks(own_stack)
-    return own_stack
+def up(empty_stack: Deployment) -> Deployment:
+    # The doctor's first call makes an experiment, which it then keeps.
+    checks(empty_stack)
+    return empty_stack
 
 
 @pytest.fixture(scope="module")
-def store(up: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Old:
-    return made(up, tmp_path_factory.mktemp("store"), "sqlite", "store")
+def store(up: Deployment, tmp_path_factory: pytest.TempPathFactory) -> OldStore:
+    return make_store(up, tmp_path_factory.mktemp("store"), "sqlite", "store")
 
 
-def renamed(store: Old, folder: Path, name: str) -> tuple[Path, set[str]]:
+def renamed(store: OldStore, folder: Path, name: str) -> tuple[Path, set[str]]:
     """A store with the experiments alone, and the names that they have there."""
-    path = experiments_alone(store, folder)
-    change(path, f"UPDATE experiments SET name = name || '-{name}'")
+    path = only_experiments(store, folder)
+    execute_sqlite(path, f"UPDATE experiments SET name = name || '-{name}'")
     return path, {f"{each}-{name}" for each in store.contents["experiments"]}
 
 
@@ -47,7 +55,7 @@ def held(stack: Deployment) -> Iterator[psycopg.Connection]:
 
 
 def imports(stack: Deployment, path: Path) -> subprocess.Popen[str]:
-    return started(stack, "--clash", "rename", str(path))
+    return start_import(stack, "--clash", "rename", str(path))
 
 
 def brings_up(stack: Deployment) -> subprocess.Popen[str]:
@@ -71,12 +79,12 @@ def ended_well(*processes: subprocess.Popen[str]) -> None:
 
 def helpers(stack: Deployment) -> set[str]:
     """What our own commands run beside the stack at the moment."""
-    own = {f"{stack.prefix}-{role}" for role in ("postgres", "schema", "mlflow")}
+    own = {f"{stack.prefix}-{role}" for role in ("postgres", "schema", "mlflow", "adminer")}
     return stack.objects()["containers"] - own - {f"{name}-courier" for name in own}
 
 
 def test_while_an_import_works_others_wait_or_refuse_and_it_is_committed(
-    up: Deployment, store: Old, tmp_path: Path
+    up: Deployment, store: OldStore, tmp_path: Path
 ) -> None:
     second, names = renamed(store, tmp_path, "second")
     with held(up) as session:
@@ -95,7 +103,7 @@ def test_while_an_import_works_others_wait_or_refuse_and_it_is_committed(
         refused = up.pulumi("destroy", "--yes", "--skip-preview", "--stack", up.name, fails=True)
         assert f"bin/pulumi: [stack-busy] {who}" in refused
         assert checks(up)["dumps"]["state"] == "ok"
-        (container,) = importing(up)
+        (container,) = import_containers(up)
         assert helpers(up) == {container.name}, "the doctor leaves nothing"
     ended_well(one, *others)
     found = contents(up)
@@ -104,13 +112,15 @@ def test_while_an_import_works_others_wait_or_refuse_and_it_is_committed(
     assert helpers(up) == set()
 
 
-def test_an_import_whose_command_is_killed_is_waited_for_by_an_up(up: Deployment, store: Old, tmp_path: Path) -> None:
+def test_an_import_whose_command_is_killed_is_waited_for_by_an_up(
+    up: Deployment, store: OldStore, tmp_path: Path
+) -> None:
     path, names = renamed(store, tmp_path, "third")
     with held(up) as session:
         with imports(up, path) as killed:
             wait_for(lambda: waits_for_experiments(session) or killed.poll() is not None, "an import that works")
             killed.kill()
-        (container,) = importing(up)
+        (container,) = import_containers(up)
         with pytest.raises(
             AssertionError, match=rf"{container.name} still works on the stack .* and was killed; nothing"
         ):

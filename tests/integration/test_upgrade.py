@@ -17,7 +17,7 @@ from images.mlflow.schema.tuning import INDEXES
 from ops import schema_job
 from ops.docker_runtime import DockerRuntime
 
-from .examined import checks
+from .doctor import checks
 from .harness import Deployment, deployment, wait_for
 
 OLD, NEW = "3.6.0", "3.17.2"

@@ -34,12 +34,12 @@ commonName = supplied
 
 def certificate(stack: Deployment, days: int) -> None:
     """A certificate that ends in some days, or has ended, in the files that the stack's settings name."""
-    file, key = stack.room / "certificate.pem", stack.room / "key.pem"
+    file, key = stack.certificate, stack.folder / "key.pem"
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "ca.cnf").write_text(_AUTHORITY)
         Path(folder, "index").touch()
         order = ["openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-out", "asked"]
-        _openssl(folder, *order, "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key))
+        _openssl(folder, *order, "-addext", "subjectAltName=DNS:localhost,DNS:mlflow.test", "-keyout", str(key))
         now = datetime.now(UTC)
         begin, end = (f"{now + timedelta(days=each):%Y%m%d%H%M%SZ}" for each in (-30, days))
         order = ["openssl", "ca", "-selfsign", "-batch", "-create_serial", "-config", "ca.cnf", "-in", "asked"]
@@ -74,27 +74,27 @@ def checks(stack: Deployment, name: str | None = None) -> dict[str, dict[str, st
     return {each["name"]: each for each in said["checks"]}
 
 
-def unwell(stack: Deployment) -> dict[str, str]:
+def problems(stack: Deployment) -> dict[str, str]:
     """The state of what is neither ok nor left out."""
     return {name: each["state"] for name, each in checks(stack).items() if each["state"] not in ("ok", "skipped")}
 
 
-def wait_until_well(stack: Deployment) -> None:
-    wait_until(stack, {})
+def wait_until_healthy(stack: Deployment) -> None:
+    wait_until_problems_are(stack, {})
 
 
-def wait_until(stack: Deployment, expected: dict[str, str]) -> None:
+def wait_until_problems_are(stack: Deployment, expected: dict[str, str]) -> None:
     """Look until these alone are unwell; a look takes seconds, and on a busy machine its own patience may end."""
     deadline = time.monotonic() + CONDITION
-    while (found := unwell(stack)) != expected and time.monotonic() < deadline:
+    while (found := problems(stack)) != expected and time.monotonic() < deadline:
         pass
     assert found == expected, [each for each in checks(stack).values() if each["state"] != "ok"]
 
 
-def mended(stack: Deployment, name: str) -> None:
+def run_remedy(stack: Deployment, name: str) -> None:
     """Do what the line of a check says, as it says it."""
     subprocess.run(checks(stack)[name]["mend"], shell=True, check=True, capture_output=True)
-    wait_until_well(stack)
+    wait_until_healthy(stack)
 
 
 def sql(stack: Deployment, statement: str, database: str = "mlflow") -> str:
@@ -105,7 +105,7 @@ def sql(stack: Deployment, statement: str, database: str = "mlflow") -> str:
 USED = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
 
 
-def taken(stack: Deployment, wanted: int) -> None:
+def occupy_connections(stack: Deployment, wanted: int) -> None:
     """Sessions of nobody in particular, until so many are taken."""
     more = wanted - int(sql(stack, USED)) + 1
     open_many = f"for n in $(seq {more}); do (sleep 600 | psql -U postgres -d mlflow >/dev/null 2>&1) & done; wait"
@@ -120,7 +120,7 @@ def archive_by(stack: Deployment, program: str) -> None:
 
 
 @contextmanager
-def undone(stack: Deployment, statement: str, back: str) -> Iterator[None]:
+def reverted(stack: Deployment, statement: str, back: str) -> Iterator[None]:
     """A statement that is taken back, from another database, for this one may be closed."""
     sql(stack, statement, "postgres")
     try:
@@ -129,7 +129,7 @@ def undone(stack: Deployment, statement: str, back: str) -> Iterator[None]:
         sql(stack, back, "postgres")
 
 
-def subject(stack: Deployment, **changed: str) -> Subject:
+def subject_with(stack: Deployment, **changed: str) -> Subject:
     """The stack as a check gets it, with some outputs changed, and without an administrator."""
     outputs = stack.outputs()
     kept = {name: outputs[name] for name in ("mlflow_version", "tracking_url", "postgres_database")}

@@ -18,7 +18,7 @@ PASSWORD = "a-password-of-a-test"
 USER = "999:999"
 
 
-class Servers:
+class PostgresContainers:
     """Containers of the stack's PostgreSQL image on one volume, outside of any stack and as closed as in one."""
 
     def __init__(self, engine: DockerClient, image: str) -> None:
@@ -102,31 +102,31 @@ def put_file(container: Container, path: str, content: str) -> None:
     container.put_archive("/", packed.getvalue())
 
 
-def answers(container: Container) -> bool:
+def is_ready(container: Container) -> bool:
     container.reload()
     assert container.status == "running", container.logs().decode()
     return container.exec_run(["pg_isready", "-q", "-h", "127.0.0.1", "-U", "mlflow"]).exit_code == 0
 
 
-def refuses(container: Container) -> str:
+def refusal(container: Container) -> str:
     """What a server that does not start says; a test fails if it starts."""
     assert container.wait(timeout=STOP)["StatusCode"] == 64, container.logs().decode()
     return container.logs().decode()
 
 
-def signs_in(container: Container, password: str, user: str = "mlflow") -> bool:
+def can_sign_in(container: Container, password: str, user: str = "mlflow") -> bool:
     check = ["psql", "-h", "127.0.0.1", "-U", user, "-d", "mlflow", "-c", "SELECT 1"]
     return container.exec_run(check, environment={"PGPASSWORD": password}).exit_code == 0
 
 
-def does(container: Container, statement: str, user: str = "mlflow_owner") -> bool:
+def succeeds(container: Container, statement: str, user: str = "mlflow_owner") -> bool:
     """Whether a role succeeds with a statement, over the local socket."""
     return container.exec_run(["psql", "-U", user, "-d", "mlflow", "-c", statement]).exit_code == 0
 
 
-def ask(container: Container, query: str) -> list[str]:
+def query(container: Container, statement: str) -> list[str]:
     """The rows of the superuser's query, columns apart by |."""
-    code, said = container.exec_run(["psql", "-U", "postgres", "-d", "mlflow", "-Atc", query])
+    code, said = container.exec_run(["psql", "-U", "postgres", "-d", "mlflow", "-Atc", statement])
     assert isinstance(said, bytes)
     assert code == 0, said.decode()
     return said.decode().split()

@@ -76,7 +76,7 @@ def state_files(stack: Deployment) -> dict[str, str]:
     return {f"state {path.relative_to(stack.state)}": path.read_text(errors="replace") for path in files}
 
 
-def hits(secret: str, *places: dict[str, str]) -> set[str]:
+def places_with(secret: str, *places: dict[str, str]) -> set[str]:
     """The places that show the secret."""
     assert len(secret) >= 16, "a short secret is found by accident"
     return {place for each in places for place, text in each.items() if secret in text}
