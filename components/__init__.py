@@ -1,7 +1,23 @@
-"""MLflow on PostgreSQL as Pulumi components. None of them reads configuration; `Settings` does, for our own program."""
+"""MLflow on PostgreSQL as Pulumi components, for any Pulumi program. They read no configuration."""
 
-from .from_settings import platform_args
+from .database import ExternalDatabase, Login, SslMode
+from .endpoint import PublicEndpoint, Tls
+from .engine import DockerHost
+from .engine.workload import Limits
+from .errors import DeploymentError
+from .metrics import Metrics
 from .platform import Platform, PlatformArgs
-from .settings import Settings
 
-__all__ = ["Platform", "PlatformArgs", "Settings", "platform_args"]
+__all__ = [
+    "DeploymentError",
+    "DockerHost",
+    "ExternalDatabase",
+    "Limits",
+    "Login",
+    "Metrics",
+    "Platform",
+    "PlatformArgs",
+    "PublicEndpoint",
+    "SslMode",
+    "Tls",
+]

@@ -1,4 +1,4 @@
-"""Where the figures for monitoring are read: on loopback alone, for nobody is asked there who they are."""
+"""Where Prometheus reads the metrics: on loopback only, because the ports have no sign-in."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import Final
 
 from contract import ports
 
+from . import defaults
 from .engine.workload import Port
 
 ADDRESS: Final = "127.0.0.1"
-"""Not the address of the other ports, which may be open to the network."""
+"""Other ports may be published on other addresses."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """The host ports that Prometheus scrapes."""
+    """The ports on the host that Prometheus scrapes."""
 
-    mlflow_port: int
-    postgres_port: int
+    mlflow_port: int = defaults.MLFLOW_METRICS_PORT
+    postgres_port: int = defaults.POSTGRES_METRICS_PORT
 
     @property
     def of_mlflow(self) -> Port:

@@ -23,7 +23,7 @@ def outputs(
     """The outputs by name. An output that does not apply is absent."""
     host, port = database.host, database.port
     if args.postgres_port:
-        host, port = _reached_at(args.side_address), args.postgres_port
+        host, port = _reached_at(args.unencrypted_address), args.postgres_port
     found: Outputs = {
         "tracking_url": _tracking_url(args),
         "internal_tracking_url": f"http://{mlflow.ROLE}:{mlflow.PORT}",
@@ -49,7 +49,7 @@ def outputs(
     }
     if args.adminer_port:
         server = f"pgsql={database.host}&username={database.server.user}&db={database.database}"
-        found["adminer_url"] = f"http://{in_url(_reached_at(args.side_address))}:{args.adminer_port}/?{server}"
+        found["adminer_url"] = f"http://{in_url(_reached_at(args.unencrypted_address))}:{args.adminer_port}/?{server}"
     if args.metrics:
         found["mlflow_metrics_url"] = args.metrics.mlflow_url
         found["postgres_metrics_url"] = args.metrics.postgres_url
@@ -60,8 +60,8 @@ def outputs(
 
 
 def _tracking_url(args: PlatformArgs) -> str:
-    if args.front_door:
-        return args.front_door.origin
+    if args.endpoint:
+        return args.endpoint.origin()
     return f"http://{in_url(_reached_at(args.bind_address))}:{args.mlflow_port}"
 
 

@@ -11,23 +11,37 @@ import pulumi_random as random
 
 from contract.names import object_prefix
 
+from . import defaults, validation
 from .database import managed
 from .database.connections import connection_budget
-from .database.managed import Postgres, PostgresArgs
+from .database.managed import Postgres, PostgresArgs, PublishedTo
 from .database.server import DatabaseConnection, DatabaseServer, Login
+from .endpoint import PublicEndpoint, Tls
 from .engine import DockerHost, EngineFactory, Network
 from .engine.workload import Limits, Port
+from .errors import refuse
 from .image import Image
 from .metrics import Metrics
 from .outputs import outputs
 from .services import adminer, exporter, gateway, mlflow
 from .services.adminer import Adminer, AdminerArgs
 from .services.exporter import Exporter, ExporterArgs
-from .services.gateway import FrontDoor, Gateway, GatewayArgs
+from .services.gateway import Gateway, GatewayArgs
 from .services.mlflow import Mlflow, MlflowArgs
 from .services.retention import Retention, RetentionArgs
 from .services.schema import Schema, SchemaArgs
 from .services.sign_in import SignIn
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedPort:
+    """A port on the host, and the argument that chose it."""
+
+    argument: str
+    role: str
+    """Of the service that publishes it."""
+    address: str
+    host: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,44 +54,96 @@ class PlatformArgs:
     """Where everything runs."""
     database_server: DatabaseServer | None = None
     """A database that exists already. None creates a PostgreSQL server."""
-    mlflow_version: str = "3.17.2"
-    postgres_major: int = 17
-    postgres_base: str = "postgres:17-trixie"
-    python_base: str = "python:3.13-slim-trixie"
-    debian_base: str = "debian:trixie-slim"
-    database: str = "mlflow"
-    user: str = "mlflow"
-    bind_address: str = "127.0.0.1"
-    side_address: str = "127.0.0.1"
-    """Address of the ports of PostgreSQL and Adminer, which have no TLS."""
-    more_hosts: Sequence[str] = ()
-    """Names and addresses that MLflow answers to beside its own; a front door has a list of its own."""
-    mlflow_port: int = 5000
-    """Host port of MLflow; without meaning where there is a front door."""
+    mlflow_version: str = defaults.MLFLOW_VERSION
+    postgres_version: str = defaults.POSTGRES_VERSION
+    """A major version such as "17", or a release such as "17.6"."""
+    postgres_image: str = ""
+    """The image to build PostgreSQL's from. Empty means the official one of the version."""
+    python_image: str = defaults.PYTHON_IMAGE
+    debian_image: str = defaults.DEBIAN_IMAGE
+    database: str = defaults.DATABASE
+    user: str = defaults.USER
+    """The role that MLflow signs in as. The names of the other roles are made of it."""
+    bind_address: str = defaults.ADDRESS
+    """Address of the host that MLflow's ports are published on. Beyond loopback, sign-in and TLS are required."""
+    allow_open_access: bool = False
+    """Publish on any address without sign-in and TLS: everybody who reaches it reads and writes the runs."""
+    allowed_hosts: Sequence[str] = ()
+    """More names and addresses that clients may use for MLflow."""
+    mlflow_port: int = defaults.MLFLOW_PORT
+    """Host port of MLflow. Not used with an endpoint, which has its own ports."""
     postgres_port: int | None = None
-    """Host port of PostgreSQL; without it the database is reached from its own network alone."""
+    """Host port of PostgreSQL. None publishes no port."""
     adminer_port: int | None = None
-    """Host port of Adminer, which runs only if it is given."""
-    front_door: FrontDoor | None = None
-    """The gateway before MLflow, which runs only if it is given."""
+    """Host port of Adminer. None runs no Adminer."""
+    endpoint: PublicEndpoint | None = None
+    """The names and the certificate of a gateway in front of MLflow. None runs no gateway."""
     metrics: Metrics | None = None
-    """Where figures for monitoring are read; there are none unless it is given."""
+    """Where Prometheus reads metrics. None collects none."""
     sign_in: bool = False
     credentials_version: int = 1
-    """A number that only rises: with each rise every generated secret is made anew."""
-    workers: int = 4
+    """A number that is only ever raised. Each rise generates all secrets again."""
+    workers: int | None = None
+    """Worker processes of MLflow's server. None is as many as its limits allow."""
     jobs: bool = False
-    """Whether MLflow's server runs jobs of its own, such as judges that are started from its pages."""
-    postgres_settings: Mapping[str, str] = field(default_factory=dict)
-    """Settings of PostgreSQL by name, beside or instead of those that follow from its limits."""
-    mlflow_limits: Limits = field(default_factory=lambda: Limits(memory_mb=4096))
-    postgres_limits: Limits = field(default_factory=lambda: Limits(memory_mb=2048))
+    """Whether MLflow's server runs background jobs, such as judges that are started from its pages."""
+    postgres_settings: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    """PostgreSQL's settings by name. They are added to those that follow from its limits, or replace them."""
+    mlflow_limits: Limits = field(default_factory=lambda: Limits(memory_mb=defaults.MLFLOW_MEMORY))
+    postgres_limits: Limits = field(default_factory=lambda: Limits(memory_mb=defaults.POSTGRES_MEMORY))
     gc_after_days: int | None = None
-    """After how many days what was deleted is removed for good; never unless given."""
+    """Days after which deleted items are removed for good. None removes nothing."""
     keep_data: bool = True
-    """Leave the volumes on the host when the stack is destroyed."""
+    """Leave the volumes on the engine when the stack is destroyed."""
     protect_data: bool = False
-    """Refuse to destroy the stack at all."""
+    """Refuse to destroy the stack."""
+
+    def __post_init__(self) -> None:
+        """Raises `DeploymentError` with everything that is wrong with the arguments."""
+        refuse(validation.errors(self))
+
+    @property
+    def postgres_major(self) -> int:
+        return int(self.postgres_version.partition(".")[0])
+
+    @property
+    def postgres_base(self) -> str:
+        """The image that PostgreSQL's is built from."""
+        return self.postgres_image or f"postgres:{self.postgres_version}-trixie"
+
+    @property
+    def unencrypted_address(self) -> str:
+        """Address of the ports of PostgreSQL and Adminer. They have no TLS, so sign-in alone does not open them."""
+        return self.bind_address if self.allow_open_access else defaults.ADDRESS
+
+    @property
+    def worker_count(self) -> int:
+        """Worker processes of MLflow's server."""
+        return self.workers or mlflow.worker_count(self.mlflow_limits, jobs=self.jobs)
+
+    @property
+    def published_ports(self) -> list[PublishedPort]:
+        """The ports that this platform publishes on the host."""
+        ports = []
+        if self.endpoint:
+            if self.endpoint.tls != Tls.OFF:
+                ports.append(("endpoint.https_port", gateway.ROLE, self.bind_address, self.endpoint.https_port))
+            if self.endpoint.http_port or self.endpoint.tls == Tls.OFF:
+                ports.append(("endpoint.http_port", gateway.ROLE, self.bind_address, self.endpoint.http_port))
+        else:
+            ports.append(("mlflow_port", mlflow.ROLE, self.bind_address, self.mlflow_port))
+        if self.postgres_port is not None:
+            ports.append(("postgres_port", managed.ROLE, self.unencrypted_address, self.postgres_port))
+        if self.adminer_port is not None:
+            ports.append(("adminer_port", adminer.ROLE, self.unencrypted_address, self.adminer_port))
+        if self.metrics:
+            mlflow_metrics, postgres_metrics = self.metrics.of_mlflow, self.metrics.of_postgres
+            ports.append(("metrics.mlflow_port", mlflow.ROLE, mlflow_metrics.address, mlflow_metrics.host))
+            ports.append(("metrics.postgres_port", exporter.ROLE, postgres_metrics.address, postgres_metrics.host))
+        return [
+            PublishedPort(argument=argument, role=role, address=address, host=host)
+            for argument, role, address, host in ports
+        ]
 
     @property
     def image_builds(self) -> dict[str, Image]:
@@ -86,7 +152,7 @@ class PlatformArgs:
         images = {
             mlflow.ROLE: Image(
                 context=self.images / mlflow.ROLE,
-                base=self.python_base,
+                base=self.python_image,
                 # Dumps are made and read by the tools of the very server.
                 arguments={"MLFLOW_VERSION": self.mlflow_version, "POSTGRES_IMAGE": self.postgres_base},
                 unused=[lock for lock in locks if lock.name != f"{self.mlflow_version}.txt"],
@@ -95,11 +161,11 @@ class PlatformArgs:
         if self.database_server is None:
             images[managed.ROLE] = Image(context=self.images / managed.ROLE, base=self.postgres_base)
         if self.adminer_port:
-            images[adminer.ROLE] = Image(context=self.images / adminer.ROLE, base=self.debian_base)
+            images[adminer.ROLE] = Image(context=self.images / adminer.ROLE, base=self.debian_image)
         if self.metrics:
-            images[exporter.ROLE] = Image(context=self.images / exporter.ROLE, base=self.debian_base)
-        if self.front_door:
-            images[gateway.ROLE] = Image(context=self.images / gateway.ROLE, base=self.debian_base)
+            images[exporter.ROLE] = Image(context=self.images / exporter.ROLE, base=self.debian_image)
+        if self.endpoint:
+            images[gateway.ROLE] = Image(context=self.images / gateway.ROLE, base=self.debian_image)
         return images
 
 
@@ -135,8 +201,8 @@ class Platform(pulumi.ComponentResource):
             self._retention(args.gc_after_days, image, inner, database, server)
         if args.metrics and database.monitor:
             self._exporter(args.metrics, inner, database, database.monitor)
-        if args.front_door:
-            self._gateway(args.front_door, tracking, server)
+        if args.endpoint:
+            self._gateway(args.endpoint, tracking, server)
         self.outputs = outputs(args, tracking.name, database, sign_in)
         self.register_outputs(self.outputs)
 
@@ -150,7 +216,7 @@ class Platform(pulumi.ComponentResource):
                 f"{self._name}-published", "published", internal=False, outbound=False, opts=self._child
             )
             networks.append(published.name)
-            port = Port(container=managed.PORT, host=args.postgres_port, address=args.side_address)
+            port = Port(container=managed.PORT, host=args.postgres_port, address=args.unencrypted_address)
         return Postgres(
             f"{self._name}-postgres",
             PostgresArgs(
@@ -159,7 +225,7 @@ class Platform(pulumi.ComponentResource):
                 networks=networks,
                 internal_network=inner.subnet,
                 connections=connection_budget(
-                    args.workers,
+                    args.worker_count,
                     sign_in=args.sign_in,
                     jobs=args.jobs,
                     retention=bool(args.gc_after_days),
@@ -167,12 +233,12 @@ class Platform(pulumi.ComponentResource):
                 ),
                 credentials_version=args.credentials_version,
                 limits=args.postgres_limits,
-                settings=args.postgres_settings,
+                settings={name: managed.setting(value) for name, value in args.postgres_settings.items()},
                 database=args.database,
                 user=args.user,
                 port=port,
                 # On a loopback address every client connects through the host, whatever address it has itself.
-                published_to="samenet" if args.side_address == "127.0.0.1" else "all",
+                published_to=PublishedTo.SAMENET if args.unencrypted_address == defaults.ADDRESS else PublishedTo.ALL,
                 keep_data=args.keep_data,
                 protect_data=args.protect_data,
             ),
@@ -212,15 +278,15 @@ class Platform(pulumi.ComponentResource):
                 networks=[tracking.name, inner.name],
                 database=DatabaseConnection(server=database, login=database.server),
                 keys=schema.keys,
-                workers=args.workers,
+                workers=args.worker_count,
                 jobs=args.jobs,
                 limits=args.mlflow_limits,
                 port=None
-                if args.front_door
+                if args.endpoint
                 else Port(container=mlflow.PORT, host=args.mlflow_port, address=args.bind_address),
                 metrics=args.metrics.of_mlflow if args.metrics else None,
-                origins=args.front_door.origins if args.front_door else (),
-                allowed_hosts=args.more_hosts,
+                origins=args.endpoint.origins(args.allowed_hosts) if args.endpoint else (),
+                allowed_hosts=args.allowed_hosts,
                 sign_in=sign_in,
                 keep_data=args.keep_data,
                 protect_data=args.protect_data,
@@ -240,7 +306,7 @@ class Platform(pulumi.ComponentResource):
                 user=database.server.user,
                 readonly_user=database.readonly.user,
                 networks=[tracking.name, inner.name],
-                port=Port(container=adminer.PORT, host=port, address=self._args.side_address),
+                port=Port(container=adminer.PORT, host=port, address=self._args.unencrypted_address),
             ),
             self._engine,
             self._child,
@@ -283,13 +349,14 @@ class Platform(pulumi.ComponentResource):
             self._child,
         )
 
-    def _gateway(self, front_door: FrontDoor, tracking: Network, server: Mlflow) -> None:
+    def _gateway(self, endpoint: PublicEndpoint, tracking: Network, server: Mlflow) -> None:
         Gateway(
             f"{self._name}-gateway",
             GatewayArgs(
                 image=self._args.image_builds[gateway.ROLE],
                 network=tracking.name,
-                front_door=front_door,
+                endpoint=endpoint,
+                allowed_hosts=self._args.allowed_hosts,
                 address=self._args.bind_address,
                 upstream=f"{mlflow.ROLE}:{mlflow.PORT}",
                 keep_data=self._args.keep_data,

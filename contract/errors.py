@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 REMEDY: Final = ". Mend it with: "
@@ -37,13 +39,55 @@ class UserError(Exception):
         return f"{self.problem}{REMEDY}{self.remedy}" if self.remedy else self.problem
 
 
-class ArgumentError(UserError):
-    """An argument that cannot be used. A program that reads settings renames it and replaces the remedy."""
+@dataclass(frozen=True)
+class Argument:
+    """Another argument that a rule mentions, and mostly the value that it should have."""
 
-    def __init__(self, code: str, argument: str, value: object, *, rule: str, remedy: str = "") -> None:
-        super().__init__(code, f"{argument} is {value!r}", rule=rule, remedy=remedy)
+    name: str
+    value: object = None
+
+    def __str__(self) -> str:
+        return self.name if self.value is None else f"{self.name}={shown(self.value)}"
+
+
+class ArgumentError(UserError):
+    """An argument of a component that cannot be used. A program that reads settings names the setting instead.
+
+    `accepted` is a value that can be used; None means that the argument is to be left out. `item` is the key or the
+    index of the part that is wrong. Each `{}` of the rule stands for one of `mentions`, in their order.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        argument: str,
+        value: object,
+        *,
+        rule: str,
+        accepted: object = None,
+        item: str | int | None = None,
+        mentions: Sequence[Argument] = (),
+    ) -> None:
+        path = argument if item is None else f"{argument}[{item!r}]"
+        remedy = f"leave {path} out" if accepted is None else f"{path}={shown(accepted)}"
+        super().__init__(code, f"{path} is {shown(value)}", rule=mentioning(rule, mentions), remedy=remedy)
         self.argument = argument
         self.value = value
+        self.rule_template = rule
+        self.accepted = accepted
+        self.item = item
+        self.mentions = mentions
+
+
+def shown(value: object) -> str:
+    """A value as it stands in a Python program."""
+    return f"{type(value).__name__}.{value.name}" if isinstance(value, Enum) else repr(value)
+
+
+def mentioning(rule: str, mentions: Iterable[object]) -> str:
+    """A rule with its `{}` filled in. Without mentions braces are braces."""
+    names = [str(each) for each in mentions]
+    return rule.format(*names) if names else rule
 
 
 def report(errors: Iterable[UserError]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from enum import StrEnum
 
 import pulumi
 import pulumi_random as random
@@ -41,6 +41,16 @@ pg_ctl --pgdata=/tmp/cluster --log=/tmp/log --silent --wait --options="$1" start
 _CHECK_OPTIONS = "-c log_line_prefix= -c listen_addresses= -c unix_socket_directories=/tmp"
 
 
+class PublishedTo(StrEnum):
+    """Who may sign in through a published port."""
+
+    NOBODY = "nobody"
+    SAMENET = "samenet"
+    """Clients on the host itself."""
+    ALL = "all"
+    """Clients with any address."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PostgresArgs:
     """Arguments of `Postgres`."""
@@ -60,8 +70,8 @@ class PostgresArgs:
     user: str = "mlflow"
     port: Port | None = None
     """Publishes the server on the host; None publishes nothing."""
-    published_to: Literal["nobody", "samenet", "all"] = "nobody"
-    """Who may sign in through that port: clients on the host itself (samenet), or from any address (all)."""
+    published_to: PublishedTo = PublishedTo.NOBODY
+    """Who may sign in through that port."""
     keep_data: bool = True
     protect_data: bool = False
 
@@ -130,7 +140,7 @@ class Postgres(pulumi.ComponentResource):
                     environment.POSTGRES_USER: args.user,
                     **PRIVATE_TABLES,
                     environment.INTERNAL_NETWORK: args.internal_network,
-                    environment.PUBLISHED_TO: args.published_to if args.port else "nobody",
+                    environment.PUBLISHED_TO: (args.published_to if args.port else PublishedTo.NOBODY).value,
                     environment.SERVER_CONNECTIONS: str(args.connections.server),
                     environment.OWNER_CONNECTIONS: str(args.connections.owner),
                     environment.READONLY_CONNECTIONS: str(args.connections.readonly),
@@ -195,6 +205,11 @@ def _options(args: PostgresArgs) -> list[str]:
     settings = settings_for(args.limits.memory_mb, args.limits.cpus, connections, args.major)
     chosen = {**settings, **args.settings, "max_connections": str(connections)}
     return [part for name, value in sorted(chosen.items()) for part in ("-c", f"{name}={value}")]
+
+
+def setting(value: str | float) -> str:
+    """A value of a setting as PostgreSQL reads it."""
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
 
 def data_path(major: int) -> str:

@@ -1,4 +1,4 @@
-"""What Caddy is told: one name, one server behind it, and the limits for whoever comes in."""
+"""Caddy's configuration: the names of one MLflow server, its certificate, and the limits for its clients."""
 
 from __future__ import annotations
 
@@ -9,70 +9,66 @@ from typing import Final
 
 from contract import paths, ports
 
+from ..endpoint import Tls
 from ..engine.workload import in_url
 
 HTTPS_PORT: Final = ports.GATEWAY_HTTPS
-"""Inside the container, where a process without capabilities cannot listen below 1024."""
+"""In the container, where a process without capabilities cannot listen below 1024."""
 HTTP_PORT: Final = ports.GATEWAY_HTTP
 CERTIFICATE: Final = f"{paths.SECRETS}/{paths.CERTIFICATE}"
 KEY: Final = f"{paths.SECRETS}/{paths.CERTIFICATE_KEY}"
-TLS_MODES: Final = ("off", "internal", "files", "acme")
 _MORE_NAMES: Final = "The setting allowedHosts adds others."
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
-# Of IPv6: that of IPv4 looks like a name. It has two colons at least, and so is no name with a port.
+# An IPv6 address. (An IPv4 address looks like a name.) It has at least two colons, so it is no name with a port.
 _ADDRESS: Final = re.compile(r"[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*")
 
 API_BODY_DIGITS: Final = 9
-"""A call of the API that sends a number of bytes this long, 100 MB or more, is refused: MLflow keeps all of it in
-memory. In digits, so that a pattern can tell; Caddy's own limit counts what has come, and sent on, by then."""
+"""An API call whose Content-Length has this many digits, 100 MB or more, is rejected: MLflow reads it into memory. A
+pattern sees the number of digits before the body is sent. Caddy's own limit counts bytes that it has passed on."""
 HEADERS: Final = "32KB"
-"""Room for a question about 100 runs, which is in the address, and for a cookie."""
+"""Enough for a request about 100 runs, whose ids are in the URL, and for a cookie."""
 HEADERS_WAIT: Final = "10s"
-"""How long a client may take for the handshake, and then for a request's headers."""
+"""A client has this long for the TLS handshake, and then for the headers of a request."""
 IDLE_WAIT: Final = "2m"
-"""How long a connection may stay open between two requests."""
+"""An idle connection is closed after this time."""
 UPSTREAM_IDLE: Final = "3s"
-"""uvicorn closes an idle connection after 5 s; a request on one that is just being closed would be lost."""
+"""uvicorn closes an idle connection after 5 s. A request on a connection that is being closed would be lost."""
 DIAL_WAIT: Final = "2s"
 RESTART_WAIT: Final = "30s"
-"""How long a request waits for an MLflow that takes no connections; a restart takes about 13 s."""
+"""A request waits this long for an MLflow that accepts no connections. A restart takes about 13 s."""
 GRACE: Final = "20s"
-"""How long transfers may go on once the container is told to stop; less than the 30 s after which it is killed."""
+"""Transfers may continue this long after the stop signal. The container is killed after 30 s."""
 HSTS: Final = "max-age=31536000"
-"""One year, in seconds. Neither sub-domains nor the browsers' built-in list: both are their owner's to decide."""
+"""One year, in seconds. Sub-domains and the browsers' built-in list are the domain owner's decision."""
 
 UPLOAD: Final = r"^/(ajax-)?api/2\.0/mlflow-artifacts/artifacts/"
-"""The one place where MLflow 3.17 streams what it is sent. Compared with the address as it was sent, letter by letter:
-one that only means the same to Caddy, such as /API/, would be read into MLflow's memory without a limit."""
+"""The only path where MLflow 3.17 streams the body. It is compared with the path as it was sent: Caddy takes /API/ for
+the same path, and MLflow would read that body into memory without a limit."""
 
 
 def caddyfile(
     *,
     hostname: str,
-    tls: str,
+    tls: Tls,
     https_port: int,
     http_port: int,
     upstream: str,
     acme_email: str = "",
-    more_hosts: Sequence[str] = (),
+    allowed_hosts: Sequence[str] = (),
 ) -> str:
-    """Write the configuration for Caddy 2.6 in front of one MLflow server.
+    """The configuration for Caddy 2.6 in front of one MLflow server.
 
-    hostname is the name that is answered to; more_hosts are other names and addresses. tls is "off" (plain HTTP),
-    "internal" (an authority of Caddy's own), "files" (CERTIFICATE and KEY) or "acme" (Let's Encrypt, which writes to
-    acme_email when there is trouble). The ports are those that the host publishes, an http_port of 0 meaning none;
-    upstream is "name:port", seen from the container.
-    Raises ValueError for a name or an address that could say more than that to Caddy, and for another tls.
+    The ports are those on the host; an http_port of 0 is not published. upstream is "name:port", as the container
+    reaches it. With `Tls.FILES` the certificate is in CERTIFICATE and KEY. Let's Encrypt writes to acme_email.
+    Raises ValueError for a name or an address that would add other directives to the configuration.
     """
-    for host in (hostname, *more_hosts):
-        if not (_HOST.fullmatch(host) or (host in more_hosts and _ADDRESS.fullmatch(host))):
+    for host in (hostname, *allowed_hosts):
+        if not (_HOST.fullmatch(host) or (host in allowed_hosts and _ADDRESS.fullmatch(host))):
             raise ValueError(f"hostname is {host!r}: it must be a host name, without scheme and port")
-    hosts = [in_url(host) for host in dict.fromkeys([hostname, *more_hosts])]
-    if tls not in TLS_MODES:
-        raise ValueError(f"tls is {tls!r}: it must be one of {', '.join(TLS_MODES)}")
+    hosts = [in_url(host) for host in dict.fromkeys([hostname, *allowed_hosts])]
     if not re.fullmatch(r"([A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+)?", acme_email):
         raise ValueError(f"acme_email is {acme_email!r}: it must be a mail address")
-    if tls == "off":
+    if tls == Tls.OFF:
         end = "" if http_port == 80 else f":{http_port}"
         known = f"http://{hosts[0]}{end}"
         sites = [*(site("http", host, ["import mlflow"]) for host in hosts), site("http", "", ["import stranger"])]
@@ -80,40 +76,40 @@ def caddyfile(
         end = "" if https_port == 443 else f":{https_port}"
         known = f"https://{hosts[0]}{end}"
         secured = [*certificate(tls, http_port), f'header Strict-Transport-Security "{HSTS}"', "import mlflow"]
-        # Whoever comes by another name is told so, and not cut off: with files by the certificate that there is.
-        turned_away = [*(certificate(tls, http_port) if tls == "files" else []), "import stranger"]
-        sites = [*(site("https", host, secured) for host in hosts), site("https", "", turned_away)]
+        # Another name gets an answer that says so. With files it needs the certificate that there is.
+        rejected = [*(certificate(tls, http_port) if tls == Tls.FILES else []), "import stranger"]
+        sites = [*(site("https", host, secured) for host in hosts), site("https", "", rejected)]
         if http_port:
-            moved = "redir https://{}{}{{uri}} 308"
-            sites += [site("http", host, ["import common", moved.format(host, end)]) for host in hosts]
+            redirect = "redir https://{}{}{{uri}} 308"
+            sites += [site("http", host, ["import common", redirect.format(host, end)]) for host in hosts]
             sites.append(site("http", "", ["import stranger"]))
     text = "\n".join([options(hosts[0], tls, acme_email), snippets(upstream, known), *sites])
-    # As Caddy would have it: else it warns at every start.
+    # Caddy's own format: otherwise it warns at every start.
     return text.replace("    ", "\t")
 
 
-def options(hostname: str, tls: str, acme_email: str) -> str:
+def options(hostname: str, tls: Tls, acme_email: str) -> str:
     """Caddy's global options."""
     lines = [
         "admin off",
-        # The redirects are ours, since Caddy's leave out the published port. With "files" a name that the certificate
-        # lacks must not set off a search for another one.
-        f"auto_https {'disable_redirects' if tls in ('internal', 'acme') else 'off'}",
-        # Neither the container's user nor its root filesystem would let it.
+        # The redirects are ours, because Caddy's leave out the published port. With files, Caddy must not request a
+        # certificate for a name that is missing in the given one.
+        f"auto_https {'disable_redirects' if tls in (Tls.INTERNAL, Tls.ACME) else 'off'}",
+        # The container's user and its read-only root filesystem do not allow it.
         "skip_install_trust",
         f"http_port {HTTP_PORT}",
         f"https_port {HTTPS_PORT}",
         f"grace_period {GRACE}",
         *([f"email {acme_email}"] if acme_email else []),
-        # Who comes by an address names nothing in the handshake, and is told by what name to come.
-        *([f"default_sni {hostname}"] if tls != "off" else []),
+        # A client that uses an IP address sends no name in the handshake. It gets the answer that names the host.
+        *([f"default_sni {hostname}"] if tls != Tls.OFF else []),
         "log {",
         "    output stdout",
         "    format json",
         "    level INFO",
         "}",
         "servers {",
-        # Not HTTP/3: its port is not published.
+        # Without HTTP/3: its UDP port is not published.
         "    protocols h1 h2",
         f"    max_header_size {HEADERS}",
         "    timeouts {",
@@ -126,11 +122,11 @@ def options(hostname: str, tls: str, acme_email: str) -> str:
 
 
 def snippets(upstream: str, known: str) -> str:
-    """What the sites share; known is the address that this server is found at.
+    """The snippets that the sites share; known is the URL of this server.
 
-    Caddy 2.6 must neither repeat a request that has a body nor buffer one: a repeated body is cut short, and a buffer
-    that is closed twice is given to two requests, which then send each other's bodies (both were seen). So whatever
-    may have a body first waits for an answer to /health, which has none, and is then sent once.
+    Caddy 2.6 must neither repeat nor buffer a request with a body: a repeated body is truncated, and a buffer that is
+    closed twice is given to two requests, which then send each other's bodies (we saw both). So a request that may have
+    a body first waits for an answer to /health, which has none, and is then sent once.
     """
     return dedent(f"""\
         (common) {{
@@ -225,21 +221,21 @@ def snippets(upstream: str, known: str) -> str:
         """)
 
 
-def certificate(tls: str, http_port: int) -> list[str]:
-    """Where the certificate comes from, and the versions of TLS that are spoken."""
-    source = {"internal": "tls internal", "files": f"tls {CERTIFICATE} {KEY}", "acme": "tls"}[tls]
-    # A challenge that cannot arrive counts as a failure, of which Let's Encrypt allows five an hour.
+def certificate(tls: Tls, http_port: int) -> list[str]:
+    """The source of the certificate, and the TLS versions."""
+    source = {Tls.INTERNAL: "tls internal", Tls.FILES: f"tls {CERTIFICATE} {KEY}", Tls.ACME: "tls"}[tls]
+    # A challenge that cannot arrive counts as a failure, and Let's Encrypt allows five an hour.
     challenges = (
-        ["    issuer acme {", "        disable_http_challenge", "    }"] if tls == "acme" and not http_port else []
+        ["    issuer acme {", "        disable_http_challenge", "    }"] if tls == Tls.ACME and not http_port else []
     )
     return [f"{source} {{", "    protocols tls1.2 tls1.3", *challenges, "}"]
 
 
 def site(scheme: str, hostname: str, lines: list[str]) -> str:
-    """What is done for a name, or without one for all other names."""
+    """The site of a name; an empty name is the site of all other names."""
     return block(f"{scheme}://{hostname}:{HTTPS_PORT if scheme == 'https' else HTTP_PORT} ", lines)
 
 
 def block(head: str, lines: list[str]) -> str:
-    """Lines in braces, one step further in."""
+    """Indented lines in braces."""
     return f"{head}{{\n{indent(chr(10).join(lines), '    ')}\n}}\n"

@@ -1,4 +1,4 @@
-"""The front door: Caddy before MLflow, the only port that a platform with a name opens to the network."""
+"""The gateway: Caddy in front of MLflow. A platform with a hostname publishes its ports instead of MLflow's."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pulumi
 
 from contract import environment, paths, ports, roles, users
 
+from ..endpoint import PublicEndpoint, Tls
 from ..engine import Engine
-from ..engine.workload import Limits, Mount, Port, Probe, SecretFile, Workload, in_url
+from ..engine.workload import Limits, Mount, Port, Probe, SecretFile, Workload
 from ..image import Image
 from .caddyfile import caddyfile
 
@@ -19,71 +20,34 @@ ROLE = roles.GATEWAY
 
 
 @dataclass(frozen=True, kw_only=True)
-class FrontDoor:
-    """What the world calls the platform, and how it is proven."""
-
-    hostname: str
-    tls: str
-    """One of off, internal (its own certificate authority), files (the two below), acme (such as Let's Encrypt)."""
-    https_port: int
-    http_port: int
-    """Host port that is redirected to HTTPS, or, without TLS, served; 0 opens none."""
-    acme_email: str = ""
-    certificate: str = ""
-    """The chain in PEM, the server's own first."""
-    key: pulumi.Input[str] | None = None
-    """The certificate's private key in PEM."""
-    more_hosts: Sequence[str] = ()
-    """Names and addresses that it answers to as well."""
-
-    @property
-    def origin(self) -> str:
-        """The address that browsers and clients use."""
-        return self.origins[0]
-
-    @property
-    def origins(self) -> list[str]:
-        """All addresses that it answers to, its own first."""
-        scheme, port, usual = ("http", self.http_port, 80) if self.tls == "off" else ("https", self.https_port, 443)
-        end = "" if port == usual else f":{port}"
-        return [f"{scheme}://{in_url(host)}{end}" for host in dict.fromkeys([self.hostname, *self.more_hosts])]
-
-    def ports(self, address: str) -> list[Port]:
-        """The ports of the Docker host that it opens on an address."""
-        https = (
-            [] if self.tls == "off" else [Port(container=ports.GATEWAY_HTTPS, host=self.https_port, address=address)]
-        )
-        http = [Port(container=ports.GATEWAY_HTTP, host=self.http_port, address=address)] if self.http_port else []
-        return [*https, *http]
-
-
-@dataclass(frozen=True, kw_only=True)
 class GatewayArgs:
-    """What a gateway needs to be told."""
+    """Arguments of `Gateway`."""
 
     image: Image
     network: pulumi.Input[str]
-    front_door: FrontDoor
+    endpoint: PublicEndpoint
+    allowed_hosts: Sequence[str] = ()
+    """More names and addresses that clients may use."""
     address: str
-    """Address of the Docker host that its ports are opened on."""
+    """Address of the host that its ports are published on."""
     upstream: str
-    """Host and port of the server behind it."""
+    """Host and port of the MLflow server."""
     keep_data: bool = True
     starts_after: Sequence[pulumi.Resource] = ()
 
 
 class Gateway(pulumi.ComponentResource):
-    """One Caddy. Ready when a request through it has been answered by the server behind it."""
+    """The gateway service. Ready when MLflow has answered a request through it."""
 
     volume_name: pulumi.Output[str]
-    """Name of the volume that holds its certificates and, with tls internal, its certificate authority."""
+    """The volume of its certificates, and with `Tls.INTERNAL` of its certificate authority."""
 
     def __init__(
         self, name: str, args: GatewayArgs, engine: Engine, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("mlflow-postgres:index:Gateway", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        door = args.front_door
+        endpoint = args.endpoint
         files = _files(args)
         volume = engine.volume(f"{name}-data", f"{ROLE}-data", keep=args.keep_data, labels={}, opts=child)
         image = engine.build(f"{name}-image", ROLE, args.image, child)
@@ -93,12 +57,15 @@ class Gateway(pulumi.ComponentResource):
             Workload(
                 image=image,
                 user=users.NOBODY,
-                environment={environment.GATEWAY_HOSTNAME: door.hostname, environment.GATEWAY_TLS: door.tls},
+                environment={
+                    environment.GATEWAY_HOSTNAME: endpoint.hostname,
+                    environment.GATEWAY_TLS: endpoint.tls.value,
+                },
                 secret_files=files,
                 secrets_version=_fingerprint(args),
                 mounts=[Mount(volume=volume.name, target="/data")],
                 memory_folders=["/tmp"],
-                ports=door.ports(args.address),
+                ports=_ports(args),
                 networks=[args.network],
                 probe=Probe(command=["ready"]),
                 limits=Limits(memory_mb=256),
@@ -109,28 +76,38 @@ class Gateway(pulumi.ComponentResource):
         self.register_outputs({"volume_name": self.volume_name})
 
 
+def _ports(args: GatewayArgs) -> list[Port]:
+    endpoint = args.endpoint
+    published = []
+    if endpoint.tls != Tls.OFF:
+        published.append(Port(container=ports.GATEWAY_HTTPS, host=endpoint.https_port, address=args.address))
+    if endpoint.http_port:
+        published.append(Port(container=ports.GATEWAY_HTTP, host=endpoint.http_port, address=args.address))
+    return published
+
+
 def _configuration(args: GatewayArgs) -> str:
-    door = args.front_door
+    endpoint = args.endpoint
     return caddyfile(
-        hostname=door.hostname,
-        tls=door.tls,
-        https_port=door.https_port,
-        http_port=door.http_port,
+        hostname=endpoint.hostname,
+        tls=endpoint.tls,
+        https_port=endpoint.https_port,
+        http_port=endpoint.http_port,
         upstream=args.upstream,
-        acme_email=door.acme_email,
-        more_hosts=door.more_hosts,
+        acme_email=endpoint.acme_email,
+        allowed_hosts=args.allowed_hosts,
     )
 
 
 def _files(args: GatewayArgs) -> list[SecretFile]:
-    door = args.front_door
+    endpoint = args.endpoint
     files = [SecretFile(name=paths.CADDYFILE, content=_configuration(args))]
-    if door.tls == "files" and door.key is not None:
-        files.append(SecretFile(name=paths.CERTIFICATE, content=door.certificate))
-        files.append(SecretFile(name=paths.CERTIFICATE_KEY, content=door.key))
+    if endpoint.tls == Tls.FILES and endpoint.key is not None:
+        files.append(SecretFile(name=paths.CERTIFICATE, content=endpoint.certificate))
+        files.append(SecretFile(name=paths.CERTIFICATE_KEY, content=endpoint.key))
     return files
 
 
 def _fingerprint(args: GatewayArgs) -> str:
-    """Changes with what Caddy reads at its start. A key never comes without its certificate."""
-    return hashlib.sha256(f"{_configuration(args)}{args.front_door.certificate}".encode()).hexdigest()[:16]
+    """Changes with what Caddy reads at its start. A new key always comes with a new certificate."""
+    return hashlib.sha256(f"{_configuration(args)}{args.endpoint.certificate}".encode()).hexdigest()[:16]

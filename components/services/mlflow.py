@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,16 @@ PORT = ports.MLFLOW
 _LOOPBACK = ["localhost", "127.0.0.1", "[::1]", "0.0.0.0", "localhost:*", "127.0.0.1:*", "[[]::1]:*", "0.0.0.0:*"]
 _PRIVATE = ["10.*", "192.168.*", *(f"172.{number}.*" for number in range(16, 32)), "fc00:*", "fd00:*"]
 _PRIVATE_IN_BRACKETS = ["[[]fc00:*", "[[]fd00:*"]
+
+
+WORKERS = range(2, 33)
+"""How many worker processes the server may have: one restarts while others work."""
+
+# Without a limit on its processors. The plan must be the same on every machine, so it does not depend on this one's.
+_USUAL_WORKERS = 4
+# In MiB, under load. Jobs take theirs in addition.
+_MEMORY_PER_WORKER = 600
+_MEMORY_OF_JOBS = 1100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +125,16 @@ class Mlflow(pulumi.ComponentResource):
         )
         self.volume_name = volume.name
         self.register_outputs({"volume_name": self.volume_name})
+
+
+def worker_count(limits: Limits, *, jobs: bool) -> int:
+    """As many workers as these limits allow."""
+    if not limits.cpus:
+        return _USUAL_WORKERS
+    # Two for each processor: while one waits for the database, the other works.
+    by_cpus = math.ceil(2 * limits.cpus)
+    by_memory = (limits.memory_mb - (_MEMORY_OF_JOBS if jobs else 0)) // _MEMORY_PER_WORKER
+    return min(max(min(by_cpus, by_memory), WORKERS[0]), WORKERS[-1])
 
 
 def _allowed_hosts(args: MlflowArgs, container: str) -> list[str]:

@@ -8,9 +8,7 @@ from typing import Any
 
 import pulumi
 
-from components import Platform, PlatformArgs
-from components.metrics import Metrics
-from components.services.gateway import FrontDoor
+from components import Metrics, Platform, PlatformArgs, PublicEndpoint, Tls
 
 from .fake_engine import PROJECT, FakeEngine
 
@@ -22,10 +20,10 @@ CERTIFICATE = "-----BEGIN CERTIFICATE-----\nchain\n"
 TLS_KEY = "-----BEGIN PRIVATE KEY-----\nvalue-of-tls-key\n"
 
 
-def front_door(**changes: Any) -> FrontDoor:
-    """A front door with a certificate in files and the usual ports."""
-    usual = {"tls": "files", "https_port": 443, "http_port": 80, "certificate": CERTIFICATE, "key": TLS_KEY}
-    return FrontDoor(**{"hostname": "mlflow.example.com", **usual, **changes})
+def endpoint(**changes: Any) -> PublicEndpoint:
+    """An endpoint with a certificate in files and the usual ports."""
+    usual = {"tls": Tls.FILES, "certificate": CERTIFICATE, "key": TLS_KEY}
+    return PublicEndpoint(**{"hostname": "mlflow.example.com", **usual, **changes})
 
 
 @cache
@@ -46,7 +44,7 @@ def everything(**changes: Any) -> FakeEngine:
 def switched_on() -> dict[str, Any]:
     """The arguments of a platform with all that can be switched on."""
     ports = {"postgres_port": 5432, "adminer_port": 8080, "metrics": METRICS}
-    return {**ports, "front_door": front_door(), "sign_in": True, "gc_after_days": 30}
+    return {**ports, "endpoint": endpoint(), "sign_in": True, "gc_after_days": 30}
 
 
 def run_platform(fake: FakeEngine, /, **changes: Any) -> FakeEngine:

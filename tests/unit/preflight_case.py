@@ -1,36 +1,67 @@
-"""The look at a Docker host made by hand."""
+"""Checks of a Docker host that is a fake."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Any
 
-import pulumi
 import pytest
 
-from components import PlatformArgs
+from components import DeploymentError, Metrics, PlatformArgs
+from config import errors_name_settings
+from config.names import key_of
 from preflight import host
 from preflight.host import check_host
 
-from .deploy import IMAGES, front_door
+from .deploy import IMAGES, endpoint
 from .fake_docker import FakeDocker
+from .project import message
 
 PREFIX = "mlflow-postgres-dev"
 DATA = f"{PREFIX}-postgres-data"
-ARGS = PlatformArgs(images=IMAGES, adminer_port=8080, front_door=front_door())
+ARGS = PlatformArgs(images=IMAGES, adminer_port=8080, endpoint=endpoint())
 BASES = {image.base for image in ARGS.image_builds.values()}
 BUILT = {f"{PREFIX}/{role}:{image.digest}" for role, image in ARGS.image_builds.items()}
+
+
+def arguments(ports: dict[str, int]) -> dict[str, Any]:
+    """The arguments that publish ports, which go by their settings."""
+    gateway = {key: ports[setting] for key, setting in _GATEWAY.items() if setting in ports}
+    others = {key: ports[setting] for key, setting in _OTHERS.items() if setting in ports}
+    figures = {key: ports[setting] for key, setting in _METRICS.items() if setting in ports}
+    return {
+        "adminer_port": None,
+        # Numbers that no test uses, for the ports that it does not mention.
+        "endpoint": endpoint(**{"https_port": 6443, "http_port": 6080, **gateway}) if gateway else None,
+        "mlflow_port": 6999,
+        "metrics": Metrics(**figures) if figures else None,
+        **others,
+    }
+
+
+_GATEWAY = {"https_port": "httpsPort", "http_port": "httpPort"}
+_METRICS = {"mlflow_port": "mlflowMetricsPort", "postgres_port": "postgresMetricsPort"}
+_OTHERS = {"mlflow_port": "mlflowPort", "postgres_port": "postgresPort", "adminer_port": "adminerPort"}
 
 
 def look(
     monkeypatch: pytest.MonkeyPatch, engine: FakeDocker, ports: dict[str, int] | None = None, **changes: Any
 ) -> None:
-    """Look at a host for a platform with some of its arguments changed."""
+    """Check a host for a platform with some of its arguments changed. Without `ports` none is tried on this machine."""
     monkeypatch.setattr(host, "open_engine", lambda: engine)
-    args = replace(ARGS, **changes)
+    if ports is None:
+        monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2376")
+    chosen = {} if ports is None else arguments(ports)
+    if chosen.get("endpoint"):
+        changes = {**changes, "endpoint": chosen["endpoint"]}
+    args = replace(ARGS, **{**chosen, **changes})
+    if ports is not None:
+        # An MLflow without a port of its own in `ports` is not asked about.
+        published = [each for each in args.published_ports if key_of(each.argument) in ports]
+        monkeypatch.setattr(PlatformArgs, "published_ports", published)
     try:
-        check_host(args, PREFIX, ports or {})
+        with errors_name_settings():
+            check_host(args, PREFIX)
     finally:
         assert engine.closed, "an open client leaks a connection for each preview"
 
@@ -39,6 +70,6 @@ def refusal(
     monkeypatch: pytest.MonkeyPatch, engine: FakeDocker, ports: dict[str, int] | None = None, **changes: Any
 ) -> str:
     """What is refused, without the codes of the errors."""
-    with pytest.raises(pulumi.RunError) as error:
+    with pytest.raises(DeploymentError) as error:
         look(monkeypatch, engine, ports, **changes)
-    return re.sub(r"^\[[a-z0-9-]+\] ", "", str(error.value), flags=re.MULTILINE)
+    return message(error.value)

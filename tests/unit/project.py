@@ -8,9 +8,11 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-from components import Settings
+from components import DeploymentError, PlatformArgs
+from config import load as load_arguments
 
 from .deploy import CHECKOUT, IMAGES
 from .fake_engine import FakeEngine
@@ -32,11 +34,22 @@ def defaults() -> dict[str, str]:
     return {key: as_text(each["default"]) for key, each in PROJECT_FILE["config"].items()}
 
 
-def load(changes: dict[str, str], locks: Path = IMAGES / "mlflow" / "locks") -> Settings:
-    """The settings of a stack that changes some of the defaults."""
-    found: list[Settings] = []
-    FakeEngine().run(lambda: found.append(Settings.load(locks)), defaults() | changes)
+def load(changes: dict[str, str], images: Path = IMAGES) -> PlatformArgs:
+    """The arguments of a stack that changes some of the defaults."""
+    found: list[PlatformArgs] = []
+    FakeEngine().run(lambda: found.append(load_arguments(images)), defaults() | changes)
     return found[0]
+
+
+def refusal(changes: dict[str, str], images: Path = IMAGES) -> str:
+    """What is said about settings that cannot be used, one error a line, without the codes."""
+    with pytest.raises(DeploymentError) as error:
+        load(changes, images)
+    return message(error.value)
+
+
+def message(error: DeploymentError) -> str:
+    return "\n".join(str(each) for each in error.errors)
 
 
 def mended(changes: dict[str, str], message: str) -> dict[str, str]:

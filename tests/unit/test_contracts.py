@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from .deploy import IMAGES, everything, front_door
+from .deploy import IMAGES, endpoint, everything
 
 DELIVERED = re.compile(r"/run/secrets/([A-Za-z-]+(?:\.[a-z]+)?)")
 
@@ -75,7 +75,7 @@ def test_the_gateways_probe_reads_what_its_container_is_told() -> None:
 
 
 def test_caddy_reads_the_files_that_are_brought() -> None:
-    uploads = everything(front_door=front_door()).container("gateway-courier").inputs["uploads"]
+    uploads = everything(endpoint=endpoint()).container("gateway-courier").inputs["uploads"]
     (configuration,) = (each["content"] for each in uploads if each["file"].endswith("/Caddyfile"))
     assert {*DELIVERED.findall(configuration), "Caddyfile"} == brought("gateway")
     assert "/run/secrets/Caddyfile" in text_of("gateway")

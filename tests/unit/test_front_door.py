@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from components import Tls
 from components.services.caddyfile import caddyfile
 
-from .deploy import CERTIFICATE, TLS_KEY, deploy, everything, front_door
+from .deploy import CERTIFICATE, TLS_KEY, deploy, endpoint, everything
 from .fake_engine import FakeEngine
 
 LABEL = "mlflow-postgres.secrets"
@@ -20,16 +21,16 @@ LABEL = "mlflow-postgres.secrets"
         ({}, "https://mlflow.example.com"),
         ({"https_port": 8443}, "https://mlflow.example.com:8443"),
         ({"http_port": 0}, "https://mlflow.example.com"),
-        ({"tls": "internal"}, "https://mlflow.example.com"),
-        ({"tls": "acme", "https_port": 80}, "https://mlflow.example.com:80"),
-        ({"tls": "off"}, "http://mlflow.example.com"),
-        ({"tls": "off", "http_port": 8000}, "http://mlflow.example.com:8000"),
-        ({"tls": "off", "http_port": 443}, "http://mlflow.example.com:443"),
+        ({"tls": Tls.INTERNAL}, "https://mlflow.example.com"),
+        ({"tls": Tls.ACME, "https_port": 80}, "https://mlflow.example.com:80"),
+        ({"tls": Tls.OFF}, "http://mlflow.example.com"),
+        ({"tls": Tls.OFF, "http_port": 8000}, "http://mlflow.example.com:8000"),
+        ({"tls": Tls.OFF, "http_port": 443}, "http://mlflow.example.com:443"),
     ],
     ids=str,
 )
 def test_the_address_is_the_one_that_a_browser_shows(door: dict[str, Any], origin: str) -> None:
-    assert front_door(**door).origin == origin
+    assert endpoint(**door).origin() == origin
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_the_address_is_the_one_that_a_browser_shows(door: dict[str, Any], origi
     ids=str,
 )
 def test_mlflow_answers_to_the_name_of_the_front_door(door: dict[str, Any], hosts: set[str]) -> None:
-    engine = deploy(front_door=front_door(**door))
+    engine = deploy(endpoint=endpoint(**door))
     assert option(engine, "--allowed-hosts") == ",".join(
         [
             *sorted(hosts, reverse=True),
@@ -52,14 +53,14 @@ def test_mlflow_answers_to_the_name_of_the_front_door(door: dict[str, Any], host
 
 
 def test_a_page_of_the_front_door_may_call_mlflow_and_no_other_may() -> None:
-    assert option(deploy(front_door=front_door(https_port=8443)), "--cors-allowed-origins") == (
+    assert option(deploy(endpoint=endpoint(https_port=8443)), "--cors-allowed-origins") == (
         "https://mlflow.example.com:8443"
     )
     assert "--cors-allowed-origins" not in deploy().container("mlflow").inputs["command"]
 
 
 def test_more_names_are_answered_to_by_the_gateway_and_by_mlflow() -> None:
-    engine = deploy(front_door=front_door(https_port=8443, more_hosts=("mlflow.lan", "192.0.2.7")))
+    engine = deploy(endpoint=endpoint(https_port=8443), allowed_hosts=("mlflow.lan", "192.0.2.7"))
     names = ("mlflow.example.com", "mlflow.lan", "192.0.2.7")
     assert option(engine, "--cors-allowed-origins") == ",".join(f"https://{name}:8443" for name in names)
     allowed = option(engine, "--allowed-hosts").split(",")
@@ -69,7 +70,7 @@ def test_more_names_are_answered_to_by_the_gateway_and_by_mlflow() -> None:
 
 
 def test_behind_a_proxy_of_ones_own_its_pages_may_call_mlflow_under_every_name() -> None:
-    engine = deploy(front_door=front_door(tls="off", http_port=8000, more_hosts=("mlflow.lan",)))
+    engine = deploy(endpoint=endpoint(tls=Tls.OFF, http_port=8000), allowed_hosts=("mlflow.lan",))
     assert option(engine, "--cors-allowed-origins").split(",") == [
         *("http://mlflow.example.com:8000", "http://mlflow.lan:8000"),
         *("https://mlflow.example.com", "https://mlflow.lan"),
@@ -77,12 +78,12 @@ def test_behind_a_proxy_of_ones_own_its_pages_may_call_mlflow_under_every_name()
 
 
 def test_the_gateway_is_told_its_name_and_where_mlflow_is() -> None:
-    door = front_door(https_port=8443, http_port=8080, acme_email="me@example.com", tls="acme")
-    engine = deploy(front_door=door)
+    door = endpoint(https_port=8443, http_port=8080, acme_email="me@example.com", tls=Tls.ACME)
+    engine = deploy(endpoint=door)
     assert files(engine) == {
         "/run/secrets/Caddyfile": caddyfile(
             hostname="mlflow.example.com",
-            tls="acme",
+            tls=Tls.ACME,
             https_port=8443,
             http_port=8080,
             upstream="mlflow:5000",
@@ -94,13 +95,13 @@ def test_the_gateway_is_told_its_name_and_where_mlflow_is() -> None:
 
 
 def test_a_certificate_in_files_is_delivered_with_its_key() -> None:
-    found = files(deploy(front_door=front_door()))
+    found = files(deploy(endpoint=endpoint()))
     assert found["/run/secrets/certificate.pem"] == CERTIFICATE
     assert found["/run/secrets/key.pem"] == TLS_KEY
 
 
 def test_a_key_that_no_certificate_needs_stays_at_home() -> None:
-    assert set(files(deploy(front_door=front_door(tls="internal")))) == {"/run/secrets/Caddyfile"}
+    assert set(files(deploy(endpoint=endpoint(tls=Tls.INTERNAL)))) == {"/run/secrets/Caddyfile"}
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_a_key_that_no_certificate_needs_stays_at_home() -> None:
 )
 def test_the_gateway_starts_anew_exactly_when_what_it_reads_has_changed(changes: dict[str, Any], anew: bool) -> None:
     labels = [
-        deploy(front_door=front_door(**each), **more).container("gateway").labels[LABEL]
+        deploy(endpoint=endpoint(**each), **more).container("gateway").labels[LABEL]
         for each, more in (({}, {}), (changes, {"mlflow_port": 5001}))
     ]
     assert (labels[0] != labels[1]) is anew, "Caddy reads its files once, at its start"
@@ -123,7 +124,7 @@ def test_the_gateway_starts_anew_exactly_when_what_it_reads_has_changed(changes:
 
 def test_its_authority_and_certificates_are_on_a_volume_that_is_kept_as_data_is() -> None:
     for keep in (True, False):
-        engine = deploy(front_door=front_door(tls="internal"), keep_data=keep)
+        engine = deploy(endpoint=endpoint(tls=Tls.INTERNAL), keep_data=keep)
         assert engine.container("gateway").mounted["/data"] == "mlflow-postgres-dev-gateway-data"
         volume = engine.registered["mlflow-postgres-gateway-data"]
         assert volume.request.retainOnDelete is keep, "a new authority has to be trusted by every client anew"
@@ -144,6 +145,6 @@ def option(engine: FakeEngine, name: str) -> str:
 
 
 def test_before_a_gateway_without_tls_stands_a_proxy_that_has_it() -> None:
-    command = deploy(front_door=front_door(tls="off")).container("mlflow").inputs["command"]
+    command = deploy(endpoint=endpoint(tls=Tls.OFF)).container("mlflow").inputs["command"]
     origins = command[command.index("--cors-allowed-origins") + 1].split(",")
     assert any(origin.startswith("https://") for origin in origins), "else each click on MLflow's page is refused"

@@ -17,9 +17,10 @@ from .fake_engine import FakeEngine
 
 # Which rooms a room may use beside itself.
 MAY_USE = {
-    "__main__": {"components", "contract", "preflight"},
+    "__main__": {"components", "config", "contract", "preflight"},
     "contract": set[str](),
     "components": {"contract"},
+    "config": {"components", "contract"},
     "preflight": {"components", "contract"},
     "ops": {"contract", "preflight"},
     "bench": {"components", "contract", "preflight", "ops"},
@@ -74,7 +75,7 @@ def test_nobody_knows_that_there_is_a_toolchain() -> None:
 
 
 def test_only_the_settings_read_configuration() -> None:
-    rooms = [path for room in ("__main__", "components", "preflight", "ops") for path in sources(room)]
+    rooms = [path for room in ("__main__", "components", "config", "preflight", "ops") for path in sources(room)]
     readers = {
         path.name
         for path in rooms
@@ -146,7 +147,7 @@ def test_a_workload_names_no_engine_and_a_service_no_resource_of_one() -> None:
     knowing = {path.name for path in sources("components") if any("pulumi_docker" in name for name in imported(path))}
     assert knowing == {"docker_host.py"}, "another engine is another file beside this one, and no more"
     assert relative(CHECKOUT / "components" / "engine" / "workload.py") == set()
-    above = {"platform", "outputs", "settings", "from_settings", "rules", "engine.docker_host"}
+    above = {"platform", "outputs", "validation", "engine.docker_host"}
     for folder in ("services", "database"):
         for path in sources(f"components/{folder}"):
             assert relative(path) & above == set(), f"{path.name}: arrows go down only"
@@ -172,7 +173,7 @@ def test_every_component_is_of_our_package_and_named_by_one_noun() -> None:
 
 def test_every_make_command_that_a_message_suggests_is_there() -> None:
     targets = set(re.findall(r"^([a-z]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
-    rooms = [path for room in ("components", "preflight", "ops", "toolchain") for path in sources(room)]
+    rooms = [path for room in ("components", "config", "preflight", "ops", "toolchain") for path in sources(room)]
     texts = [node.value for path in rooms for node in ast.walk(tree(path)) if isinstance(node, ast.Constant)]
     texts.append((CHECKOUT / "bin" / "pulumi").read_text())
     suggested = {

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from components import Settings, platform_args
-from components.metrics import Metrics
+from components import Metrics, PlatformArgs
 
-from .deploy import IMAGES, METRICS, deploy, everything
+from .deploy import METRICS, deploy, everything
 from .fake_engine import generated, plain
 from .project import load
 
 MONITOR = generated("mlflow-postgres-postgres-monitor-password")
 
 
-def settings(**changes: str) -> Settings:
+def settings(**changes: str) -> PlatformArgs:
     return load(changes)
 
 
@@ -49,10 +48,11 @@ def test_the_addresses_are_those_of_the_ports() -> None:
 
 
 def test_who_changes_nothing_has_no_figures_and_no_ports_for_them() -> None:
-    assert platform_args(settings(), IMAGES).metrics is None
-    assert not {key for key in settings().ports if "Metrics" in key}
+    assert settings().metrics is None
+    assert not {each.argument for each in settings().published_ports if "metrics" in each.argument}
 
 
 def test_with_figures_their_ports_are_the_usual_ones() -> None:
-    assert platform_args(settings(metrics="true"), IMAGES).metrics == Metrics(mlflow_port=9464, postgres_port=9187)
-    assert {"mlflowMetricsPort": 9464, "postgresMetricsPort": 9187}.items() <= settings(metrics="true").ports.items()
+    assert settings(metrics="true").metrics == Metrics(mlflow_port=9464, postgres_port=9187)
+    published = {each.argument: each.host for each in settings(metrics="true").published_ports}
+    assert {"metrics.mlflow_port": 9464, "metrics.postgres_port": 9187}.items() <= published.items()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from components import platform_args
-
-from .deploy import IMAGES, deploy
+from .deploy import deploy
 from .project import load
 
 
 def workers(**changes: str) -> int:
-    return platform_args(load(changes), IMAGES).workers
+    return load(changes).worker_count
 
 
 @pytest.mark.parametrize(
@@ -46,4 +44,4 @@ def test_the_server_is_told_whether_it_runs_jobs(jobs: bool, told: str) -> None:
 
 
 def test_who_changes_nothing_has_no_jobs() -> None:
-    assert not platform_args(load({}), IMAGES).jobs
+    assert not load({}).jobs

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from .deploy import deploy, everything, front_door
+from components import Tls
+
+from .deploy import deploy, endpoint, everything
 from .fake_engine import CONTAINER, INTERNAL_NETWORK, NETWORK, FakeEngine
 
 ME = "mlflow-postgres"
@@ -71,7 +73,7 @@ def test_only_mlflow_is_reached_from_the_host_unless_more_is_asked_for() -> None
 
 
 def test_every_port_is_on_loopback_by_default() -> None:
-    assert published(everything(front_door=None)) == {
+    assert published(everything(endpoint=None)) == {
         ("mlflow", "127.0.0.1", 5000, 5000),
         ("postgres", "127.0.0.1", 5432, 5432),
         ("adminer", "127.0.0.1", 8080, 8080),
@@ -81,18 +83,18 @@ def test_every_port_is_on_loopback_by_default() -> None:
 
 def test_ports_are_opened_on_the_addresses_and_with_the_numbers_that_were_chosen() -> None:
     engine = deploy(
-        **{"bind_address": "192.0.2.7", "side_address": "192.0.2.8"},
-        **{"mlflow_port": 1, "postgres_port": 2, "adminer_port": 3},
+        **{"bind_address": "192.0.2.7", "allow_open_access": True},
+        **{"mlflow_port": 6001, "postgres_port": 6002, "adminer_port": 6003},
     )
     assert published(engine) == {
-        ("mlflow", "192.0.2.7", 1, 5000),
-        ("postgres", "192.0.2.8", 2, 5432),
-        ("adminer", "192.0.2.8", 3, 8080),
-    }, "PostgreSQL and Adminer have no TLS: what is open to the network is MLflow"
+        ("mlflow", "192.0.2.7", 6001, 5000),
+        ("postgres", "192.0.2.7", 6002, 5432),
+        ("adminer", "192.0.2.7", 6003, 8080),
+    }, "whoever allows open access opens all of them"
 
 
 def test_figures_stay_on_loopback_where_everything_else_is_open_to_the_network() -> None:
-    engine = everything(bind_address="0.0.0.0", side_address="0.0.0.0", front_door=None)
+    engine = everything(bind_address="0.0.0.0", allow_open_access=True, endpoint=None)
     assert published(engine) >= FIGURES, "whoever reads them is not asked who they are"
 
 
@@ -112,13 +114,13 @@ def test_with_a_front_door_it_is_the_only_way_in() -> None:
     [
         ({"https_port": 8443, "http_port": 8080}, {(8443, 8443), (8080, 8080)}),
         ({"http_port": 0}, {(443, 8443)}),
-        ({"tls": "off"}, {(80, 8080)}),
-        ({"tls": "off", "http_port": 8000}, {(8000, 8080)}),
+        ({"tls": Tls.OFF}, {(80, 8080)}),
+        ({"tls": Tls.OFF, "http_port": 8000}, {(8000, 8080)}),
     ],
     ids=str,
 )
 def test_the_front_door_opens_the_ports_that_its_tls_needs(door: dict[str, Any], ports: set[tuple[int, int]]) -> None:
-    engine = deploy(front_door=front_door(**door))
+    engine = deploy(endpoint=endpoint(**door))
     assert {(outside, inside) for _, _, outside, inside in published(engine)} == ports
     assert {role for role, *_ in published(engine)} == {"gateway"}
 
@@ -139,7 +141,7 @@ def test_the_owner_may_sign_in_from_the_internal_network_alone() -> None:
     ],
 )
 def test_who_may_sign_in_through_the_port_goes_by_where_it_is_open(port: int | None, address: str, who: str) -> None:
-    engine = deploy(postgres_port=port, side_address=address)
+    engine = deploy(postgres_port=port, bind_address=address, allow_open_access=True)
     assert engine.container("postgres").environment["MLFLOW_POSTGRES_PUBLISHED_TO"] == who
 
 

@@ -69,4 +69,4 @@ def test_the_program_stops_with_the_same_words(nobody_there: Path) -> None:
     with pytest.raises(
         pulumi.RunError, match=rf"^\[engine-not-running\] no Docker engine answers at unix://{nobody_there} "
     ):
-        check_host(PlatformArgs(images=IMAGES), "mlflow-postgres-dev", {})
+        check_host(PlatformArgs(images=IMAGES), "mlflow-postgres-dev")

@@ -8,7 +8,7 @@ import pytest
 from components.engine import DockerHost
 from components.engine.workload import Limits, Task
 
-from .deploy import deploy, everything, front_door, run_platform, switched_on
+from .deploy import deploy, endpoint, everything, run_platform, switched_on
 from .fake_engine import CONTAINER, FakeEngine
 
 ME = "mlflow-postgres"
@@ -44,7 +44,7 @@ def test_no_container_is_made_of_what_another_container_says() -> None:
 def test_a_failed_job_stops_the_program_with_its_last_words_before_the_server_is_touched() -> None:
     engine = FakeEngine(job_ends=(3, "first\nthe schema is from the future\n\n"))
     with pytest.raises(pulumi.RunError, match=r"^schema ended with exit code 3: the schema is from the future$"):
-        run_platform(engine, front_door=front_door(), sign_in=True)
+        run_platform(engine, endpoint=endpoint(), sign_in=True)
     assert JOB in engine.registered
     touched = {each.role for each in engine.of(CONTAINER).values()} & {"mlflow", "gateway"}
     assert touched == set(), "the old server must go on"

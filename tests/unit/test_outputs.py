@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from .deploy import METRICS, deploy, everything, front_door
+from components import Tls
+
+from .deploy import METRICS, deploy, endpoint, everything
 from .fake_engine import generated, plain
 
 SERVER = generated("mlflow-postgres-postgres-password")
@@ -30,7 +32,7 @@ ALWAYS = {
 MORE: dict[str, tuple[dict[str, Any], set[str]]] = {
     "postgres": ({"postgres_port": 5433}, set()),
     "adminer": ({"adminer_port": 8081}, {"adminer_url"}),
-    "front door": ({"front_door": front_door()}, set()),
+    "front door": ({"endpoint": endpoint()}, set()),
     "metrics": ({"metrics": METRICS}, {"mlflow_metrics_url", "postgres_metrics_url"}),
     "sign-in": ({"sign_in": True}, {"admin_username", "admin_password"}),
 }
@@ -68,14 +70,14 @@ def test_with_adminer_its_address_is_an_output() -> None:
 
 
 def test_adminer_and_a_published_database_are_named_by_their_own_address() -> None:
-    exports = plain(everything(bind_address="192.0.2.7", side_address="127.0.0.1", front_door=None).exports)
-    assert exports["tracking_url"] == "http://192.0.2.7:5000"
+    exports = plain(everything(bind_address="192.0.2.7").exports)
+    assert exports["tracking_url"] == "https://mlflow.example.com"
     assert exports["adminer_url"].startswith("http://127.0.0.1:8080/"), "nothing of theirs listens where MLflow does"
     assert (exports["postgres_host"], exports["postgres_port"]) == ("127.0.0.1", 5432)
 
 
 def test_a_published_database_is_named_by_its_address_on_the_host() -> None:
-    exports = plain(deploy(postgres_port=5433, side_address="192.0.2.7").exports)
+    exports = plain(deploy(postgres_port=5433, bind_address="192.0.2.7", allow_open_access=True).exports)
     assert (exports["postgres_host"], exports["postgres_port"]) == ("192.0.2.7", 5433)
     assert exports["backend_store_uri"] == f"postgresql+psycopg://mlflow:{SERVER}@192.0.2.7:5433/mlflow"
 
@@ -91,12 +93,12 @@ def test_with_sign_in_the_administrator_is_named_with_the_password() -> None:
     [
         ({}, "https://mlflow.example.com"),
         ({"https_port": 8443}, "https://mlflow.example.com:8443"),
-        ({"tls": "off", "http_port": 8000}, "http://mlflow.example.com:8000"),
+        ({"tls": Tls.OFF, "http_port": 8000}, "http://mlflow.example.com:8000"),
     ],
     ids=str,
 )
 def test_with_a_front_door_its_address_is_the_tracking_url(door: dict[str, Any], url: str) -> None:
-    exports = plain(deploy(front_door=front_door(**door), bind_address="192.0.2.7").exports)
+    exports = plain(deploy(endpoint=endpoint(**door), bind_address="192.0.2.7", allow_open_access=True).exports)
     assert exports["tracking_url"] == url, "a certificate is made out to the name; past it MLflow has no port"
     assert exports["internal_tracking_url"] == "http://mlflow:5000", "a container needs no way through the door"
 
@@ -112,13 +114,13 @@ def test_with_a_front_door_its_address_is_the_tracking_url(door: dict[str, Any],
     ],
 )
 def test_the_urls_can_be_opened_whatever_address_is_bound(bound: str, reached: str) -> None:
-    exports = deploy(bind_address=bound, side_address=bound, adminer_port=8080).exports
+    exports = deploy(bind_address=bound, allow_open_access=True, adminer_port=8080).exports
     assert exports["tracking_url"] == f"http://{reached}:5000"
     assert exports["adminer_url"].startswith(f"http://{reached}:8080/")
 
 
 def test_the_host_of_the_database_is_a_host_and_no_part_of_a_url() -> None:
-    exports = plain(deploy(postgres_port=5432, side_address="::1").exports)
+    exports = plain(deploy(postgres_port=5432, bind_address="::1", allow_open_access=True).exports)
     assert exports["postgres_host"] == "::1", "libpq would look for a host that is called [::1]"
     assert exports["backend_store_uri"] == f"postgresql+psycopg://mlflow:{SERVER}@[::1]:5432/mlflow"
 

@@ -164,7 +164,7 @@ def test_every_object_says_which_stack_made_it_and_in_which_life() -> None:
 
 
 def test_volumes_carry_no_mark_of_one_life_for_they_outlive_it() -> None:
-    engine = everything(postgres_major=16)
+    engine = everything(postgres_version="16")
     expected = {
         each.inputs["name"]: {
             "mlflow-postgres.stack": "mlflow-postgres-dev",

@@ -12,7 +12,7 @@ import pytest
 
 from components.database.connections import connection_budget
 from components.database.tuning import REFUSED, settings_for
-from components.rules import POSTGRES_MAJORS
+from components.validation import POSTGRES_MAJORS
 
 MEMORY = (512, 1024, 2048, 4096, 16384, 65536)
 CPUS = (0, 0.5, 1, 2, 3.5, 8, 32)

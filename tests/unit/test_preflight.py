@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from components.engine.workload import Limits
+from config.names import key_of
 
 from .deploy import METRICS
 from .fake_docker import FakeContainer, FakeDocker, FakeVolume, labels
@@ -17,9 +18,9 @@ from .project import load, mended
 
 def test_a_volume_of_another_major_is_refused_with_the_one_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     volume = FakeVolume(DATA, labels=labels("postgres-data") | {"mlflow-postgres.postgres-major": "16"})
-    message = refusal(monkeypatch, FakeDocker(volumes=[volume], local=BASES), postgres_major=17)
+    message = refusal(monkeypatch, FakeDocker(volumes=[volume], local=BASES))
     assert message == (
-        f"postgresVersion is 17: the volume {DATA} holds a cluster of PostgreSQL 16, and data files do not move "
+        f"postgresVersion is '17': the volume {DATA} holds a cluster of PostgreSQL 16, and data files do not move "
         "between majors (dump and restore into a new stack instead, or, if nothing in it is needed, docker volume rm "
         f"{DATA}); nothing was touched. "
         "Mend it with: bin/pulumi config set postgresVersion 16"
@@ -37,7 +38,7 @@ def test_a_volume_of_another_major_is_refused_with_the_one_it_holds(monkeypatch:
     ids=["same major", "no such label", "no labels", "another's"],
 )
 def test_a_volume_that_does_not_hold_another_major_is_well(monkeypatch: pytest.MonkeyPatch, volume: FakeVolume) -> None:
-    look(monkeypatch, FakeDocker(volumes=[volume], local=BASES), postgres_major=17)
+    look(monkeypatch, FakeDocker(volumes=[volume], local=BASES))
 
 
 def test_a_volume_that_a_foreign_container_uses_is_refused_by_the_containers_name(
@@ -65,20 +66,21 @@ def test_an_image_that_can_be_had_is_well(monkeypatch: pytest.MonkeyPatch, engin
 
 
 @pytest.mark.parametrize(
-    ("role", "argument"), [("postgres", "postgres_base"), ("mlflow", "python_base"), ("adminer", "debian_base")]
+    ("role", "argument"), [("postgres", "postgres_image"), ("mlflow", "python_image"), ("adminer", "debian_image")]
 )
 def test_an_image_that_cannot_be_had_is_refused_by_its_name(
     monkeypatch: pytest.MonkeyPatch, role: str, argument: str
 ) -> None:
     message = refusal(monkeypatch, FakeDocker(local=BASES), None, **{argument: "no/such:image"})
     assert message.startswith(
-        "the image no/such:image cannot be found, neither on the Docker engine nor in a registry (manifest unknown): "
+        f"{key_of(argument)} is 'no/such:image': the image no/such:image cannot be found, neither on the Docker engine "
+        "nor in a registry (manifest unknown): "
         f"{role} is built from it. Load it (docker pull, docker load) or choose another. "
         "Mend it with: bin/pulumi config "
     )
 
 
-@pytest.mark.parametrize("argument", ["postgres_base", "python_base", "debian_base"])
+@pytest.mark.parametrize("argument", ["postgres_image", "python_image", "debian_image"])
 def test_the_command_that_mends_a_missing_image_is_one(monkeypatch: pytest.MonkeyPatch, argument: str) -> None:
     load(mended({}, refusal(monkeypatch, FakeDocker(local=BASES), None, **{argument: "no/such:image"})))
 
@@ -91,10 +93,10 @@ def test_a_registry_out_of_reach_is_named_as_the_reason(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("changes", "needed"),
     [
-        ({"adminer_port": None, "front_door": None}, False),
+        ({"adminer_port": None, "endpoint": None}, False),
         ({"adminer_port": None}, True),
-        ({"front_door": None}, True),
-        ({"adminer_port": None, "front_door": None, "metrics": METRICS}, True),
+        ({"endpoint": None}, True),
+        ({"adminer_port": None, "endpoint": None, "metrics": METRICS}, True),
     ],
     ids=["all off", "gateway on", "adminer on", "metrics on"],
 )
@@ -117,7 +119,7 @@ def test_more_processors_than_the_engine_has_are_refused_with_how_many_there_are
     monkeypatch: pytest.MonkeyPatch, key: str, argument: str
 ) -> None:
     engine = FakeDocker(local=BASES, processors=4)
-    message = refusal(monkeypatch, engine, None, **{argument: Limits(memory_mb=1, cpus=4.5)})
+    message = refusal(monkeypatch, engine, None, **{argument: Limits(memory_mb=4096, cpus=4.5)})
     assert message == (
         f"{key} is 4.5: the Docker engine has 4 processors. Mend it with: bin/pulumi config set {key} 4"
     ), "the engine would refuse to start the container, after the old one has gone"
@@ -126,7 +128,7 @@ def test_more_processors_than_the_engine_has_are_refused_with_how_many_there_are
 
 @pytest.mark.parametrize("cpus", [0, 0.5, 4])
 def test_as_many_processors_as_the_engine_has_are_well(monkeypatch: pytest.MonkeyPatch, cpus: float) -> None:
-    limits = Limits(memory_mb=1, cpus=cpus)
+    limits = Limits(memory_mb=4096, cpus=cpus)
     engine = FakeDocker(local=BASES, processors=4)
     look(monkeypatch, engine, None, mlflow_limits=limits, postgres_limits=limits)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from .deploy import endpoint
 from .fake_docker import FakeContainer, FakeDocker, Ports, labels
 from .preflight_case import BASES, look, refusal
 from .project import load, mended
@@ -152,7 +153,9 @@ def test_a_port_is_not_tried_here_when_the_engine_is_elsewhere(monkeypatch: pyte
 
 
 def test_an_address_that_no_interface_has_is_refused(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
-    message = refusal(monkeypatch, FakeDocker(local=BASES), {"mlflowPort": free}, bind_address="192.0.2.7")
+    message = refusal(
+        monkeypatch, FakeDocker(local=BASES), {"mlflowPort": free}, bind_address="192.0.2.7", allow_open_access=True
+    )
     assert message == (
         "bindAddress is '192.0.2.7': no interface of this machine has that address (ip address lists them). "
         "Mend it with: bin/pulumi config set bindAddress 127.0.0.1"
@@ -199,8 +202,8 @@ def test_the_service_that_has_the_port_already_may_keep_it(
 @pytest.mark.parametrize(
     ("key", "address"),
     [
-        *((key, "192.0.2.7") for key in ("mlflowPort", "httpsPort", "httpPort")),
-        *((key, "192.0.2.8") for key in ("postgresPort", "adminerPort")),
+        *((key, "192.0.2.7") for key in ("httpsPort", "httpPort")),
+        *((key, "127.0.0.1") for key in ("postgresPort", "adminerPort")),
         *((key, "127.0.0.1") for key in ("mlflowMetricsPort", "postgresMetricsPort")),
     ],
 )
@@ -208,13 +211,26 @@ def test_a_port_is_looked_for_on_the_address_that_it_is_opened_on(
     monkeypatch: pytest.MonkeyPatch, key: str, address: str
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.9:2376")
-    for held in ("192.0.2.7", "192.0.2.8", "127.0.0.1"):
+    for held in ("192.0.2.7", "127.0.0.1"):
         engine = FakeDocker(containers=[FakeContainer("someone", ports=bound(5000, held))], local=BASES)
-        addresses = {"bind_address": "192.0.2.7", "side_address": "192.0.2.8"}
+        public = {"bind_address": "192.0.2.7", "sign_in": True, "endpoint": endpoint()}
+        ports = {key: 5000}
         if held == address:
-            assert refusal(monkeypatch, engine, {key: 5000}, **addresses).startswith(f"{key} is 5000: ")
+            assert refusal(monkeypatch, engine, ports, **public).startswith(f"{key} is 5000: ")
         else:
-            look(monkeypatch, engine, {key: 5000}, **addresses)
+            look(monkeypatch, engine, ports, **public)
+
+
+@pytest.mark.parametrize("key", ["mlflowPort", "postgresPort", "adminerPort"])
+def test_a_port_of_an_open_platform_is_looked_for_on_its_address(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.9:2376")
+    for held in ("192.0.2.7", "127.0.0.1"):
+        engine = FakeDocker(containers=[FakeContainer("someone", ports=bound(5000, held))], local=BASES)
+        if held == "192.0.2.7":
+            said = refusal(monkeypatch, engine, {key: 5000}, bind_address=held, allow_open_access=True)
+            assert said.startswith(f"{key} is 5000: ")
+        else:
+            look(monkeypatch, engine, {key: 5000}, bind_address="192.0.2.7", allow_open_access=True)
 
 
 def test_a_port_that_only_root_may_try_is_no_trouble_to_who_is_not_root(monkeypatch: pytest.MonkeyPatch) -> None:

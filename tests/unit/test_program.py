@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from dataclasses import fields, replace
 from pathlib import Path
@@ -10,15 +11,17 @@ from typing import Any
 import pytest
 import yaml
 
-from components import PlatformArgs, Settings
+from components import PlatformArgs, PublicEndpoint, Tls
+from components import defaults as defaults_of
 from components.engine.workload import Limits
 from components.metrics import Metrics
-from components.services.gateway import FrontDoor
+from config.names import camel_case, key_of
+from config.settings import Settings
 from preflight import host
 
-from .deploy import CERTIFICATE, CHECKOUT, TLS_KEY
+from .deploy import CERTIFICATE, CHECKOUT, IMAGES, TLS_KEY
 from .fake_engine import CONTAINER, PROJECT, FakeEngine, plain, texts
-from .project import CERTIFICATE_FILE, KEY_FILE, PROJECT_FILE, as_text, defaults
+from .project import CERTIFICATE_FILE, KEY_FILE, PROJECT_FILE, as_text, defaults, load
 from .test_outputs import ALWAYS
 
 # Pulumi's project file knows no numbers with a fraction.
@@ -27,6 +30,10 @@ TYPES = {
     **{"Mapping[str, str | int | float | bool]": "object", "Sequence[str]": "array"},
 }
 
+
+VALIDATION = CHECKOUT / "components" / "validation.py"
+# Other programs choose these, or they are settings by their parts.
+NOT_SETTINGS = {"images", "engine", "database_server", "endpoint", "mlflow_limits", "postgres_limits"}
 
 EVERY_SETTING = {
     "mlflowPort": "6001",
@@ -68,15 +75,19 @@ EVERY_SETTING = {
 
 
 @pytest.fixture
-def checked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[PlatformArgs, str, dict[str, int]]]:
+def checked(monkeypatch: pytest.MonkeyPatch) -> Checked:
     """What the program asks the host about, with the host left out."""
-    asked: list[tuple[PlatformArgs, str, dict[str, int]]] = []
+    asked: Checked = []
     monkeypatch.setattr(host, "check_host", lambda *question: asked.append(question))
     monkeypatch.chdir(CHECKOUT)
     return asked
 
 
-Checked = list[tuple[PlatformArgs, str, dict[str, int]]]
+Checked = list[tuple[PlatformArgs, str]]
+
+
+def published(args: PlatformArgs) -> dict[str, int]:
+    return {key_of(each.argument): each.host for each in args.published_ports}
 
 
 def stack_files() -> list[Path]:
@@ -103,28 +114,30 @@ def test_who_changes_nothing_gets_two_services_a_job_and_keeps_the_data(engine: 
     run_program(engine)
     running = {each.role for each in engine.of(CONTAINER).values() if not each.role.endswith("-courier")}
     assert running == {"postgres", "schema", "mlflow"}
-    ((args, prefix, ports),) = checked
+    ((args, prefix),) = checked
+    ports = published(args)
     assert (args.keep_data, args.protect_data, args.bind_address) == (True, False, "127.0.0.1")
     assert (prefix, ports) == ("mlflow-postgres-dev", {"mlflowPort": 5000})
 
 
 def test_every_setting_reaches_the_platform(engine: FakeEngine, checked: Checked) -> None:
     run_program(engine, **EVERY_SETTING)
-    ((args, _, ports),) = checked
-    door = args.front_door
+    ((args, _),) = checked
+    ports = published(args)
+    door = args.endpoint
     assert door is not None
-    assert replace(args, front_door=None) == PlatformArgs(
+    assert replace(args, endpoint=None) == PlatformArgs(
         images=Path("images"),
         mlflow_version=defaults()["mlflowVersion"],
-        postgres_major=16,
-        postgres_base="one",
-        python_base="two",
-        debian_base="three",
+        postgres_version="16.4",
+        postgres_image="one",
+        python_image="two",
+        debian_image="three",
         database="runs",
         user="tracker",
         bind_address="192.0.2.7",
-        side_address="192.0.2.7",
-        more_hosts=["runs.lan", "192.0.2.7"],
+        allow_open_access=True,
+        allowed_hosts=["runs.lan", "192.0.2.7"],
         mlflow_port=6001,
         postgres_port=6002,
         adminer_port=6003,
@@ -134,19 +147,18 @@ def test_every_setting_reaches_the_platform(engine: FakeEngine, checked: Checked
         gc_after_days=30,
         workers=7,
         jobs=True,
-        postgres_settings={"work_mem": "64MB", "max_wal_size": "512", "seq_page_cost": "1.5", "jit": "on"},
+        postgres_settings={"work_mem": "64MB", "max_wal_size": 512, "seq_page_cost": 1.5, "jit": True},
         mlflow_limits=Limits(memory_mb=3000, cpus=1.5),
         postgres_limits=Limits(memory_mb=1000, cpus=0.5),
         keep_data=False,
         protect_data=True,
     )
-    assert replace(door, key=None) == FrontDoor(
+    assert replace(door, key=None) == PublicEndpoint(
         hostname="runs.example.com",
-        tls="files",
+        tls=Tls.FILES,
         https_port=6004,
         http_port=6005,
         acme_email="me@example.com",
-        more_hosts=["runs.lan", "192.0.2.7"],
         certificate=CERTIFICATE,
     )
     assert ports == {
@@ -180,14 +192,14 @@ def test_a_bad_setting_stops_the_program_before_the_host_is_looked_at(engine: Fa
 
 def test_the_images_folder_goes_into_the_state_as_a_relative_path(engine: FakeEngine, checked: Checked) -> None:
     run_program(engine)
-    ((args, _, _),) = checked
+    ((args, _),) = checked
     contexts = {image.context.as_posix() for image in args.image_builds.values()}
     assert contexts == {"images/postgres", "images/mlflow"}, "else the plan changes with the checkout's place"
 
 
 def test_the_project_file_declares_exactly_the_settings() -> None:
     declared = {key: each["type"] for key, each in PROJECT_FILE["config"].items()}
-    assert declared == {_camel(field.name): TYPES[str(field.type)] for field in fields(Settings)}
+    assert declared == {camel_case(field.name): TYPES[str(field.type)] for field in fields(Settings)}
 
 
 def test_every_setting_has_a_description_and_a_default() -> None:
@@ -229,6 +241,16 @@ def test_the_tutorials_stack_is_on_the_ports_that_the_tutorial_names_and_open_to
     assert ports.get("bindAddress", "127.0.0.1") == "127.0.0.1"
 
 
-def _camel(name: str) -> str:
-    head, *tail = name.split("_")
-    return head + "".join(word.title() for word in tail)
+def test_the_defaults_of_the_project_file_are_those_of_the_component() -> None:
+    """The component's are the truth: Pulumi needs its own as literals."""
+    assert load({}) == PlatformArgs(images=IMAGES)
+    ports = {"adminerPort": defaults_of.ADMINER_PORT, "httpsPort": defaults_of.HTTPS_PORT}
+    ports |= {"httpPort": defaults_of.HTTP_PORT, "mlflowMetricsPort": defaults_of.MLFLOW_METRICS_PORT}
+    ports |= {"postgresMetricsPort": defaults_of.POSTGRES_METRICS_PORT}
+    assert {key: int(defaults()[key]) for key in ports} == ports, "of what is switched off"
+
+
+def test_every_argument_that_an_error_names_is_a_setting() -> None:
+    named = set(re.findall(r'"((?:endpoint|metrics|mlflow_limits|postgres_limits)\.\w+)"', VALIDATION.read_text()))
+    named |= {field.name for field in fields(PlatformArgs)} - NOT_SETTINGS
+    assert {key_of(argument) for argument in named} - set(defaults()) == set(), "its message would name no setting"

@@ -9,7 +9,7 @@ import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from components import platform
+from components import Tls, platform
 from components.database import DatabaseConnection, ExternalDatabase, Login, managed
 from components.database.connections import connection_budget
 from components.engine import DockerHost
@@ -17,7 +17,7 @@ from components.engine.workload import Limits, Probe, SecretFile, Workload
 from components.image import Image
 from components.services.sign_in import SignIn
 
-from .deploy import IMAGES, TLS_KEY, deploy, everything, front_door, run_platform
+from .deploy import IMAGES, TLS_KEY, deploy, endpoint, everything, run_platform
 from .fake_engine import CONTAINER, RANDOM_PASSWORD, VOLUME, FakeEngine, generated, plain, texts
 
 ME = "mlflow-postgres"
@@ -210,7 +210,7 @@ def test_the_volumes_of_secrets_go_with_the_stack_and_can_be_made_anew() -> None
 
 
 READER_AND_FILES = [
-    ("gateway", {"front_door": front_door(tls="internal")}, {"certificate.pem", "key.pem"}),
+    ("gateway", {"endpoint": endpoint(tls=Tls.INTERNAL)}, {"certificate.pem", "key.pem"}),
     ("mlflow", {"sign_in": False}, {"admin-password", "basic-auth.ini", "secret-key"}),
     ("schema", {"sign_in": False}, {"admin-password"}),
     ("postgres", {"metrics": None}, {"monitor-password"}),
@@ -222,7 +222,7 @@ def test_the_secret_of_what_is_switched_off_goes_with_the_volume_that_it_is_in(
     role: str, without: dict[str, Any], files: set[str]
 ) -> None:
     """It stayed there, for a courier only brings and never takes away."""
-    before, after = everything(front_door=front_door(tls="files")), everything(**without)
+    before, after = everything(endpoint=endpoint(tls=Tls.FILES)), everything(**without)
     gone = {path.rpartition("/")[2] for path in set(delivered(before, role)) - set(delivered(after, role))}
     assert gone == files
     assert before.container(role).mounted["/run/secrets"] != after.container(role).mounted["/run/secrets"]

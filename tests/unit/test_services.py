@@ -18,7 +18,7 @@ PATHS = {
 
 @pytest.mark.parametrize(("major", "path"), PATHS.items())
 def test_the_data_is_mounted_where_the_image_of_its_major_keeps_it(major: int, path: str) -> None:
-    server = deploy(postgres_major=major).container("postgres")
+    server = deploy(postgres_version=str(major)).container("postgres")
     assert server.mounted[path] == "mlflow-postgres-dev-postgres-data", "on a wrong mount the data goes with it"
     assert set(server.mounted) == {path, "/run/secrets"}
 
@@ -45,7 +45,7 @@ def test_the_job_brings_the_schema_to_its_version_and_opens_it_to_the_servers_ro
 
 
 def test_the_database_is_told_whose_it_is() -> None:
-    environment = deploy(user="tracker", database="runs", postgres_major=16).container("postgres").environment
+    environment = deploy(user="tracker", database="runs", postgres_version="16").container("postgres").environment
     told = {key: environment[f"MLFLOW_POSTGRES_{key}"] for key in ("USER", "DATABASE", "MAJOR", "VOLUME")}
     volume = "mlflow-postgres-dev-postgres-data"
     assert told == {"USER": "tracker", "DATABASE": "runs", "MAJOR": "16", "VOLUME": volume}
@@ -65,7 +65,8 @@ def test_the_others_are_probed_by_the_script_of_their_image(role: str) -> None:
 
 
 def test_images_are_built_from_the_bases_and_for_the_version_that_were_chosen() -> None:
-    engine = everything(postgres_base="one", python_base="two", debian_base="three", mlflow_version="3.0.0")
+    chosen = {"postgres_image": "one", "python_image": "two", "debian_image": "three", "mlflow_version": "3.0.0"}
+    engine = everything(sign_in=False, **chosen)
     arguments = {name: each.inputs["build"]["buildArgs"] for name, each in engine.of(IMAGE).items()}
     assert arguments == {
         "mlflow-postgres-postgres-image": {"BASE_IMAGE": "one"},
@@ -107,13 +108,13 @@ def test_mlflow_answers_to_loopback_and_private_names_on_any_port_as_it_does_by_
 @pytest.mark.parametrize("address", ["127.0.0.1", "0.0.0.0"])
 def test_mlflow_answers_to_no_public_name(host: str, address: str) -> None:
     """A web page that makes its own name point here would otherwise read every run."""
-    assert not answers_to(host, bind_address=address)
+    assert not answers_to(host, bind_address=address, allow_open_access=True)
 
 
 @pytest.mark.parametrize(("address", "host"), [("192.0.2.7", "192.0.2.7:5000"), ("2001:db8::7", "[2001:db8::7]:5000")])
 def test_mlflow_answers_to_the_address_it_is_bound_to(address: str, host: str) -> None:
-    assert answers_to(host, bind_address=address)
-    command = deploy(bind_address=address).container("mlflow").inputs["command"]
+    assert answers_to(host, bind_address=address, allow_open_access=True)
+    command = deploy(bind_address=address, allow_open_access=True).container("mlflow").inputs["command"]
     assert command[command.index("--cors-allowed-origins") + 1] == f"http://{host}", "its own pages ask from there"
 
 
@@ -121,8 +122,8 @@ def test_mlflow_answers_to_the_address_it_is_bound_to(address: str, host: str) -
 def test_mlflow_answers_to_the_names_that_were_added(host: str) -> None:
     added = ("mlflow.lan", "192.0.2.7", "2001:db8::7")
     assert not answers_to(host)
-    assert answers_to(host, more_hosts=added)
-    command = deploy(more_hosts=added).container("mlflow").inputs["command"]
+    assert answers_to(host, allowed_hosts=added)
+    command = deploy(allowed_hosts=added).container("mlflow").inputs["command"]
     assert "https://mlflow.lan" in command[command.index("--cors-allowed-origins") + 1].split(",")
 
 

@@ -8,24 +8,23 @@ import pulumi
 import pytest
 import yaml
 
-from components import Settings
+from config import load as load_arguments
 
 from .deploy import IMAGES
 from .fake_engine import FakeEngine
-from .project import defaults, load, mended
+from .project import defaults, load, mended, refusal
 
-LOCKS = IMAGES / "mlflow" / "locks"
 NAME = "a name is lower-case letters, digits and _, not a digit first, 63 at most"
 PORT = "a port is a number from 1024 to 65535"
 MAJORS = "13 to 18"
 RELEASE = f'a version of PostgreSQL is a major from {MAJORS}, or a release of one such as "17.6"'
 THREE = "a version of MLflow is three numbers such as 3.17.2"
-WORKERS = "the server has 2 to 32 workers, for one is made anew while the others work; 0 is as many as mlflowCpus feeds"
-LONG = "the names of two more roles are made of it, so it may have 54 characters"
+WORKERS = "the server has 2 to 32 workers, so that one can restart while others work"
+LONG = "the names of other roles are made of it, so it may have 54 characters"
 MEMORY = "it is a number of MiB"
-RISES = "it is a number from 1 that only rises; each rise makes every generated secret anew"
-DAYS = "it is a number of days in which what was deleted can still be restored, or 0 for ever"
-RESERVED = "PostgreSQL keeps this name for itself"
+RISES = "it is a number from 1 that is only ever raised; each rise generates all secrets again"
+DAYS = "it is a number of days in which what was deleted can still be restored"
+RESERVED = "PostgreSQL reserves this name"
 
 REFUSED: list[tuple[dict[str, str], str, str]] = [
     *(
@@ -52,7 +51,7 @@ REFUSED: list[tuple[dict[str, str], str, str]] = [
     ),
     ({"postgresUser": "a" * 55}, f"postgresUser is {'a' * 55!r}: {LONG}.", "postgresUser mlflow"),
     *(
-        ({"mlflowWorkers": number}, f"mlflowWorkers is {number}: {WORKERS}.", "mlflowWorkers 0")
+        ({"mlflowWorkers": number}, f"mlflowWorkers is {number}: {WORKERS}.", "mlflowWorkers 4")
         for number in ("1", "-1", "33")
     ),
     *(
@@ -124,14 +123,10 @@ ACCEPTED: list[dict[str, str]] = [
 
 @pytest.fixture
 def locks(tmp_path: Path) -> Path:
-    (tmp_path / "3.17.2.txt").touch()
-    return tmp_path
-
-
-def refusal(changes: dict[str, str], locks: Path = LOCKS) -> str:
-    with pytest.raises(pulumi.RunError) as error:
-        load(changes, locks)
-    return str(error.value)
+    folder = tmp_path / "mlflow" / "locks"
+    folder.mkdir(parents=True)
+    (folder / "3.17.2.txt").touch()
+    return folder
 
 
 @pytest.mark.parametrize(("changes", "said", "command"), REFUSED)
@@ -151,17 +146,17 @@ def test_a_setting_at_the_edge_of_what_works_is_accepted(changes: dict[str, str]
 
 def test_a_version_without_a_lock_file_is_refused_with_those_that_have_one(locks: Path) -> None:
     (locks / "3.16.0.txt").touch()
-    message = refusal({"mlflowVersion": "3.15.0"}, locks)
+    message = refusal({"mlflowVersion": "3.15.0"}, locks.parents[1])
     assert message == (
         f"mlflowVersion is '3.15.0': no lock file for it in {locks} (there: 3.16.0, 3.17.2); "
         "`make lock MLFLOW=3.15.0` makes one. Mend it with: bin/pulumi config set mlflowVersion 3.17.2"
     )
-    load(mended({"mlflowVersion": "3.15.0"}, message), locks)
+    load(mended({"mlflowVersion": "3.15.0"}, message), locks.parents[1])
 
 
 def test_without_any_lock_file_the_message_says_so(locks: Path) -> None:
     (locks / "3.17.2.txt").unlink()
-    assert "(there: none); `make lock MLFLOW=3.17.2` makes one" in refusal({}, locks)
+    assert "(there: none); `make lock MLFLOW=3.17.2` makes one" in refusal({}, locks.parents[1])
 
 
 @pytest.mark.parametrize(
@@ -177,7 +172,7 @@ def test_without_any_lock_file_the_message_says_so(locks: Path) -> None:
 def test_an_unknown_key_is_refused_with_the_nearest_one_there_is(key: str, nearest: str) -> None:
     message = refusal({key: "1"})
     assert message == (
-        f"{key} is not a setting of this project; the nearest one is {nearest}. "
+        f"{key} is not a setting of this project: the nearest one is {nearest}. "
         f"Mend it with: bin/pulumi config rm {key}"
     )
     load(mended({key: "1"}, message))
@@ -186,7 +181,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_one_there_is(key: str, neare
 def test_the_keys_of_other_namespaces_are_none_of_our_business(engine: FakeEngine) -> None:
     def program() -> None:
         pulumi.runtime.set_config("docker:host", "unix:///var/run/docker.sock")
-        Settings.load(LOCKS)
+        load_arguments(IMAGES)
 
     engine.run(program, defaults())
 
@@ -225,5 +220,5 @@ def test_an_image_without_a_name_is_refused(key: str) -> None:
 def test_the_example_of_what_a_team_runs_opens_no_page_into_the_database() -> None:
     chosen = yaml.safe_load((IMAGES.parent / "Pulumi.prod.example.yaml").read_text())["config"]
     settings = load({key.removeprefix("mlflow-postgres:"): str(value) for key, value in chosen.items()})
-    assert not settings.adminer
-    assert "adminerPort" not in settings.ports
+    assert settings.adminer_port is None
+    assert "adminer_port" not in {each.argument for each in settings.published_ports}

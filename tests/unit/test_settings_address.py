@@ -8,11 +8,11 @@ import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from components import platform_args
+from components import PlatformArgs
+from config.names import key_of
 
-from .deploy import IMAGES
 from .fake_engine import FakeEngine
-from .project import CERTIFICATE_FILE, KEY_FILE, load, mended
+from .project import CERTIFICATE_FILE, KEY_FILE, load, mended, refusal
 
 ADDRESS = "it must be an IP address of this machine, not a name"
 HOSTNAME = "it is a name in lower case such as mlflow.example.com, without scheme, port and path"
@@ -22,17 +22,11 @@ FILES = {**NAME, "tls": "files", "tlsCertificateFile": str(CERTIFICATE_FILE), "t
 BEYOND = {"bindAddress": "192.0.2.7"}
 
 
-def refusal(changes: dict[str, str]) -> str:
-    with pytest.raises(pulumi.RunError) as error:
-        load(changes)
-    return str(error.value)
-
-
 REFUSED: list[tuple[dict[str, str], str, str]] = [
     (
         {"signIn": "true", "mlflowVersion": "3.6.0"},
-        "mlflowVersion is '3.6.0': with signIn it must be 3.17.0 or newer, for older ones ask nobody on some of their "
-        "addresses.",
+        "mlflowVersion is '3.6.0': with signIn it must be 3.17.0 or newer, for older versions do not ask for it on all "
+        "of their addresses.",
         "set mlflowVersion 3.17.2",
     ),
     *(
@@ -170,7 +164,9 @@ def test_beyond_loopback_it_is_closed_or_somebody_has_said_that_it_is_open(chang
     ids=str,
 )
 def test_postgresql_and_adminer_stay_on_loopback_for_they_have_no_tls(changes: dict[str, str], address: str) -> None:
-    assert load(changes).side_address == address, "a password for the database would cross the network in the clear"
+    assert load(changes).unencrypted_address == address, (
+        "a password for the database would cross the network in the clear"
+    )
 
 
 @pytest.mark.parametrize(
@@ -184,23 +180,22 @@ def test_postgresql_and_adminer_stay_on_loopback_for_they_have_no_tls(changes: d
     ids=str,
 )
 def test_the_ports_are_those_that_are_opened(changes: dict[str, str], ports: dict[str, int]) -> None:
-    settings = load(changes)
-    assert settings.ports == ports, "the host is looked at for these"
+    assert published(load(changes)) == ports, "the host is checked for these"
     more = {"postgresPort": 5432, "adminerPort": 8080}
-    assert load({**changes, "postgresPort": "5432", "adminer": "true"}).ports == ports | more
+    assert published(load({**changes, "postgresPort": "5432", "adminer": "true"})) == ports | more
+
+
+def published(args: PlatformArgs) -> dict[str, int]:
+    return {key_of(each.argument): each.host for each in args.published_ports}
 
 
 def test_the_key_is_secret_and_in_no_text_of_the_settings(engine: FakeEngine) -> None:
-    settings = load(FILES)
-
-    def program() -> None:
-        door = platform_args(settings, IMAGES).front_door
-        assert door
-        pulumi.export("key", door.key)
-
-    engine.run(program)
+    args = load(FILES)
+    assert args.endpoint
+    key = args.endpoint.key
+    engine.run(lambda: pulumi.export("key", key))
     assert rpc.is_rpc_secret(engine.exports["key"])
-    assert KEY_FILE.read_text() not in repr(settings)
+    assert KEY_FILE.read_text() not in repr(args)
 
 
 @pytest.mark.parametrize(

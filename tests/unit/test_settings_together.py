@@ -6,22 +6,17 @@ import json
 import logging
 from pathlib import Path
 
-import pulumi
 import pytest
 import yaml
 
-from components.rules import USUAL_PORTS
-
 from .deploy import CHECKOUT
-from .project import CERTIFICATE_FILE, KEY_FILE, PROJECT_FILE, load, mended
+from .project import CERTIFICATE_FILE, KEY_FILE, load, mended, refusal
 
 GATEWAY = {"hostname": "mlflow.example.com", "tls": "internal"}
 
 
 def told(changes: dict[str, str]) -> list[str]:
-    with pytest.raises(pulumi.RunError) as error:
-        load(changes)
-    return str(error.value).splitlines()
+    return refusal(changes).splitlines()
 
 
 def test_all_that_is_wrong_is_told_at_once_and_each_line_mends_its_own() -> None:
@@ -140,10 +135,3 @@ def test_who_chose_nothing_of_that_kind_is_told_nothing(file: str | None, caplog
 def test_what_has_an_effect_is_not_called_without(changes: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
     load(changes)
     assert caplog.messages == []
-
-
-def test_the_usual_ports_are_those_of_the_project_file() -> None:
-    defaults = {key: PROJECT_FILE["config"][key]["default"] for key in USUAL_PORTS}
-    assert {key: port for key, port in USUAL_PORTS.items() if key != "postgresPort"} == {
-        key: port for key, port in defaults.items() if key != "postgresPort"
-    }, "one that has its default was not chosen"
