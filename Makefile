@@ -33,7 +33,7 @@ test: setup browser check vet unit integration ## run all tests: style, types, u
 
 check: .venv/tests ## check style and types only
 	@.venv/bin/ruff format --check --quiet . && .venv/bin/ruff check --quiet .
-	@.venv/bin/mypy && .venv/bin/mypy examples/consumer/__main__.py examples/consumer/log_a_run.py
+	@.venv/bin/mypy && .venv/bin/mypy examples/consumer/__main__.py examples/consumer/log_a_run.py && .venv/bin/mypy examples/component/__main__.py
 	@.venv/bin/shellcheck bin/pulumi .ci/run toolchain/images/postgres/docker-entrypoint.sh \
 	  $$(grep -lE '^\#!(/bin/sh|/usr/bin/env bash)' images/*/bin/* images/mlflow/collect-postgresql)
 	@$(PYTHON) docs/settings_table.py --check README.md
