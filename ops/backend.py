@@ -87,7 +87,7 @@ def _create(passphrase: Path) -> None:
         raise UserError(
             "passphrase-missing",
             f"the passphrase {folder()}/passphrase is gone",
-            rule=f"the stacks in {folder()} cannot be read without it. Put it back from your backup, or begin anew on "
+            rule=f"the stacks in {folder()} cannot be read without it. Restore it from your backup, or start again on "
             "the same data",
             remedy="make forget, then make up",
         )

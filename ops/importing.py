@@ -94,7 +94,7 @@ def run(options: argparse.Namespace, connect: Connect) -> None:
                     "import-outcome-unknown",
                     f"the Docker engine went away during the import ({error})",
                     rule="it is not known whether it was committed",
-                    remedy="make up, then the import again, which says so",
+                    remedy="make up, then the same import again, which reports it",
                 ) from error
             finally:
                 # Its copy of the store is in an anonymous volume, which goes with it, now or at the next import.
@@ -273,12 +273,12 @@ def _failure(code: int, seen: Collection[type[Event]], last: str) -> UserError:
             "import-outcome-unknown",
             f"the import was cut short with exit code {code} while it was being committed",
             rule="it is not known whether it was",
-            remedy="the import again, which says so",
+            remedy="the same import again, which reports it",
         )
     return UserError(
         "import-cut-short",
         f"the import was cut short with exit code {code}; nothing was changed",
-        remedy="the import again",
+        remedy="the same import again",
     )
 
 

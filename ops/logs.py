@@ -51,7 +51,7 @@ def explain(options: argparse.Namespace, connect: Connect) -> None:
     with closing(connect()) as runtime:
         unwell = [each for each in runtime.containers(prefix(options.stack)) if not each.is_well]
         for container in unwell:
-            print(f"{container.name} is {container.condition}; its last words:")
+            print(f"{container.name} is {container.condition}; its last log lines:")
             _print(runtime, container, _LAST_LINES, follow=False)
     if unwell:
         raise UserError(

@@ -41,7 +41,7 @@ def ensure_ready(runtime: Runtime, stack: str) -> None:
     _wait(runtime, prefix(stack), settings)
     for container in _expected(runtime, prefix(stack), settings):
         if not container.is_well:
-            print(f"{container.name} is {container.condition}; it is made anew", flush=True)
+            print(f"{container.name} is {container.condition}; it is created again", flush=True)
             runtime.remove(container)
 
 

@@ -260,7 +260,7 @@ def test_what_was_killed_over_its_commit_is_not_known(command: Importing, capsys
     command.answer = (137, json.dumps({"committing": True}))
     assert command.run(str(command.store)) == 1
     said = capsys.readouterr().err
-    assert "it is not known whether it was. Mend it with: the import again, which says so" in said
+    assert "it is not known whether it was. Mend it with: the same import again, which reports it" in said
     assert "nothing was changed" not in said
 
 

@@ -1,4 +1,4 @@
-"""What the services say: the logs, and the last words of those that are not well."""
+"""The services' logs: all of them, and the last log lines of those that are not well."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def test_who_is_not_well_is_named_with_its_condition_and_last_words(capsys: pyte
     assert explained(job, server) == 1
     told = capsys.readouterr()
     assert told.out.splitlines() == [
-        "job is exited with exit code 3; its last words:",
+        "job is exited with exit code 3; its last log lines:",
         *(f"schema   line {number}" for number in range(9, 20)),
         "schema   no newline",
-        "server is running and unhealthy; its last words:",
+        "server is running and unhealthy; its last log lines:",
         "mlflow   trouble",
     ]
     assert told.err == (

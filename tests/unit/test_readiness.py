@@ -85,9 +85,9 @@ def test_what_is_not_well_is_taken_away_and_nothing_else(case: str) -> None:
 @pytest.mark.parametrize(
     ("container", "words"),
     [
-        (task(status="exited", exit_code=3), "job is exited with exit code 3; it is made anew"),
-        (courier(status="exited"), "courier is exited; it is made anew"),
-        (service(health="unhealthy"), "server is running and unhealthy; it is made anew"),
+        (task(status="exited", exit_code=3), "job is exited with exit code 3; it is created again"),
+        (courier(status="exited"), "courier is exited; it is created again"),
+        (service(health="unhealthy"), "server is running and unhealthy; it is created again"),
     ],
 )
 def test_what_is_taken_away_is_named_with_its_condition(
