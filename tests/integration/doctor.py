@@ -74,9 +74,13 @@ def checks(stack: Deployment, name: str | None = None) -> dict[str, dict[str, st
     return {each["name"]: each for each in said["checks"]}
 
 
+def unhealthy(found: dict[str, dict[str, str]]) -> dict[str, str]:
+    """The state of each check that is neither ok nor skipped."""
+    return {name: each["state"] for name, each in found.items() if each["state"] not in ("ok", "skipped")}
+
+
 def problems(stack: Deployment) -> dict[str, str]:
-    """The state of what is neither ok nor left out."""
-    return {name: each["state"] for name, each in checks(stack).items() if each["state"] not in ("ok", "skipped")}
+    return unhealthy(checks(stack))
 
 
 def wait_until_healthy(stack: Deployment) -> None:
@@ -91,9 +95,9 @@ def wait_until_problems_are(stack: Deployment, expected: dict[str, str]) -> None
     assert found == expected, [each for each in checks(stack).values() if each["state"] != "ok"]
 
 
-def run_remedy(stack: Deployment, name: str) -> None:
-    """Do what the line of a check says, as it says it."""
-    subprocess.run(checks(stack)[name]["mend"], shell=True, check=True, capture_output=True)
+def run_remedy(stack: Deployment, check: dict[str, str]) -> None:
+    """Run the command that a check's line names, and wait until the stack is healthy."""
+    subprocess.run(check["mend"], shell=True, check=True, capture_output=True)
     wait_until_healthy(stack)
 
 

@@ -28,6 +28,7 @@ from .doctor import (
     run_remedy,
     sql,
     subject_with,
+    unhealthy,
     wait_until_healthy,
     wait_until_problems_are,
 )
@@ -109,8 +110,9 @@ def test_without_an_engine_the_rest_is_not_tried(whole: Deployment, tmp_path: Pa
 def test_a_paused_service(whole: Deployment) -> None:
     whole.container("mlflow").pause()
     try:
-        assert problems(whole) == {"containers": "broken"}
-        run_remedy(whole, "containers")
+        found = checks(whole)
+        assert unhealthy(found) == {"containers": "broken"}
+        run_remedy(whole, found["containers"])
     finally:
         if whole.container("mlflow").status == "paused":
             whole.container("mlflow").unpause()
@@ -128,8 +130,9 @@ def test_a_database_that_lets_nobody_in(whole: Deployment) -> None:
     with reverted(
         whole, "ALTER DATABASE mlflow ALLOW_CONNECTIONS false", "ALTER DATABASE mlflow ALLOW_CONNECTIONS true"
     ):
-        assert problems(whole) == {"database": "broken"}
-        assert checks(whole)["schema"]["seen"] == "not tried: see database"
+        found = checks(whole)
+        assert unhealthy(found) == {"database": "broken"}
+        assert found["schema"]["seen"] == "not tried: see database"
     wait_until_healthy(whole)
 
 
@@ -137,8 +140,9 @@ def test_a_schema_of_another_mlflow(whole: Deployment) -> None:
     head = sql(whole, "SELECT version_num FROM alembic_version")
     sql(whole, "UPDATE alembic_version SET version_num = 'f00000000000'")
     try:
-        assert problems(whole) == {"schema": "broken"}
-        assert f"says f00000000000, MLflow 3.17.2 wants {head}" in checks(whole)["schema"]["seen"]
+        found = checks(whole)
+        assert unhealthy(found) == {"schema": "broken"}
+        assert f"says f00000000000, MLflow 3.17.2 wants {head}" in found["schema"]["seen"]
     finally:
         sql(whole, f"UPDATE alembic_version SET version_num = '{head}'")
     wait_until_healthy(whole)
@@ -146,8 +150,9 @@ def test_a_schema_of_another_mlflow(whole: Deployment) -> None:
 
 def test_an_index_that_is_gone(whole: Deployment) -> None:
     sql(whole, "DROP INDEX mlflow_postgres_tags_value")
-    assert problems(whole) == {"indexes": "warning"}
-    mend = checks(whole)["indexes"]["mend"]
+    found = checks(whole)
+    assert unhealthy(found) == {"indexes": "warning"}
+    mend = found["indexes"]["mend"]
     remove = f"docker rm --force {whole.prefix}-schema"
     assert mend == f"{remove} && make up STACK={whole.name}"
     subprocess.run(remove.split(), check=True, capture_output=True)
@@ -158,21 +163,23 @@ def test_an_index_that_is_gone(whole: Deployment) -> None:
 def test_text_that_is_sorted_otherwise(whole: Deployment) -> None:
     sql(whole, """CREATE TABLE somebodys (name text COLLATE "en_US")""")
     sql(whole, "UPDATE pg_collation SET collversion = '1.0' WHERE collname = 'en_US'")
-    assert problems(whole) == {"collation": "warning"}
-    run_remedy(whole, "collation")
+    found = checks(whole)
+    assert unhealthy(found) == {"collation": "warning"}
+    run_remedy(whole, found["collation"])
     sql(whole, "DROP TABLE somebodys")
 
 
 def test_connections_that_are_nearly_used_up(whole: Deployment) -> None:
     occupy_connections(whole, math.ceil(0.8 * int(sql(whole, "SHOW max_connections"))))
     wait_until_problems_are(whole, {"connections": "warning"})
-    run_remedy(whole, "connections")
+    run_remedy(whole, checks(whole)["connections"])
 
 
 def test_a_slot_that_nobody_reads(whole: Deployment) -> None:
     sql(whole, "SELECT pg_create_physical_replication_slot('left_behind', true)")
-    assert problems(whole) == {"wal": "warning"}
-    run_remedy(whole, "wal")
+    found = checks(whole)
+    assert unhealthy(found) == {"wal": "warning"}
+    run_remedy(whole, found["wal"])
 
 
 def test_an_archive_that_takes_nothing(whole: Deployment) -> None:
@@ -209,25 +216,27 @@ def test_a_dump_whose_file_is_gone(whole: Deployment) -> None:
     name = in_job("python", "-c", DUMP)
     assert f"the newest, {name}, is 0 days old" in checks(whole)["dumps"]["seen"]
     in_job("mv", f"/backups/{name}.dump", "/backups/elsewhere")
-    assert problems(whole) == {"dumps": "broken"}
-    assert f"the file of {name} is gone" in checks(whole)["dumps"]["seen"]
+    found = checks(whole)
+    assert unhealthy(found) == {"dumps": "broken"}
+    assert f"the file of {name} is gone" in found["dumps"]["seen"]
     in_job("mv", "/backups/elsewhere", f"/backups/{name}.dump")
     assert problems(whole) == {}
     in_job("rm", f"/backups/{name}.dump")
-    run_remedy(whole, "dumps")
+    run_remedy(whole, checks(whole)["dumps"])
     assert checks(whole)["dumps"]["seen"].startswith("none yet")
 
 
 def test_a_certificate_that_ends_soon_and_then_has_ended(whole: Deployment) -> None:
     certificate(whole, days=10)
     whole.up()
-    assert problems(whole) == {"certificate": "warning"}
-    assert "that of localhost ends in 10 days" in checks(whole)["certificate"]["seen"]
+    found = checks(whole)
+    assert unhealthy(found) == {"certificate": "warning"}
+    assert "that of localhost ends in 10 days" in found["certificate"]["seen"]
     certificate(whole, days=-3)
     whole.up()
     # No client accepts it, and so the doctor does not.
-    assert problems(whole) == {"certificate": "broken", "test run": "broken"}
     found = checks(whole)
+    assert unhealthy(found) == {"certificate": "broken", "test run": "broken"}
     assert "that of localhost ended 3 days ago: no client accepts it" in found["certificate"]["seen"]
     assert "certificate has expired" in found["test run"]["seen"]
     certificate(whole, days=60)
@@ -238,8 +247,9 @@ def test_a_certificate_that_ends_soon_and_then_has_ended(whole: Deployment) -> N
 def test_a_server_that_may_not_write(whole: Deployment) -> None:
     sql(whole, "REVOKE INSERT ON runs FROM mlflow")
     try:
-        assert problems(whole) == {"test run": "broken"}
-        assert "runs/create at https://localhost:" in checks(whole)["test run"]["seen"]
+        found = checks(whole)
+        assert unhealthy(found) == {"test run": "broken"}
+        assert "runs/create at https://localhost:" in found["test run"]["seen"]
     finally:
         sql(whole, "GRANT INSERT ON runs TO mlflow")
     wait_until_healthy(whole)

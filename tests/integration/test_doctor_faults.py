@@ -7,7 +7,16 @@ from contextlib import ExitStack
 import psycopg
 import pytest
 
-from .doctor import checks, occupy_connections, problems, run_remedy, sql, wait_until_healthy, wait_until_problems_are
+from .doctor import (
+    checks,
+    occupy_connections,
+    problems,
+    run_remedy,
+    sql,
+    unhealthy,
+    wait_until_healthy,
+    wait_until_problems_are,
+)
 from .everything import EverythingOn
 from .harness import Deployment
 
@@ -24,8 +33,9 @@ def complete(everything_on: EverythingOn) -> Deployment:
 def test_a_disk_that_is_nearly_full(complete: Deployment) -> None:
     complete.execute("mlflow", "fallocate", "-l", "300M", "/mlartifacts/ballast")
     try:
-        assert problems(complete) == {"disk": "broken"}
-        assert "artifacts has 0.9 GiB free, 75%: it must be 5% and 1 GiB" in checks(complete)["disk"]["seen"]
+        found = checks(complete)
+        assert unhealthy(found) == {"disk": "broken"}
+        assert "artifacts has 0.9 GiB free, 75%: it must be 5% and 1 GiB" in found["disk"]["seen"]
     finally:
         complete.execute("mlflow", "rm", "/mlartifacts/ballast")
     wait_until_healthy(complete)
@@ -33,8 +43,9 @@ def test_a_disk_that_is_nearly_full(complete: Deployment) -> None:
 
 def test_a_service_that_is_gone(complete: Deployment) -> None:
     complete.container("gateway").remove(force=True)
-    assert problems(complete) == {"containers": "broken"}
-    assert checks(complete)["containers"]["seen"] == "gateway is gone"
+    found = checks(complete)
+    assert unhealthy(found) == {"containers": "broken"}
+    assert found["containers"]["seen"] == "gateway is gone"
     complete.up()
     wait_until_healthy(complete)
 
@@ -60,7 +71,7 @@ def test_a_role_that_has_all_its_connections(complete: Deployment) -> None:
 def test_connections_that_are_used_up_but_for_a_superusers(complete: Deployment) -> None:
     occupy_connections(complete, int(sql(complete, "SHOW max_connections")) - 3)
     assert problems(complete)["connections"] == "broken"
-    run_remedy(complete, "connections")
+    run_remedy(complete, checks(complete)["connections"])
 
 
 def test_a_server_without_its_fast_event_loop(complete: Deployment) -> None:
@@ -73,8 +84,9 @@ def test_a_server_without_its_fast_event_loop(complete: Deployment) -> None:
     preloaded.write_text("".join(line for line in lines if not line.startswith("import uvloop")))
 
     complete.up()
-    assert problems(complete) == {"libraries": "warning"}
-    assert checks(complete)["libraries"]["seen"] == "uvloop not in use: requests are slower"
+    found = checks(complete)
+    assert unhealthy(found) == {"libraries": "warning"}
+    assert found["libraries"]["seen"] == "uvloop not in use: requests are slower"
     for path, text in files.items():
         path.write_text(text)
     complete.up()
