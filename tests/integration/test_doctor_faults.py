@@ -83,11 +83,12 @@ def test_a_server_without_its_fast_event_loop(complete: Deployment) -> None:
     lines = files[preloaded].splitlines(keepends=True)
     preloaded.write_text("".join(line for line in lines if not line.startswith("import uvloop")))
 
-    complete.up()
-    found = checks(complete)
-    assert unhealthy(found) == {"libraries": "warning"}
-    assert found["libraries"]["seen"] == "uvloop not in use: requests are slower"
-    for path, text in files.items():
-        path.write_text(text)
+    try:
+        complete.up()
+        wait_until_problems_are(complete, {"libraries": "warning"})
+        assert checks(complete)["libraries"]["seen"] == "uvloop not in use: requests are slower"
+    finally:
+        for path, text in files.items():
+            path.write_text(text)
     complete.up()
     wait_until_healthy(complete)
