@@ -74,25 +74,29 @@ def checks(stack: Deployment, name: str | None = None) -> dict[str, dict[str, st
     return {each["name"]: each for each in said["checks"]}
 
 
-def unhealthy(found: dict[str, dict[str, str]]) -> dict[str, str]:
+def problems(stack: Deployment) -> dict[str, str]:
     """The state of each check that is neither ok nor skipped."""
+    return _problems(checks(stack))
+
+
+def _problems(found: dict[str, dict[str, str]]) -> dict[str, str]:
     return {name: each["state"] for name, each in found.items() if each["state"] not in ("ok", "skipped")}
 
 
-def problems(stack: Deployment) -> dict[str, str]:
-    return unhealthy(checks(stack))
-
-
 def wait_until_healthy(stack: Deployment) -> None:
-    wait_until_problems_are(stack, {})
+    expect_problems(stack, {})
 
 
-def wait_until_problems_are(stack: Deployment, expected: dict[str, str]) -> None:
-    """Look until these alone are unwell; a look takes seconds, and on a busy machine its own patience may end."""
+def expect_problems(stack: Deployment, expected: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Run the doctor until it finds these problems alone, and return its checks.
+
+    On a busy machine a check may run into its own timeout, so one run does not decide.
+    """
     deadline = time.monotonic() + CONDITION
-    while (found := problems(stack)) != expected and time.monotonic() < deadline:
+    while _problems(found := checks(stack)) != expected and time.monotonic() < deadline:
         pass
-    assert found == expected, [each for each in checks(stack).values() if each["state"] != "ok"]
+    assert _problems(found) == expected, [each for each in found.values() if each["state"] != "ok"]
+    return found
 
 
 def run_remedy(stack: Deployment, check: dict[str, str]) -> None:

@@ -22,15 +22,13 @@ from .doctor import (
     certificate,
     checks,
     doctor,
+    expect_problems,
     occupy_connections,
-    problems,
     reverted,
     run_remedy,
     sql,
     subject_with,
-    unhealthy,
     wait_until_healthy,
-    wait_until_problems_are,
 )
 from .everything import EverythingOn
 from .harness import Deployment, wait_for
@@ -72,7 +70,7 @@ def test_all_is_well_and_said_line_by_line_in_time(whole: Deployment) -> None:
 def test_a_look_leaves_no_run_behind(whole: Deployment) -> None:
     wait_until_healthy(whole)
     before = sql(whole, "SELECT count(*) FROM runs")
-    assert problems(whole) == {}
+    expect_problems(whole, {})
     joined = "SELECT count(*) FROM experiments LEFT JOIN runs USING (experiment_id) WHERE experiments.name"
     assert sql(whole, f"{joined} = '{test_run.EXPERIMENT}'") == "1", "the experiment itself"
     assert sql(whole, "SELECT count(*) FROM runs") == before
@@ -110,8 +108,7 @@ def test_without_an_engine_the_rest_is_not_tried(whole: Deployment, tmp_path: Pa
 def test_a_paused_service(whole: Deployment) -> None:
     whole.container("mlflow").pause()
     try:
-        found = checks(whole)
-        assert unhealthy(found) == {"containers": "broken"}
+        found = expect_problems(whole, {"containers": "broken"})
         run_remedy(whole, found["containers"])
     finally:
         if whole.container("mlflow").status == "paused":
@@ -120,7 +117,7 @@ def test_a_paused_service(whole: Deployment) -> None:
 
 def test_a_stopped_service(whole: Deployment) -> None:
     whole.container("mlflow").stop()
-    assert problems(whole) == {"containers": "broken"}
+    expect_problems(whole, {"containers": "broken"})
     # `make up` is this and a look at what is unwell.
     whole.up()
     wait_until_healthy(whole)
@@ -130,8 +127,7 @@ def test_a_database_that_lets_nobody_in(whole: Deployment) -> None:
     with reverted(
         whole, "ALTER DATABASE mlflow ALLOW_CONNECTIONS false", "ALTER DATABASE mlflow ALLOW_CONNECTIONS true"
     ):
-        found = checks(whole)
-        assert unhealthy(found) == {"database": "broken"}
+        found = expect_problems(whole, {"database": "broken"})
         assert found["schema"]["seen"] == "not tried: see database"
     wait_until_healthy(whole)
 
@@ -140,8 +136,7 @@ def test_a_schema_of_another_mlflow(whole: Deployment) -> None:
     head = sql(whole, "SELECT version_num FROM alembic_version")
     sql(whole, "UPDATE alembic_version SET version_num = 'f00000000000'")
     try:
-        found = checks(whole)
-        assert unhealthy(found) == {"schema": "broken"}
+        found = expect_problems(whole, {"schema": "broken"})
         assert f"says f00000000000, MLflow 3.17.2 wants {head}" in found["schema"]["seen"]
     finally:
         sql(whole, f"UPDATE alembic_version SET version_num = '{head}'")
@@ -150,8 +145,7 @@ def test_a_schema_of_another_mlflow(whole: Deployment) -> None:
 
 def test_an_index_that_is_gone(whole: Deployment) -> None:
     sql(whole, "DROP INDEX mlflow_postgres_tags_value")
-    found = checks(whole)
-    assert unhealthy(found) == {"indexes": "warning"}
+    found = expect_problems(whole, {"indexes": "warning"})
     mend = found["indexes"]["mend"]
     remove = f"docker rm --force {whole.prefix}-schema"
     assert mend == f"{remove} && make up STACK={whole.name}"
@@ -163,22 +157,20 @@ def test_an_index_that_is_gone(whole: Deployment) -> None:
 def test_text_that_is_sorted_otherwise(whole: Deployment) -> None:
     sql(whole, """CREATE TABLE somebodys (name text COLLATE "en_US")""")
     sql(whole, "UPDATE pg_collation SET collversion = '1.0' WHERE collname = 'en_US'")
-    found = checks(whole)
-    assert unhealthy(found) == {"collation": "warning"}
+    found = expect_problems(whole, {"collation": "warning"})
     run_remedy(whole, found["collation"])
     sql(whole, "DROP TABLE somebodys")
 
 
 def test_connections_that_are_nearly_used_up(whole: Deployment) -> None:
     occupy_connections(whole, math.ceil(0.8 * int(sql(whole, "SHOW max_connections"))))
-    wait_until_problems_are(whole, {"connections": "warning"})
+    expect_problems(whole, {"connections": "warning"})
     run_remedy(whole, checks(whole)["connections"])
 
 
 def test_a_slot_that_nobody_reads(whole: Deployment) -> None:
     sql(whole, "SELECT pg_create_physical_replication_slot('left_behind', true)")
-    found = checks(whole)
-    assert unhealthy(found) == {"wal": "warning"}
+    found = expect_problems(whole, {"wal": "warning"})
     run_remedy(whole, found["wal"])
 
 
@@ -188,7 +180,7 @@ def test_an_archive_that_takes_nothing(whole: Deployment) -> None:
         sql(whole, "SELECT pg_switch_wal()")
         failed = "SELECT coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false)"
         wait_for(lambda: sql(whole, f"{failed} FROM pg_stat_archiver") == "t", "a failure to archive")
-        assert problems(whole) == {"wal": "broken"}
+        expect_problems(whole, {"wal": "broken"})
     finally:
         archive_by(whole, "true")
     wait_until_healthy(whole)
@@ -216,11 +208,10 @@ def test_a_dump_whose_file_is_gone(whole: Deployment) -> None:
     name = in_job("python", "-c", DUMP)
     assert f"the newest, {name}, is 0 days old" in checks(whole)["dumps"]["seen"]
     in_job("mv", f"/backups/{name}.dump", "/backups/elsewhere")
-    found = checks(whole)
-    assert unhealthy(found) == {"dumps": "broken"}
+    found = expect_problems(whole, {"dumps": "broken"})
     assert f"the file of {name} is gone" in found["dumps"]["seen"]
     in_job("mv", "/backups/elsewhere", f"/backups/{name}.dump")
-    assert problems(whole) == {}
+    expect_problems(whole, {})
     in_job("rm", f"/backups/{name}.dump")
     run_remedy(whole, checks(whole)["dumps"])
     assert checks(whole)["dumps"]["seen"].startswith("none yet")
@@ -229,14 +220,12 @@ def test_a_dump_whose_file_is_gone(whole: Deployment) -> None:
 def test_a_certificate_that_ends_soon_and_then_has_ended(whole: Deployment) -> None:
     certificate(whole, days=10)
     whole.up()
-    found = checks(whole)
-    assert unhealthy(found) == {"certificate": "warning"}
+    found = expect_problems(whole, {"certificate": "warning"})
     assert "that of localhost ends in 10 days" in found["certificate"]["seen"]
     certificate(whole, days=-3)
     whole.up()
     # No client accepts it, and so the doctor does not.
-    found = checks(whole)
-    assert unhealthy(found) == {"certificate": "broken", "test run": "broken"}
+    found = expect_problems(whole, {"certificate": "broken", "test run": "broken"})
     assert "that of localhost ended 3 days ago: no client accepts it" in found["certificate"]["seen"]
     assert "certificate has expired" in found["test run"]["seen"]
     certificate(whole, days=60)
@@ -247,8 +236,7 @@ def test_a_certificate_that_ends_soon_and_then_has_ended(whole: Deployment) -> N
 def test_a_server_that_may_not_write(whole: Deployment) -> None:
     sql(whole, "REVOKE INSERT ON runs FROM mlflow")
     try:
-        found = checks(whole)
-        assert unhealthy(found) == {"test run": "broken"}
+        found = expect_problems(whole, {"test run": "broken"})
         assert "runs/create at https://localhost:" in found["test run"]["seen"]
     finally:
         sql(whole, "GRANT INSERT ON runs TO mlflow")

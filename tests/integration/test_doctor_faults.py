@@ -9,13 +9,12 @@ import pytest
 
 from .doctor import (
     checks,
+    expect_problems,
     occupy_connections,
     problems,
     run_remedy,
     sql,
-    unhealthy,
     wait_until_healthy,
-    wait_until_problems_are,
 )
 from .everything import EverythingOn
 from .harness import Deployment
@@ -33,8 +32,7 @@ def complete(everything_on: EverythingOn) -> Deployment:
 def test_a_disk_that_is_nearly_full(complete: Deployment) -> None:
     complete.execute("mlflow", "fallocate", "-l", "300M", "/mlartifacts/ballast")
     try:
-        found = checks(complete)
-        assert unhealthy(found) == {"disk": "broken"}
+        found = expect_problems(complete, {"disk": "broken"})
         assert "artifacts has 0.9 GiB free, 75%: it must be 5% and 1 GiB" in found["disk"]["seen"]
     finally:
         complete.execute("mlflow", "rm", "/mlartifacts/ballast")
@@ -43,8 +41,7 @@ def test_a_disk_that_is_nearly_full(complete: Deployment) -> None:
 
 def test_a_service_that_is_gone(complete: Deployment) -> None:
     complete.container("gateway").remove(force=True)
-    found = checks(complete)
-    assert unhealthy(found) == {"containers": "broken"}
+    found = expect_problems(complete, {"containers": "broken"})
     assert found["containers"]["seen"] == "gateway is gone"
     complete.up()
     wait_until_healthy(complete)
@@ -63,7 +60,7 @@ def test_a_role_that_has_all_its_connections(complete: Deployment) -> None:
                     password=outputs["postgres_readonly_password"],
                 )
             )
-        wait_until_problems_are(complete, {"connections": "warning"})
+        expect_problems(complete, {"connections": "warning"})
         assert "mlflow_readonly has 20 of the 20 that it may have" in checks(complete)["connections"]["seen"]
     wait_until_healthy(complete)
 
@@ -85,8 +82,8 @@ def test_a_server_without_its_fast_event_loop(complete: Deployment) -> None:
 
     try:
         complete.up()
-        wait_until_problems_are(complete, {"libraries": "warning"})
-        assert checks(complete)["libraries"]["seen"] == "uvloop not in use: requests are slower"
+        found = expect_problems(complete, {"libraries": "warning"})
+        assert found["libraries"]["seen"] == "uvloop not in use: requests are slower"
     finally:
         for path, text in files.items():
             path.write_text(text)
