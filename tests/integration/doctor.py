@@ -1,4 +1,4 @@
-"""A stack that the doctor looks at, and the ways to break it and to look again."""
+"""Run the doctor on a stack, and break and repair what it checks."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def run_remedy(stack: Deployment, check: dict[str, str]) -> None:
 
 
 def sql(stack: Deployment, statement: str, database: str = "mlflow") -> str:
-    """A statement of the superuser's."""
+    """Run a statement as the superuser and return its output."""
     return stack.execute("postgres", "psql", "-U", "postgres", "-d", database, "-Atqc", statement).strip()
 
 
@@ -114,7 +114,7 @@ USED = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backe
 
 
 def occupy_connections(stack: Deployment, wanted: int) -> None:
-    """Sessions of nobody in particular, until so many are taken."""
+    """Open sessions until this many are in use."""
     more = wanted - int(sql(stack, USED)) + 1
     open_many = f"for n in $(seq {more}); do (sleep 600 | psql -U postgres -d mlflow >/dev/null 2>&1) & done; wait"
     stack.container("postgres").exec_run(["sh", "-c", open_many], detach=True)
@@ -129,7 +129,7 @@ def archive_by(stack: Deployment, program: str) -> None:
 
 @contextmanager
 def reverted(stack: Deployment, statement: str, back: str) -> Iterator[None]:
-    """A statement that is taken back, from another database, for this one may be closed."""
+    """Run a statement, and afterwards the one that reverts it, from another database: the first may close this one."""
     sql(stack, statement, "postgres")
     try:
         yield

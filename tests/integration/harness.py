@@ -1,4 +1,4 @@
-"""A stack of its own on the real engine: own folder, own state, own name, own ports, and nothing left behind."""
+"""A stack on the real engine with a folder, state, name and ports of its own. Nothing of it stays behind."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def clone(target: Path) -> Path:
-    """A fresh copy of the project as it stands, with this checkout's virtualenv."""
+    """A copy of the project as it is in the working tree, with a link to this checkout's virtualenv."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True).stdout
     for name in files.decode().rstrip("\0").split("\0"):
@@ -61,7 +61,7 @@ def clone(target: Path) -> Path:
 
 
 class Deployment:
-    """The project in a folder of its own, with one stack of a name that nobody else has."""
+    """A copy of the project in a folder of its own, with one stack of a unique name."""
 
     def __init__(self, folder: Path, engine: docker.DockerClient) -> None:
         self.folder = folder
@@ -265,13 +265,13 @@ class Deployment:
         return "\n".join(lines)
 
     def remove(self) -> None:
-        """Take away everything that the engine has of this stack, whatever state a test left it in."""
+        """Remove everything that the engine has of this stack, in whatever state a test left it."""
         wait_for(self._remove_all, f"the end of everything of {self.prefix}")
         for file in stack_lock.FOLDER.glob(f"{self.prefix}-*.turn"):
             file.unlink()
 
     def _remove_all(self) -> bool:
-        """Whether it is all gone. While the engine still makes what a killed run has asked for, it is not."""
+        """Whether all of it is gone. The engine may still be creating what a killed run asked for."""
         mine = self._labelled()
         try:
             for container in self._containers():

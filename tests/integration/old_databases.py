@@ -1,4 +1,4 @@
-"""The database of the tutorials, `docker run postgres` with a port on loopback, and what MLflow has put into it."""
+"""A PostgreSQL as in the tutorials, `docker run postgres` with a port on loopback, and MLflow's tables in it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .harness import Deployment, free_ports, wait_for
 from .old_stores import SCRIPT, Contents
 
 PASSWORD = "p@ss/w:rd #1%"
-"""One with everything in it that an address must not have."""
+"""It has every character that a URL must escape."""
 
 # What MLflow 2.9 had, made by the migrations of today's.
 OF_2_9 = """
@@ -74,7 +74,7 @@ class Database:
         return output_of(self.client, *command)
 
     def filled(self, name: str, folder: Path) -> Contents:
-        """What MLflow's client sees in it after it has put something of everything there; its artifacts in a folder."""
+        """Fill a database with one of everything, copy out the artifacts, and return what MLflow's client reads."""
         uri = self.address(name, driver="+psycopg")
         self.run("python", "-c", SCRIPT, "make", uri, name)
         contents: Contents = json.loads(self.run("python", "-c", SCRIPT, "show", uri).strip().splitlines()[-1])

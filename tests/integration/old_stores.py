@@ -1,4 +1,4 @@
-"""Old stores to import, and what MLflow's client sees of them on both sides."""
+"""Stores of MLflow's to import, and what MLflow's client reads from them and from the stack."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ Contents = dict[str, Any]
 
 @dataclass(frozen=True)
 class OldStore:
-    """A store of MLflow's on this machine, and what MLflow's client saw in it."""
+    """A store on this machine, and what MLflow's client read from it."""
 
     path: Path
     contents: Contents
 
 
 def make_store(stack: Deployment, folder: Path, kind: str, prefix: str) -> OldStore:
-    """A store that MLflow itself has made, brought to this machine: to another path than that of its artifacts."""
+    """A store that MLflow made in the container, copied to this machine, so that its artifact paths no longer fit."""
     room = f"/tmp/{prefix}"
     uri = f"sqlite:///{room}/mlflow.db" if kind == "sqlite" else f"file://{room}/mlruns"
     # Without a server, artifacts go to ./mlruns.
@@ -52,7 +52,7 @@ def make_store(stack: Deployment, folder: Path, kind: str, prefix: str) -> OldSt
 
 
 def copy_from_container(stack: Deployment, path: str, folder: Path) -> Path:
-    """A folder of MLflow's container, copied into one of this machine."""
+    """Copy a folder of MLflow's container into a folder of this machine."""
     chunks, _ = stack.container("mlflow").get_archive(path)
     with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
         archive.extractall(folder, filter="data")
@@ -60,7 +60,7 @@ def copy_from_container(stack: Deployment, path: str, folder: Path) -> Path:
 
 
 def last_line(stack: Deployment, *command: str) -> str:
-    """The last line of what a command prints in MLflow's container."""
+    """The last line that a command prints in MLflow's container."""
     return stack.execute("mlflow", *command).strip().splitlines()[-1]
 
 
@@ -70,7 +70,7 @@ def contents(stack: Deployment) -> Contents:
 
 
 def refusal(stack: Deployment, *arguments: str) -> str:
-    """What an import says that ends badly: one line."""
+    """The one line that a failed import prints. It must have changed nothing."""
     before = contents(stack)
     with pytest.raises(AssertionError) as error:
         stack.ops("import", *arguments)
@@ -81,7 +81,7 @@ def refusal(stack: Deployment, *arguments: str) -> str:
 
 
 def add_links_to_secrets(store: Path) -> None:
-    """What whoever can write into a store would like to see published."""
+    """Add symbolic links that an attacker would like the import to follow."""
     for artifacts in list(store.glob("*/*/artifacts")):
         (artifacts / "link").symlink_to("/keys")
     for tags in list(store.glob("*/*/tags")):
@@ -91,7 +91,7 @@ def add_links_to_secrets(store: Path) -> None:
 
 
 def assert_same(here: Contents, there: Contents) -> None:
-    """Compare field by field. Addresses alone are others: they are those that the server itself gives."""
+    """Compare field by field. Only the artifact addresses differ: the server gives its own."""
     for name, (*fields, number) in there["experiments"].items():
         assert here["experiments"][name][:-1] == fields
         assert here["locations"][name] == f"mlflow-artifacts:/{here['experiments'][name][-1]}", number
@@ -111,7 +111,7 @@ def assert_same(here: Contents, there: Contents) -> None:
 
 
 def only_experiments(old: OldStore, folder: Path) -> Path:
-    """A store with nothing in its experiments."""
+    """A copy of the store that has its experiments and nothing in them."""
     path = folder / "experiments.db"
     path.write_bytes(old.path.read_bytes())
     with closing(sqlite3.connect(path)) as connection:
@@ -129,14 +129,14 @@ def waits_for_experiments(session: psycopg.Connection) -> bool:
 
 
 def in_a_database(found: Contents) -> Contents:
-    """What was in a folder, as MLflow's own conversion has it: its databases know no infinity, and SQLite no -0.0."""
+    """The contents of a folder after MLflow's own conversion: a database has no infinity, and SQLite no -0.0."""
     text = json.dumps(found).replace('"inf"', f'"{sys.float_info.max!r}"').replace('"-0.0"', '"0.0"')
     converted: Contents = json.loads(text)
     return converted
 
 
 def with_names(found: Contents, names: dict[str, str]) -> Contents:
-    """What is in a store, with other names for its experiments and models."""
+    """The contents with other names for experiments and models."""
     return {
         **found,
         **{
@@ -169,18 +169,18 @@ def start_import(stack: Deployment, *arguments: str) -> subprocess.Popen[str]:
 
 
 def import_containers(stack: Deployment) -> list[Container]:
-    """The containers that import at the moment."""
+    """The containers of imports, running or not."""
     mine: dict[str, Any] = {"label": [f"{STACK}={stack.prefix}", f"{ROLE}={IMPORT}"]}
     return stack.engine.containers.list(all=True, filters=mine, ignore_removed=True)
 
 
 def has_reached(stack: Deployment, phase: str, what: str) -> bool:
-    """Whether an import has come to write, or check, some of a table."""
+    """Whether an import has started to write, or to check, a table."""
     return any(f'"phase": "{phase}", "table": "{what}"'.encode() in each.logs() for each in import_containers(stack))
 
 
 def add_metrics(old: OldStore, count: int) -> OldStore:
-    """The same store, with metrics that take seconds to write."""
+    """Add metrics to the store, so that writing them takes seconds."""
     run = next(run for run, each in old.contents["runs"].items() if "loss" in each["history"])
     with closing(sqlite3.connect(old.path)) as connection:
         points = (("more", float(step), step, step, False, run) for step in range(count))

@@ -1,4 +1,4 @@
-"""Containers of the stack's PostgreSQL image outside of any stack, on a volume that a test has prepared."""
+"""Containers of the PostgreSQL image outside of any stack, on a volume that a test prepares."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ USER = "999:999"
 
 
 class PostgresContainers:
-    """Containers of the stack's PostgreSQL image on one volume, outside of any stack and as closed as in one."""
+    """Containers on one volume, with the same restrictions as in a stack."""
 
     def __init__(self, engine: DockerClient, image: str) -> None:
         self.engine = engine
@@ -109,7 +109,7 @@ def is_ready(container: Container) -> bool:
 
 
 def refusal(container: Container) -> str:
-    """What a server that does not start says; a test fails if it starts."""
+    """What a server prints that refuses to start. Fails if it starts."""
     assert container.wait(timeout=STOP)["StatusCode"] == 64, container.logs().decode()
     return container.logs().decode()
 
@@ -125,7 +125,7 @@ def succeeds(container: Container, statement: str, user: str = "mlflow_owner") -
 
 
 def query(container: Container, statement: str) -> list[str]:
-    """The rows of the superuser's query, columns apart by |."""
+    """The rows of a query by the superuser, with | between the columns."""
     code, said = container.exec_run(["psql", "-U", "postgres", "-d", "mlflow", "-Atc", statement])
     assert isinstance(said, bytes)
     assert code == 0, said.decode()

@@ -1,4 +1,4 @@
-"""A search for a secret in every place where an engine, a process list or a state could show it."""
+"""Search for a secret in all that the engine, the process list and the state show."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def process_list() -> dict[str, str]:
 
 
 class ProcessWatch:
-    """Reads the process list over and over, for as long as a command runs."""
+    """Reads the process list every 0.2 s while a command runs."""
 
     def __init__(self) -> None:
         self.seen: dict[str, str] = {}
@@ -50,7 +50,7 @@ class ProcessWatch:
 
 
 def engine_shows(stack: Deployment) -> dict[str, str]:
-    """What the engine tells about every object of the stack, and what its containers say and run with."""
+    """The output of `docker inspect`, `logs`, `top` and `history` for every object of the stack."""
     found: dict[str, str] = {}
     for kind, names in stack.objects().items():
         for name in names:
@@ -77,13 +77,13 @@ def state_files(stack: Deployment) -> dict[str, str]:
 
 
 def places_with(secret: str, *places: dict[str, str]) -> set[str]:
-    """The places that show the secret."""
+    """The places that contain the secret."""
     assert len(secret) >= 16, "a short secret is found by accident"
     return {place for each in places for place, text in each.items() if secret in text}
 
 
 @contextmanager
 def watched_processes() -> Iterator[dict[str, str]]:
-    """The process list of all the time that the block takes."""
+    """Every process that runs during the block."""
     with ProcessWatch() as watch:
         yield watch.seen

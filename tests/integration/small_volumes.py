@@ -1,4 +1,4 @@
-"""Volumes in memory that are soon full, made before the stack that finds them."""
+"""Small volumes in memory. They are created before the stack, which then uses them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HELD = "/held"
 
 
 def small_volume(stack: Deployment, role: str, megabytes: int, user: int, mode: str = "0700") -> None:
-    """A volume of the stack's, by its role, that belongs to a user."""
+    """Create the stack's volume of a role, with this size and owner."""
     options = f"size={megabytes}m,uid={user},gid={user},mode={mode}"
     stack.engine.volumes.create(
         f"{stack.prefix}-{role}",
@@ -26,7 +26,7 @@ def small_volume(stack: Deployment, role: str, megabytes: int, user: int, mode: 
 
 @contextmanager
 def held_volume(stack: Deployment, role: str) -> Iterator[Container]:
-    """What is in memory goes with the last container that has it, so there must be one beside the server's."""
+    """Keep a volume mounted in one more container: the content of a tmpfs is lost when its last container stops."""
     holder = stack.engine.containers.run(
         stack.image("postgres"),
         entrypoint=["sleep", "infinity"],
