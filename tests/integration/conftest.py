@@ -7,6 +7,7 @@ stack is brought up once. A module without a profile has a stack of its own, and
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import docker
@@ -80,24 +81,79 @@ def engine() -> Iterator[docker.DockerClient]:
     client.close()
 
 
+class SharedStack:
+    """The stack of the profile whose tests run in this worker at the moment, if any."""
+
+    def __init__(self) -> None:
+        self.profile: str | None = None
+        self._value: object = None
+        self._exit = ExitStack()
+
+    def get(self, profile: str, bring_up: AbstractContextManager[object]) -> object:
+        """What the context yields. It is entered by the first module of the profile."""
+        if self.profile != profile:
+            self._value = self._exit.enter_context(bring_up)
+            self.profile = profile
+        return self._value
+
+    def remove(self) -> None:
+        self.profile, self._value = None, None
+        self._exit.close()
+
+
 @pytest.fixture(scope="session")
-def stack(engine: docker.DockerClient) -> Iterator[Deployment]:
+def shared() -> Iterator[SharedStack]:
+    made = SharedStack()
+    yield made
+    made.remove()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _remove_the_stack_of_another_profile(request: pytest.FixtureRequest, shared: SharedStack) -> None:
+    """An engine has address space for some 30 networks, and a stack takes three or four."""
+    if shared.profile and shared.profile != profile(request.path.stem):
+        shared.remove()
+
+
+@pytest.fixture(scope="module")
+def stack(engine: docker.DockerClient, shared: SharedStack) -> Deployment:
     """A stack with the defaults and Adminer, whose secrets were renewed once. Its tests change nothing."""
+    made = shared.get("stack", _default(engine))
+    assert isinstance(made, Deployment)
+    return made
+
+
+@contextmanager
+def _default(engine: docker.DockerClient) -> Iterator[Deployment]:
     with deployment(engine, adminer=True, credentialsVersion=2) as made:
         made.up()
         yield made
 
 
-@pytest.fixture(scope="session")
-def everything_on(engine: docker.DockerClient) -> Iterator[EverythingOn]:
+@pytest.fixture(scope="module")
+def everything_on(engine: docker.DockerClient, shared: SharedStack) -> EverythingOn:
     """A stack with all services, sign-in and TLS, whose first start was disturbed twice."""
+    made = shared.get("everything_on", _everything_on(engine))
+    assert isinstance(made, EverythingOn)
+    return made
+
+
+@contextmanager
+def _everything_on(engine: docker.DockerClient) -> Iterator[EverythingOn]:
     with deployment(engine) as made:
         yield EverythingOn(made)
 
 
-@pytest.fixture(scope="session")
-def import_stack(engine: docker.DockerClient) -> Iterator[Deployment]:
+@pytest.fixture(scope="module")
+def import_stack(engine: docker.DockerClient, shared: SharedStack) -> Deployment:
     """A stack that old runs are imported into. A module gets it without any, by way of `empty_stack`."""
+    made = shared.get("import_stack", _import_stack(engine))
+    assert isinstance(made, Deployment)
+    return made
+
+
+@contextmanager
+def _import_stack(engine: docker.DockerClient) -> Iterator[Deployment]:
     with deployment(engine, adminer=True) as made:
         made.up()
         made.remember_rows()
@@ -111,9 +167,16 @@ def empty_stack(import_stack: Deployment) -> Deployment:
     return import_stack
 
 
-@pytest.fixture(scope="session")
-def small_volumes(engine: docker.DockerClient) -> Iterator[Deployment]:
+@pytest.fixture(scope="module")
+def small_volumes(engine: docker.DockerClient, shared: SharedStack) -> Deployment:
     """A stack whose data and artifacts are in memory, 700 MB and 4 MB, and soon full."""
+    made = shared.get("small_volumes", _small_volumes(engine))
+    assert isinstance(made, Deployment)
+    return made
+
+
+@contextmanager
+def _small_volumes(engine: docker.DockerClient) -> Iterator[Deployment]:
     with deployment(engine) as made:
         # A command that is killed cannot remove its temporary files.
         made.environment["TMPDIR"] = str(made.folder)
