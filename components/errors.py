@@ -1,4 +1,4 @@
-"""What a program is told when a platform cannot be deployed."""
+"""The error that ends a program whose platform cannot be deployed."""
 
 from __future__ import annotations
 

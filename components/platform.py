@@ -184,31 +184,31 @@ class Platform(pulumi.ComponentResource):
 
         tracking = self._engine.network(f"{name}-tracking", "tracking", internal=False, opts=self._child)
         # A server elsewhere cannot be reached from an internal network.
-        inner = self._engine.network(
+        database_network = self._engine.network(
             f"{name}-database", "database", internal=args.database_server is None, opts=self._child
         )
         sign_in = (
             SignIn(f"{name}-sign-in", version=args.credentials_version, opts=self._child) if args.sign_in else None
         )
-        database = args.database_server or self._postgres(inner)
+        database = args.database_server or self._postgres(database_network)
         # Built while the database starts. The schema job and the server share it: a schema belongs to one version of
         # MLflow.
         image = self._engine.build(f"{name}-mlflow-image", mlflow.ROLE, args.image_builds[mlflow.ROLE], self._child)
-        server = self._mlflow(image, tracking, inner, database, sign_in)
+        server = self._mlflow(image, tracking, database_network, database, sign_in)
         if args.adminer_port:
-            self._adminer(args.adminer_port, tracking, inner, database)
+            self._adminer(args.adminer_port, tracking, database_network, database)
         if args.gc_after_days:
-            self._retention(args.gc_after_days, image, inner, database, server)
+            self._retention(args.gc_after_days, image, database_network, database, server)
         if args.metrics and database.monitor:
-            self._exporter(args.metrics, inner, database, database.monitor)
+            self._exporter(args.metrics, database_network, database, database.monitor)
         if args.endpoint:
             self._gateway(args.endpoint, tracking, server)
         self.outputs = outputs(args, tracking.name, database, sign_in)
         self.register_outputs(self.outputs)
 
-    def _postgres(self, inner: Network) -> Postgres:
+    def _postgres(self, database_network: Network) -> Postgres:
         args = self._args
-        networks: list[pulumi.Input[str]] = [inner.name]
+        networks: list[pulumi.Input[str]] = [database_network.name]
         port = None
         if args.postgres_port:
             # An internal network publishes no ports, so a published server needs a second network.
@@ -223,7 +223,7 @@ class Platform(pulumi.ComponentResource):
                 image=args.image_builds[managed.ROLE],
                 major=args.postgres_major,
                 networks=networks,
-                internal_network=inner.subnet,
+                internal_network=database_network.subnet,
                 connections=connection_budget(
                     args.worker_count,
                     sign_in=args.sign_in,
@@ -250,7 +250,7 @@ class Platform(pulumi.ComponentResource):
         self,
         image: pulumi.Output[str],
         tracking: Network,
-        inner: Network,
+        database_network: Network,
         database: DatabaseServer,
         sign_in: SignIn | None,
     ) -> Mlflow:
@@ -259,7 +259,7 @@ class Platform(pulumi.ComponentResource):
             f"{self._name}-schema",
             SchemaArgs(
                 image=image,
-                network=inner.name,
+                network=database_network.name,
                 database=DatabaseConnection(server=database, login=database.owner),
                 server_user=database.server.user,
                 credentials_version=args.credentials_version,
@@ -275,7 +275,7 @@ class Platform(pulumi.ComponentResource):
             f"{self._name}-mlflow",
             MlflowArgs(
                 image=image,
-                networks=[tracking.name, inner.name],
+                networks=[tracking.name, database_network.name],
                 database=DatabaseConnection(server=database, login=database.server),
                 keys=schema.keys,
                 workers=args.worker_count,
@@ -296,7 +296,7 @@ class Platform(pulumi.ComponentResource):
             self._child,
         )
 
-    def _adminer(self, port: int, tracking: Network, inner: Network, database: DatabaseServer) -> None:
+    def _adminer(self, port: int, tracking: Network, database_network: Network, database: DatabaseServer) -> None:
         Adminer(
             f"{self._name}-adminer",
             AdminerArgs(
@@ -305,7 +305,7 @@ class Platform(pulumi.ComponentResource):
                 database=database.database,
                 user=database.server.user,
                 readonly_user=database.readonly.user,
-                networks=[tracking.name, inner.name],
+                networks=[tracking.name, database_network.name],
                 port=Port(container=adminer.PORT, host=port, address=self._args.unencrypted_address),
             ),
             self._engine,
@@ -313,14 +313,14 @@ class Platform(pulumi.ComponentResource):
         )
 
     def _retention(
-        self, days: int, image: pulumi.Output[str], inner: Network, database: DatabaseServer, server: Mlflow
+        self, days: int, image: pulumi.Output[str], database_network: Network, database: DatabaseServer, server: Mlflow
     ) -> None:
         Retention(
             # An older name of the service. Another one would replace it in every stack.
             f"{self._name}-housekeeping",
             RetentionArgs(
                 image=image,
-                network=inner.name,
+                network=database_network.name,
                 database=DatabaseConnection(server=database, login=database.server),
                 artifacts=server.volume_name,
                 after_days=days,
@@ -330,7 +330,7 @@ class Platform(pulumi.ComponentResource):
             self._child,
         )
 
-    def _exporter(self, metrics: Metrics, inner: Network, database: DatabaseServer, monitor: Login) -> None:
+    def _exporter(self, metrics: Metrics, database_network: Network, database: DatabaseServer, monitor: Login) -> None:
         # An internal network publishes no ports. This one has no other members.
         network = self._engine.network(
             f"{self._name}-metrics", "metrics", internal=False, outbound=False, opts=self._child
@@ -339,7 +339,7 @@ class Platform(pulumi.ComponentResource):
             f"{self._name}-exporter",
             ExporterArgs(
                 image=self._args.image_builds[exporter.ROLE],
-                networks=[inner.name, network.name],
+                networks=[database_network.name, network.name],
                 database=DatabaseConnection(server=database, login=monitor),
                 port=metrics.of_postgres,
                 credentials_version=self._args.credentials_version,

@@ -62,6 +62,7 @@ def errors(args: PlatformArgs) -> Errors:
     yield from _images(args)
     yield from _sizes(args)
     yield from _postgres_settings(args.postgres_settings)
+    yield from _database_server(args)
     if args.endpoint:
         yield from _endpoint(args.endpoint)
     yield from _allowed_hosts(args)
@@ -186,6 +187,19 @@ def _rule_of_postgres(name: str, value: object) -> str:
     if isinstance(value, str) and ("\n" in value or "\0" in value):
         return "a value is one line of text"
     return ""
+
+
+def _database_server(args: PlatformArgs) -> Errors:
+    if args.database_server is None:
+        return
+    if args.postgres_port is not None:
+        rule = "only a PostgreSQL of the platform's own is published, and there is {}"
+        mentions = [Argument("database_server")]
+        yield ArgumentError("database-port-not-ours", "postgres_port", args.postgres_port, rule=rule, mentions=mentions)
+    if args.metrics and args.database_server.monitor is None:
+        rule = "the exporter signs in as the monitor role, and {} is missing"
+        mentions = [Argument("database_server.monitor")]
+        yield ArgumentError("monitor-login-missing", "metrics", args.metrics, rule=rule, mentions=mentions)
 
 
 def _endpoint(endpoint: PublicEndpoint) -> Errors:

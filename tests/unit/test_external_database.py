@@ -8,9 +8,10 @@ import pulumi
 import pytest
 from pulumi.runtime import rpc
 
+from components import DeploymentError, PlatformArgs
 from components.database import ExternalDatabase, Login, SslMode
 
-from .deploy import METRICS, run_platform
+from .deploy import IMAGES, METRICS, run_platform
 from .fake_engine import CONTAINER, FakeEngine, plain
 
 ME = "mlflow-postgres"
@@ -96,3 +97,22 @@ def test_the_outputs_name_the_foreign_database() -> None:
         plain(exports)["backend_store_uri"] == "postgresql+psycopg://server:password-of-server@db.example.com:6432/runs"
     )
     assert rpc.is_rpc_secret(exports["backend_store_uri"])
+
+
+def without_monitor() -> ExternalDatabase:
+    owner, server, readonly = (login(name) for name in ("owner", "server", "readonly"))
+    return ExternalDatabase(host="db.example.com", database="runs", owner=owner, server=server, readonly=readonly)
+
+
+def test_the_port_of_a_foreign_database_is_not_ours_to_publish() -> None:
+    server = without_monitor()
+    with pytest.raises(DeploymentError, match=r"^\[database-port-not-ours\] postgres_port is 5432: "):
+        PlatformArgs(images=IMAGES, database_server=server, postgres_port=5432)
+
+
+def test_metrics_of_a_foreign_database_need_a_login_that_reads_them() -> None:
+    server = without_monitor()
+    with pytest.raises(
+        DeploymentError, match=r"^\[monitor-login-missing\] metrics is .*database_server\.monitor is missing"
+    ):
+        PlatformArgs(images=IMAGES, database_server=server, metrics=METRICS)
