@@ -10,7 +10,14 @@ import yaml
 
 from .deploy import CHECKOUT
 
-PAGES = sorted([*CHECKOUT.glob("*.md"), *CHECKOUT.glob("docs/**/*.md"), *CHECKOUT.glob("*/README.md")])
+PAGES = sorted(
+    [
+        *CHECKOUT.glob("*.md"),
+        *CHECKOUT.glob("docs/**/*.md"),
+        *CHECKOUT.glob("*/README.md"),
+        *CHECKOUT.glob("examples/*/README.md"),
+    ]
+)
 PICTURES = CHECKOUT / "docs" / "pictures"
 LARGEST_PICTURE = 150_000
 CREATED = {"build", "dist"}
