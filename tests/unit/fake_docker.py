@@ -1,4 +1,4 @@
-"""A Docker engine made by hand: the client's own models over a few dictionaries, and no network."""
+"""A fake Docker engine: the client's own models over a few dictionaries, without a network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from docker.models.volumes import Volume
 from ops.docker_runtime import DockerRuntime
 
 NOW = "2026-01-01T12:00:00.123456789Z"
-"""By the engine's clock."""
+"""The time by the engine's clock."""
 
 Ports = dict[str, list[dict[str, str]] | None]
 
@@ -26,7 +26,7 @@ def labels(role: str, stack: str = "mlflow-postgres-dev", deployment: str = "thi
 
 
 class FakeContainer(Container):
-    """A container that writes down what is done to it."""
+    """A container that records what is done to it."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class FakeContainer(Container):
         self.done: list[str] = []
 
     def exec_run(self, cmd: str | list[str], *_: object, demux: bool = False, **__: object) -> Any:
-        """What a command prints goes by a word in it."""
+        """The output depends on a word in the command."""
         assert demux, "warnings among the answers would be taken for answers"
         said = [text for word, text in self.prints.items() if word in cmd[-1]]
         output: Any = ("".join(said).encode(), None)
@@ -106,7 +106,7 @@ class FakeContainer(Container):
 
 
 class FakeNetwork(Network):
-    """A network that writes down what is done to it."""
+    """A network that records what is done to it."""
 
     def __init__(self, name: str, *, labels: Mapping[str, str] | None = None, joined: Iterable[Container] = ()) -> None:
         super().__init__(
@@ -120,7 +120,7 @@ class FakeNetwork(Network):
         return self.joined
 
     def reload(self) -> None:
-        """Nothing changes behind its back."""
+        """Nothing to read again."""
 
     def disconnect(self, container: str | Container, force: bool = False) -> None:
         assert isinstance(container, Container)
@@ -131,7 +131,7 @@ class FakeNetwork(Network):
 
 
 class FakeVolume(Volume):
-    """A volume that nobody may remove."""
+    """A volume that must not be removed."""
 
     def __init__(self, name: str, *, labels: Mapping[str, str] | None = None) -> None:
         super().__init__(attrs={"Name": name, "Labels": None if labels is None else dict(labels)})
@@ -141,7 +141,7 @@ class FakeVolume(Volume):
 
 
 class _Listed:
-    """Containers, networks or volumes, found as the engine finds them: by a label."""
+    """Containers, networks or volumes, listed by a label as the engine does."""
 
     def __init__(self, things: Iterable[Any]) -> None:
         self.things = list(things)
@@ -177,7 +177,7 @@ class _Images:
 
 
 class _Api:
-    """The client's lower half, which makes containers of a configuration that is taken as it is."""
+    """The client's low-level API, which creates containers from a raw configuration."""
 
     def __init__(self, containers: _Listed, answers: Mapping[str, tuple[int, str]]) -> None:
         self.containers = containers
@@ -195,7 +195,7 @@ class _Api:
 
 
 class FakeDocker(docker.DockerClient):
-    """An engine that holds what it is given; what runs to its end there answers with an exit code and a text."""
+    """An engine with the given objects. A task on it ends with the given exit code and output."""
 
     def __init__(
         self,

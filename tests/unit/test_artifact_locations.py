@@ -1,4 +1,4 @@
-"""Where on this machine a store's artifacts are, and that a store alone cannot say what is copied."""
+"""Where a store's artifacts are on this machine, and that the store alone cannot decide what is copied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The doctor as a command: in which order it looks, what it prints, how it ends, and what it does not try."""
+"""The command doctor: the order of its checks, its output, its exit code, and what it does not try."""
 
 from __future__ import annotations
 

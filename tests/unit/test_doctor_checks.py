@@ -151,7 +151,7 @@ def test_a_collation_without_a_version_does_not_change() -> None:
 
 
 def stack(**changed: FakeContainer) -> Subject:
-    """A stack that is well, but for some of its containers."""
+    """A healthy stack, except for the given containers."""
     well = {
         "postgres": service("postgres"),
         "mlflow": service("mlflow"),

@@ -1,4 +1,4 @@
-"""The doctor's calls through the front door, on a server of HTTP that answers what it is told to."""
+"""Doctor's test run, on a fake tracking server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Answer = tuple[int, object]
 
 
 class Server(HTTPServer):
-    """Answers by the last words of the path, and remembers what it was asked."""
+    """Answers by the end of the path, and records its calls."""
 
     def __init__(self, answers: dict[str, Answer]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -53,7 +53,7 @@ class Handler(BaseHTTPRequestHandler):
     do_POST = do_GET
 
     def log_message(self, *_: object) -> None:
-        """Nothing is printed."""
+        """Print nothing."""
 
 
 # The tables that name a run are asked for, in the words of whatever MLflow is there; then the rows go.

@@ -1,4 +1,4 @@
-"""`ops import`: what the container is told and shown, and what is said about it."""
+"""`ops import`: the container's command and mounts, and the output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SAID = [
 
 
 class Importing:
-    """The command on an engine made by hand."""
+    """The command on a fake engine."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         networks = ["mlflow-postgres-dev-database"]

@@ -1,4 +1,4 @@
-"""What a PostgreSQL is called, and that nothing of its password is ever said."""
+"""A PostgreSQL's address in messages, without its password."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which store a path is."""
+"""The store at a path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The services' logs: all of them, and the last log lines of those that are not well."""
+"""The services' logs, and the last log lines of those that are not healthy."""
 
 from __future__ import annotations
 

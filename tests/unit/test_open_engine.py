@@ -1,4 +1,4 @@
-"""The way to the Docker engine: what a person reads who has none, or may not use it."""
+"""The connection to the Docker engine: the errors of a user who has none, or may not use it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning
 
 @pytest.fixture
 def nobody_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The address of a socket that nobody listens on."""
+    """The path of a socket without a listener."""
     path = tmp_path / "docker.sock"
     monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
     yield path

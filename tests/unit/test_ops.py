@@ -1,4 +1,4 @@
-"""The commands beside `pulumi up`, on a Docker engine made by hand: what goes, what stays, what is said."""
+"""The commands beside `pulumi up`, on a fake Docker engine: what they remove, keep and print."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ VOLUMES = [
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The folder that bin/pulumi keeps the state of a new user in."""
+    """The state folder of a new user."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for name in ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
         monkeypatch.delenv(name, raising=False)
@@ -177,7 +177,7 @@ def test_a_full_disk_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 class Failing(FakeContainer):
-    """One that cannot be read from."""
+    """A container whose log cannot be read."""
 
     trouble: Exception = NotFound("No such container")
 

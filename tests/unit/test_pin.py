@@ -1,4 +1,4 @@
-"""Pinning the base images: what the registry is asked, and what is written when it does not answer."""
+"""`ops pin`: what it asks the registry, and what it writes when that does not answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OLD = f"sha256:{'0' * 64}"
 
 
 class Registry(FakeDocker):
-    """An engine that finds the tags which it is given in their registry."""
+    """An engine whose registry has the given tags."""
 
     def __init__(self, tags: dict[str, str]) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Registry(FakeDocker):
 
 
 class Pinning:
-    """`ops pin` with Pulumi and the engine replaced; what Pulumi was told to write."""
+    """`ops pin` with Pulumi and the engine replaced, and the values that Pulumi gets."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.configuration = defaults()
@@ -64,7 +64,7 @@ class Pinning:
 
 
 def digest(name: str) -> str:
-    """A digest that belongs to one name."""
+    """A digest for one name."""
     return f"sha256:{name.encode().hex():f<64.64}"
 
 

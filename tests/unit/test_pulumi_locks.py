@@ -1,4 +1,4 @@
-"""The locks of a state in a local folder: whose are waited for, whose are stale, whose are left alone."""
+"""Pulumi's locks in a local state: which are waited for, which are stale, which are left alone."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ LIVING = "import sys; open('/proc/self/comm', 'w').write('pulumi'); print('ready
 
 @pytest.fixture(autouse=True)
 def _no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is waited for without need is found at once, and not after the patience of a person."""
+    """A needless wait fails at once, instead of taking minutes."""
 
     def wait(_: float) -> None:
-        raise AssertionError("there is nobody to wait for here")
+        raise AssertionError("this test must not wait")
 
     monkeypatch.setattr("ops.pulumi_locks.time.sleep", wait)
 
 
 @pytest.fixture
 def pulumi() -> Iterator[subprocess.Popen[str]]:
-    """A living process by the name of pulumi."""
+    """A running process named pulumi."""
     with subprocess.Popen([sys.executable, "-Sc", LIVING], stdin=-1, stdout=-1, text=True) as process:
         assert process.stdout
         assert process.stdout.readline() == "ready\n"
@@ -41,7 +41,7 @@ def pulumi() -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def dead() -> int:
-    """The process id of one that has ended."""
+    """The id of a process that has ended."""
     with subprocess.Popen(["true"]) as process:
         return process.pid
 
@@ -53,7 +53,7 @@ def lock(folder: Path, pid: int, host: str = HERE) -> Path:
 
 
 def while_waiting(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> list[float]:
-    """Let something happen at the first look in vain, in place of time passing; the list of looks in vain."""
+    """Run an action at the first failed attempt, instead of waiting. The list has the failed attempts."""
     waits: list[float] = []
 
     def wait(seconds: float) -> None:

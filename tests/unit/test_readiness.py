@@ -1,4 +1,4 @@
-"""Who is well after an `up`, who is waited for, and who is taken away so that the next run makes it anew."""
+"""The containers that are healthy after `up`, those that are waited for, and those that are removed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GONE = ["remove by force: True"]
 
 @pytest.fixture(autouse=True)
 def settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The stack's settings, asked for when something is not well."""
+    """The stack's settings. They are read only when a container is not healthy."""
     settings = {"adminer": "true", "metrics": "true", "hostname": "a.b", "gcAfterDays": "1", "postgresSettings": "{}"}
     monkeypatch.setattr("ops.readiness.configuration", lambda _: settings)
     return settings
@@ -25,10 +25,10 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 @pytest.fixture(autouse=True)
 def _no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is waited for without need is found at once, and not after the patience of a person."""
+    """A needless wait fails at once, instead of taking minutes."""
 
     def wait(_: float) -> None:
-        raise AssertionError("there is nobody to wait for here")
+        raise AssertionError("this test must not wait")
 
     monkeypatch.setattr("ops.readiness.time.sleep", wait)
 
@@ -75,7 +75,7 @@ def test_what_is_as_an_up_leaves_it_stays(case: str, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize("case", UNWELL)
 def test_what_is_not_well_is_taken_away_and_nothing_else(case: str) -> None:
-    """The provider starts a stopped container without waiting, and leaves one that failed as it is."""
+    """The provider starts a stopped container without waiting, and does not touch a failed one."""
     container, well = UNWELL[case](), service("well", "postgres")
     ensure_ready(FakeDocker(containers=[container, well]).connect(), "dev")
     assert container.done[-1:] == GONE
@@ -104,7 +104,7 @@ def test_another_stacks_containers_are_none_of_our_business() -> None:
 
 
 class Starting(FakeContainer):
-    """A service that becomes ready while it is waited for."""
+    """A service that becomes ready during the wait."""
 
     looks = 0
 
@@ -155,7 +155,7 @@ def test_the_settings_are_not_asked_for_while_all_is_well(monkeypatch: pytest.Mo
 
 
 class Recovering(FakeContainer):
-    """A database that makes good what a crash has left, for some looks."""
+    """A database that recovers from a crash during the first calls."""
 
     looks = 0
     crashes = False

@@ -1,4 +1,4 @@
-"""Mending what an interrupted run left: its lock, its pending operations, its orphans. Data is never touched."""
+"""Recovery from an interrupted run: its lock, its pending operations, its orphans. Data is never touched."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .recover_case import MARK, STACK, Recovery, in_state, leave_lock
 
 @pytest.fixture(autouse=True)
 def _no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who is waited for without need is found at once, and not after the patience of a person."""
+    """A needless wait fails at once, instead of taking minutes."""
 
     def wait(_: float) -> None:
-        raise AssertionError("there is nobody to wait for here")
+        raise AssertionError("this test must not wait")
 
     monkeypatch.setattr("time.sleep", wait)
 

@@ -1,4 +1,4 @@
-"""What still works, and what another machine may have made, is no orphan."""
+"""A container that still works, or that another machine may have created, is no orphan."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ELSEWHERE = "elsewhere.example 1 1"
 
 
 class Ending(FakeContainer):
-    """One that ends while it is waited for."""
+    """A container that ends during the wait."""
 
     looks = 0
 

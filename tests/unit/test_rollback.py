@@ -1,4 +1,4 @@
-"""The way back: which dump is put back, who is stopped meanwhile, and what is left when it fails."""
+"""`ops rollback`: which dump it restores, which services it stops, and what is left when it fails."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DUMPS = [BEFORE_RESTORE, UPGRADE, OLDER, SILENT]
 
 
 class GoingBack:
-    """`ops rollback` with Pulumi and the engine replaced; what happened, in its order."""
+    """`ops rollback` with Pulumi and the engine replaced, and its actions in order."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, project: Path) -> None:
         self.happened: list[str] = []
@@ -68,7 +68,7 @@ class GoingBack:
 
     @property
     def restored(self) -> list[str]:
-        """The dumps that were put back."""
+        """The restored dumps."""
         commands = [each["Cmd"] for each in self.engine.api.configurations]
         return [dump for command, *dumps in commands if command == "restore" for dump in dumps]
 

@@ -1,4 +1,4 @@
-"""The schema job and its helpers: which is which, and what a helper says of itself."""
+"""The schema job and its helpers: how they are told apart, and a helper's labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns: one command at a time works on a stack; who waits, who refuses, and that none of it outlives its process."""
+"""The lock of a stack: which commands wait, which are refused, and that no lock outlives its process."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def while_waiting(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
-    """Let something happen at the first look in vain, in place of time passing."""
+    """Run an action at the first failed attempt, instead of waiting."""
     looks = iter(range(1_000_000))
     monkeypatch.setattr("ops.stack_lock.time.sleep", lambda _: happens() if next(looks) == 3 else None)
 
