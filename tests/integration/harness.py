@@ -259,7 +259,8 @@ class Deployment:
             f"docker ps --all --quiet {mine} | {each} rm --force --volumes",
             f"docker network ls --quiet {mine} | {each} network rm",
             f"docker volume ls --quiet {mine} | {each} volume rm --force",
-            f"docker images --quiet '{self.prefix}/*' | {each} rmi --force",
+            # By their names: another stack may have the same image under another one.
+            f"docker images --format '{{{{.Repository}}}}:{{{{.Tag}}}}' '{self.prefix}/*' | {each} rmi",
             f"rm -r {self.folder}",
         ]
         return "\n".join(lines)
