@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import docker
 from docker.errors import APIError, DockerException, NotFound
@@ -80,10 +80,14 @@ class DockerRuntime:
         output: bool = True,
         errors: bool = True,
     ) -> Iterator[bytes]:
+        lines: Literal["all"] | int = "all" if tail is None else tail
         with _engine_errors():
-            yield from self._find(container).logs(
-                stream=True, follow=follow, tail="all" if tail is None else tail, stdout=output, stderr=errors
-            )
+            found = self._find(container)
+            if follow:
+                yield from found.logs(stream=True, follow=True, tail=lines, stdout=output, stderr=errors)
+            else:
+                # Not as a stream: the client reports a stream that is not closed on standard error.
+                yield found.logs(tail=lines, stdout=output, stderr=errors)
 
     def create(self, task: TaskLike, like: Container) -> Container:
         with _engine_errors():
