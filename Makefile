@@ -39,8 +39,8 @@ check: .venv/tests ## check style and types only
 	@$(PYTHON) docs/settings_table.py --check README.md
 	@! git grep -q '^encryptionsalt' HEAD -- 'Pulumi.*.yaml' || { echo 'a Pulumi.*.yaml was committed with its encryptionsalt: remove that line, it works with one passphrase only' >&2; exit 1; }
 
-unit: .venv/tests ## run the unit tests
-	@$(PYTHON) -m pytest tests/unit
+unit: .venv/tests ## run the tests that need no engine
+	@$(PYTHON) -m pytest
 
 vet:
 	@python3 -m toolchain vet
@@ -78,6 +78,7 @@ lock: ## write the lock files of all Python packages again; with MLFLOW=3.17.2 a
 	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --universal --python-version 3.11 requirements.in -o requirements.txt
 	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --universal --python-version 3.11 requirements-bench.in -o requirements-bench.txt
+	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --python-version 3.13 server/build.in -o server/build.txt
 ifdef MLFLOW
 	@printf 'mlflow==%s\n' '$(MLFLOW)' | cat images/mlflow/requirements.in - | $(PYTHON) -m uv pip compile --quiet \
 	  --generate-hashes --python-version 3.13 --no-header - -o images/mlflow/locks/$(MLFLOW).txt

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,17 +15,20 @@ JUNK: Final = ("__pycache__", "*~", ".*.sw?", ".#*", "*.orig", "*.rej", ".DS_Sto
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """An image to build. Reads nothing but its own folder.
+    """An image to build. Reads nothing but its context.
 
-    The folder's path goes into the stack's state: keep it relative, or the plan changes with the checkout's place.
+    The paths go into the stack's state: keep them relative, or the plan changes with the checkout's place.
     """
 
     context: Path
+    """The folder that is sent to the engine."""
     base: str
     """Reference of the image to build from, handed to the Dockerfile as BASE_IMAGE."""
     arguments: Mapping[str, str] = field(default_factory=dict)
-    unused: Collection[Path] = ()
-    """Files of the folder that this image does not use: a change to them builds nothing."""
+    dockerfile: Path | None = None
+    """Relative to the working directory; `Dockerfile` in the context unless given."""
+    sources: Sequence[Path] = ()
+    """The files and folders of the context that the image is built from; all of it unless given."""
 
     @property
     def build_arguments(self) -> dict[str, str]:
@@ -50,11 +53,14 @@ class Image:
         return digest.hexdigest()[:16]
 
     def _files(self) -> Iterator[Path]:
-        if not (self.context / "Dockerfile").is_file():
+        if not (self.dockerfile or self.context / "Dockerfile").is_file():
             raise FileNotFoundError(f"{self.context} holds no Dockerfile: name the folder of the image to build")
-        for path in sorted(self.context.rglob("*")):
-            if path.is_file() and path not in self.unused and not _is_junk(path.relative_to(self.context)):
-                yield path
+        for source in self.sources or [self.context]:
+            if not source.exists():
+                raise FileNotFoundError(f"{source} does not exist: an image is built from it")
+            for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
+                if path.is_file() and not _is_junk(path.relative_to(self.context)):
+                    yield path
 
 
 def _is_junk(path: Path) -> bool:

@@ -148,14 +148,21 @@ class PlatformArgs:
     @property
     def image_builds(self) -> dict[str, Image]:
         """The images that this platform builds, by role."""
-        locks = (self.images / mlflow.ROLE / "locks").iterdir()
+        checkout = self.images.parent
+        folder = self.images / mlflow.ROLE
         images = {
             mlflow.ROLE: Image(
-                context=self.images / mlflow.ROLE,
+                context=checkout,
+                dockerfile=folder / "Dockerfile",
                 base=self.python_image,
                 # Dumps are made and read by the tools of the very server.
                 arguments={"MLFLOW_VERSION": self.mlflow_version, "POSTGRES_IMAGE": self.postgres_base},
-                unused=[lock for lock in locks if lock.name != f"{self.mlflow_version}.txt"],
+                sources=[
+                    *(folder / name for name in ("Dockerfile", "collect-postgresql")),
+                    folder / "locks" / f"{self.mlflow_version}.txt",
+                    *(checkout / "server" / name for name in ("build.txt", "pyproject.toml", "src")),
+                    *(checkout / name for name in (".dockerignore", "contract")),
+                ],
             ),
         }
         if self.database_server is None:

@@ -1,4 +1,4 @@
-"""What an image's MLflow requires of its database, as `python -m schema wanted` of that image prints it in JSON."""
+"""What an image's MLflow requires of its database, as `schema-requirements` of that image prints it in JSON."""
 
 from __future__ import annotations
 

@@ -96,6 +96,7 @@ class DockerHost:
             name=reference,
             build=docker.RemoteImageBuildArgs(
                 context=image.context.as_posix(),
+                dockerfile=image.dockerfile.as_posix() if image.dockerfile else None,
                 tags=[reference],
                 build_args=image.build_arguments,
                 # The build downloads packages, and a container's own network may have no name server.

@@ -60,7 +60,7 @@ def compare(definitions: Mapping[str, str], found: Sequence[Mapping[str, Any]]) 
 def _required(subject: Subject) -> Requirements:
     """The requirements of the image: it alone knows its MLflow."""
     # While an import has the processors, Python starts slowly.
-    command = ("python", "-m", "schema", "wanted")
+    command = ("schema-requirements",)
     return requirements.parse(subject.execute(roles.MLFLOW, *command, timeout=30))
 
 

@@ -11,9 +11,10 @@ from docker import DockerClient
 
 from .harness import Deployment, deployment
 
+PACKAGES = "/opt/mlflow/venv/lib/python3.13/site-packages"
 OURS = {
     "postgres": ["/usr/local/bin", "/usr/local/share/mlflow-postgres"],
-    "mlflow": ["/usr/local/bin", "/opt/mlflow/lib", "/opt/postgresql"],
+    "mlflow": [f"{PACKAGES}/mlflow_postgres", f"{PACKAGES}/contract", "/opt/postgresql"],
     "adminer": ["/usr/local/bin", "/var/www/adminer"],
     "gateway": ["/usr/local/bin"],
     "exporter": ["/usr/local/bin"],
@@ -32,8 +33,8 @@ def somebody_elses(engine: DockerClient) -> Iterator[Deployment]:
     """The images of a checkout with a strict umask, on a disk that keeps no executable bits, in Windows' style."""
     settings = {"hostname": "mlflow.test", "tls": "internal", "adminer": True, "metrics": True}
     with deployment(engine, **settings) as made:
-        folder = made.project / "images"
-        for path in [folder, *folder.rglob("*")]:
+        folders = [made.project / name for name in ("contract", "images", "server")]
+        for path in [each for folder in folders for each in (folder, *folder.rglob("*"))]:
             if path.is_file():
                 path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
             path.chmod(0o2700 if path.is_dir() else 0o600)

@@ -79,7 +79,7 @@ def test_a_look_leaves_no_run_behind(whole: Deployment) -> None:
 
 
 def test_the_head_that_the_image_reads_from_files_is_mlflow_s_own(whole: Deployment) -> None:
-    said = json.loads(whole.execute("mlflow", "python", "-m", "schema", "wanted"))
+    said = json.loads(whole.execute("mlflow", "schema-requirements"))
     read_head = "from mlflow.store.db.utils import _get_latest_schema_revision as head; print('head', head())"
     head = whole.execute("mlflow", "python", "-c", read_head).split("head ")[-1].strip()
     assert said["revisions"]["alembic_version"] == head
@@ -188,9 +188,9 @@ def test_an_archive_that_takes_nothing(whole: Deployment) -> None:
 
 DUMP = """
 from importlib.metadata import version
-from schema import dump
-from schema.database import connect
-from schema.job import job_of
+from mlflow_postgres.migration import dump
+from mlflow_postgres.migration.connections import connect
+from mlflow_postgres.migration.job import job_of
 import os
 uri = job_of(os.environ, version("mlflow")).database_uri
 with connect(uri) as connection:

@@ -73,8 +73,8 @@ def test_connections_that_are_used_up_but_for_a_superusers(complete: Deployment)
 
 def test_a_server_without_its_fast_event_loop(complete: Deployment) -> None:
     """An image that somebody has built otherwise."""
-    folder = complete.project / "images" / "mlflow"
-    files = {path: path.read_text() for path in (folder / "Dockerfile", folder / "preloaded.py")}
+    paths = ("images/mlflow/Dockerfile", "server/src/mlflow_postgres/runtime/preloaded.py")
+    files = {path: path.read_text() for path in (complete.project / each for each in paths)}
     dockerfile, preloaded = files
     dockerfile.write_text(files[dockerfile] + WITHOUT_UVLOOP)
     lines = files[preloaded].splitlines(keepends=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from docker import DockerClient
 
-from images.mlflow.schema.database import LOCK
+from mlflow_postgres.migration.connections import LOCK
 
 from .doctor import checks, expect_problems, sql, wait_until_healthy
 from .harness import Deployment, deployment, wait_for

@@ -13,7 +13,7 @@ from docker import DockerClient
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
-from images.mlflow.schema.tuning import INDEXES
+from mlflow_postgres.migration.tuning import INDEXES
 from ops import schema_job
 from ops.docker_runtime import DockerRuntime
 

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
+
+from mlflow_postgres.migration.job import BACKUPS, KEYS, job_of
+from mlflow_postgres.runtime import secret_files
 
 from .deploy import IMAGES, endpoint, everything
 
@@ -40,33 +45,45 @@ def test_postgresqls_scripts_read_the_passwords_that_are_brought() -> None:
     assert "/run/secrets/$name-password" in text
 
 
-def test_the_job_is_told_everything_that_it_cannot_do_without() -> None:
-    needed = set(re.findall(r'_given\(environment, "([A-Z_]+)"\)', text_of("mlflow")))
-    assert needed, "the job says what it needs"
-    assert needed <= given("schema")
+class Read(dict[str, str]):
+    """An environment that remembers which names were looked up."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        super().__init__(environment)
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.names.add(name)
+        return super().get(name, default)
 
 
-def test_what_the_job_is_told_is_read() -> None:
-    text = text_of("mlflow")
-    # Read by libpq itself.
-    unread = {name for name in given("schema") - {"PGPASSFILE"} if name not in text}
-    assert unread == set(), "a renamed variable would leave a default in force without a word"
+def test_the_job_is_told_what_it_cannot_do_without_and_reads_what_it_is_told() -> None:
+    told = Read(everything().container("schema").environment)
+    job_of(told, "3.17.2")
+    # libpq reads the pass file; MLflow looks up the secrets, each in the file that is named.
+    secrets = {f"{name}_FILE" for name in secret_files.NAMES}
+    assert set(told) - told.names - {"PGPASSFILE"} <= secrets | {"MLFLOW_AUTH_CONFIG_PATH"}, (
+        "a renamed variable would leave a default in force without a word"
+    )
 
 
-@pytest.mark.parametrize("folder", ["/backups", "/keys"])
-def test_the_jobs_folders_are_its_volumes(folder: str) -> None:
-    assert f'Path("{folder}")' in text_of("mlflow")
-    assert folder in everything().container("schema").mounted, "into a read-only root it could not write"
+def test_the_jobs_folders_are_its_volumes() -> None:
+    mounted = everything().container("schema").mounted
+    assert {str(BACKUPS), str(KEYS)} <= set(mounted), "into a read-only root it could not write"
 
 
 def test_secrets_that_are_told_as_files_are_names_that_the_image_looks_up_in_files() -> None:
-    known = set(re.findall(r'"(MLFLOW_[A-Z_]+)"', re.findall(r"^NAMES = \((.*?)\)", text_of("mlflow"), re.M | re.S)[0]))
     told = {
         name.removesuffix("_FILE")
         for role in ("mlflow", "schema")
         for name in given(role)
         if name.startswith("MLFLOW_") and name.endswith("_FILE")
     }
+    known = set(secret_files.NAMES) - {secret_files.GATEWAY_TOKEN}
     assert told == known, "MLflow reads these from its environment only, which may not hold them"
 
 

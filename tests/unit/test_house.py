@@ -24,7 +24,7 @@ MAY_USE = {
     "preflight": {"components", "contract"},
     "ops": {"contract", "preflight"},
     "bench": {"components", "contract", "preflight", "ops"},
-    "images": set[str](),
+    "server": {"contract"},
     "toolchain": {"contract"},
 }
 ROOMS = {*MAY_USE, "docs", "examples", "tests"}
@@ -65,6 +65,10 @@ def test_a_room_uses_only_those_below_it(room: str) -> None:
 def test_the_contract_uses_the_standard_library_alone() -> None:
     used = {name.partition(".")[0] for path in sources("contract") for name in imported(path)}
     assert used <= sys.stdlib_module_names, "an image would have to install what it imports"
+
+
+def test_an_image_holds_no_python() -> None:
+    assert list((CHECKOUT / "images").rglob("*.py")) == [], "server/ is the package, with its types and its tests"
 
 
 def test_nobody_knows_that_there_is_a_toolchain() -> None:

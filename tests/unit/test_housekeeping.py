@@ -16,11 +16,11 @@ import pytest
 
 from components.engine import probing
 from components.engine.workload import Probe
-from images.mlflow.schema.housekeeping import __main__ as collecting
-from images.mlflow.schema.housekeeping.due import MOST, Kind, Thing
-from images.mlflow.schema.housekeeping.files import Removed, folder_of, remove, remove_empty
-from images.mlflow.schema.housekeeping.removal import Removal
-from images.mlflow.schema.housekeeping.unfinished import PREFIX, remove_unfinished
+from mlflow_postgres.retention import command as collecting
+from mlflow_postgres.retention.due import MOST, Kind, Thing
+from mlflow_postgres.retention.files import Removed, folder_of, remove, remove_empty
+from mlflow_postgres.retention.removal import Removal
+from mlflow_postgres.retention.uploads import PREFIX, remove_unfinished
 
 from .deploy import deploy, everything
 

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from components import PlatformArgs
 from components.image import JUNK, Image
 
-from .deploy import IMAGES
+from .deploy import CHECKOUT, IMAGES
 
 FOLDERS = sorted(file.parent for file in IMAGES.glob("*/Dockerfile"))
+OWN_CONTEXT = [folder for folder in FOLDERS if folder.name != "mlflow"]
+"""Those that are a build context. MLflow's image is built from the checkout."""
 
 
 @pytest.fixture
@@ -66,10 +69,40 @@ def test_what_tools_leave_beside_the_sources_builds_nothing(folder: Path, name: 
     assert digest(folder) == before
 
 
-@pytest.mark.parametrize("image", FOLDERS, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("image", OWN_CONTEXT, ids=lambda folder: folder.name)
 def test_what_builds_nothing_is_not_in_the_image_either(image: Path) -> None:
     ignored = (image / ".dockerignore").read_text().splitlines()
     assert [line for line in ignored if not line.startswith("#")] == [f"**/{pattern}" for pattern in JUNK]
+
+
+def test_of_the_checkout_mlflows_image_is_sent_what_it_is_built_from_and_no_more() -> None:
+    image = PlatformArgs(images=IMAGES).image_builds["mlflow"]
+    lines = [line for line in (CHECKOUT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    sent = {CHECKOUT / line.removeprefix("!") for line in lines if line.startswith("!")}
+    assert lines == ["*", *(line for line in lines if line.startswith("!")), *(f"**/{pattern}" for pattern in JUNK)]
+    built_from = {each for each in image.sources if each.name != ".dockerignore"}
+    assert {each if each in sent else IMAGES / "mlflow" for each in built_from} == sent
+
+
+def test_of_the_locks_only_that_of_the_version_counts() -> None:
+    def locks(version: str) -> set[str]:
+        sources = PlatformArgs(images=IMAGES, mlflow_version=version).image_builds["mlflow"].sources
+        return {each.name for each in sources if each.parent.name == "locks"}
+
+    assert (locks("3.6.0"), locks("3.17.2")) == ({"3.6.0.txt"}, {"3.17.2.txt"})
+
+
+def test_a_missing_source_is_named(folder: Path) -> None:
+    image = Image(context=folder, base="base", sources=[folder / "Dockerfile", folder / "nowhere"])
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist: an image is built from it"):
+        _ = image.digest
+
+
+def test_only_the_sources_count(folder: Path) -> None:
+    image = Image(context=folder, base="base", sources=[folder / "Dockerfile"])
+    before = image.digest
+    (folder / "bin" / "serve").write_text("another")
+    assert image.digest == before
 
 
 @pytest.mark.parametrize("image", FOLDERS, ids=lambda folder: folder.name)

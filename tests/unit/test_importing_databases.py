@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from contract.errors import UserError
-from images.mlflow.schema.importing.tables import Column, Kind
-from images.mlflow.schema.importing.values import converter
+from mlflow_postgres.importing.tables import Column, Kind
+from mlflow_postgres.importing.values import converter
 from ops import databases
 
 

@@ -14,11 +14,11 @@ import pytest
 
 from contract.errors import UserError
 from contract.import_events import Note
-from images.mlflow.schema.importing import __main__ as program
-from images.mlflow.schema.importing import addresses, links, sources, target, users, work
-from images.mlflow.schema.importing.plans import Plan
-from images.mlflow.schema.importing.tables import Column, Kind, Table
-from images.mlflow.schema.importing.values import batch_size
+from mlflow_postgres.importing import addresses, importer, links, sources, target, users
+from mlflow_postgres.importing import command as program
+from mlflow_postgres.importing.plans import Plan
+from mlflow_postgres.importing.tables import Column, Kind, Table
+from mlflow_postgres.importing.values import batch_size
 from ops import artifact_locations, databases, importing
 
 
@@ -37,7 +37,7 @@ def test_a_user_is_not_there_already_because_another_one_has_that_number(monkeyp
             "CREATE TABLE users (id); INSERT INTO users VALUES (2), (3)"
         )
         nobody: Any = None
-        work._skip(nobody, copy, [people], plan)
+        importer._skip(nobody, copy, [people], plan)
         assert copy.execute("SELECT id FROM users").fetchall() == [(2,), (3,)]
 
 

@@ -194,7 +194,7 @@ def test_the_images_folder_goes_into_the_state_as_a_relative_path(engine: FakeEn
     run_program(engine)
     ((args, _),) = checked
     contexts = {image.context.as_posix() for image in args.image_builds.values()}
-    assert contexts == {"images/postgres", "images/mlflow"}, "else the plan changes with the checkout's place"
+    assert contexts == {"images/postgres", "."}, "else the plan changes with the checkout's place"
 
 
 def test_the_project_file_declares_exactly_the_settings() -> None:

@@ -65,13 +65,13 @@ def test_the_others_are_probed_by_the_script_of_their_image(role: str) -> None:
 
 
 def test_images_are_built_from_the_bases_and_for_the_version_that_were_chosen() -> None:
-    chosen = {"postgres_image": "one", "python_image": "two", "debian_image": "three", "mlflow_version": "3.0.0"}
+    chosen = {"postgres_image": "one", "python_image": "two", "debian_image": "three", "mlflow_version": "3.6.0"}
     engine = everything(sign_in=False, **chosen)
     arguments = {name: each.inputs["build"]["buildArgs"] for name, each in engine.of(IMAGE).items()}
     assert arguments == {
         "mlflow-postgres-postgres-image": {"BASE_IMAGE": "one"},
         # Dumps are made and read by the tools of the very server.
-        "mlflow-postgres-mlflow-image": {"BASE_IMAGE": "two", "MLFLOW_VERSION": "3.0.0", "POSTGRES_IMAGE": "one"},
+        "mlflow-postgres-mlflow-image": {"BASE_IMAGE": "two", "MLFLOW_VERSION": "3.6.0", "POSTGRES_IMAGE": "one"},
         "mlflow-postgres-adminer-image": {"BASE_IMAGE": "three"},
         "mlflow-postgres-exporter-image": {"BASE_IMAGE": "three"},
         "mlflow-postgres-gateway-image": {"BASE_IMAGE": "three"},

@@ -1,8 +1,7 @@
-"""The shell pieces that need no engine: MLflow's guard against a store that is no PostgreSQL, and bin/pulumi."""
+"""bin/pulumi, without an engine."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -12,8 +11,6 @@ from pathlib import Path
 import pytest
 
 from .deploy import CHECKOUT
-
-SERVE = CHECKOUT / "images" / "mlflow" / "bin" / "serve"
 
 # Says what it was told and where its state and passphrase are.
 PULUMI = """#!/bin/sh
@@ -42,42 +39,6 @@ def connect():
 """
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-def serve(uri: str | None) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"]} | ({} if uri is None else {"MLFLOW_BACKEND_STORE_URI": uri})
-    command = ["sh", str(SERVE), "echo", "started"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-
-def test_mlflow_starts_on_postgresql() -> None:
-    done = serve("postgresql+mlflow://mlflow@postgres:5432/mlflow")
-    assert (done.returncode, done.stdout) == (0, "started\n")
-
-
-@pytest.mark.parametrize(
-    ("uri", "shown"),
-    [
-        (None, "nothing"),
-        ("", "nothing"),
-        ("sqlite:///hunter2.db", "sqlite"),
-        ("postgresql://mlflow:hunter2@postgres/mlflow", "postgresql"),
-        ("postgresql+psycopg2://mlflow:hunter2@postgres/mlflow", "postgresql+psycopg2"),
-        ("postgresql+mlflow:mlflow:hunter2@postgres", "postgresql+mlflow"),
-        ("mysql://mlflow:hunter2@postgres/mlflow", "mysql"),
-        (" postgresql+mlflow://mlflow:hunter2@postgres", " postgresql+mlflow"),
-    ],
-)
-def test_mlflow_does_not_start_on_another_store_and_nothing_after_its_scheme_is_printed(
-    uri: str | None, shown: str
-) -> None:
-    done = serve(uri)
-    assert (done.returncode, done.stdout) == (64, ""), (
-        "MLflow would keep its runs in a file that goes with the container"
-    )
-    assert done.stderr == (
-        f"serve: MLFLOW_BACKEND_STORE_URI begins with '{shown}': it must begin with 'postgresql+mlflow://'.\n"
-    ), "the logs are read by more people than the password is meant for"
 
 
 @pytest.fixture

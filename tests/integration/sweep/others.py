@@ -20,10 +20,10 @@ admin_password = {PASSWORD}
 authorization_function = mlflow.server.auth:authenticate_request_basic_auth
 auth_cache_ttl_seconds = 60
 """
-# The image's Python finds our dialect and our store by this file; where it is gone, there is MLflow alone.
+# The image's Python finds our dialect and our store in this package; without it, there is MLflow alone.
 PREPARE = """
 set -eu
-rm "$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/mlflow-postgres.pth"
+pip uninstall --quiet --yes --root-user-action=ignore mlflow-postgres
 pip install --quiet --disable-pip-version-check --root-user-action=ignore psycopg2-binary
 """
 START = """

@@ -1,0 +1,1 @@
+"""The package in MLflow's image, its tests, and what builds it."""

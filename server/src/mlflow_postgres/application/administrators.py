@@ -1,0 +1,53 @@
+"""With sign-in, whether a request is an administrator's: one column read by itself at each request.
+
+MLflow makes an object of the whole user for it, in a session and a transaction; that is most of what sign-in costs
+once a password is remembered. It is asked as often as before, so who is made an administrator is one at once, and who
+is one no more is not.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ..database import merges
+
+READ = {"3.17.2"}
+"""Versions of MLflow whose own way has been read. No other's is replaced."""
+
+
+def install() -> None:
+    import mlflow
+
+    if mlflow.__version__ not in READ:
+        return
+    server: Any = importlib.import_module("mlflow.server.fastapi_app")
+    create = server.create_fastapi_app
+
+    # Sign-in reads its secrets where it is imported, which is in each worker; there it calls this, the last of all.
+    def create_fastapi_app(*arguments: Any, **named: Any) -> Any:
+        if sign_in := sys.modules.get("mlflow.server.auth"):
+            shorten(sign_in)
+            merges.ask_again(type(sign_in.store), merges.OF_USERS)
+        return create(*arguments, **named)
+
+    server.create_fastapi_app = create_fastapi_app
+
+
+def shorten(sign_in: Any) -> None:
+    import sqlalchemy
+
+    original: Callable[[], Any] = sign_in.sender_is_admin
+    question = sqlalchemy.text("SELECT is_admin FROM users WHERE username = :username")
+
+    def sender_is_admin() -> Any:
+        username = sign_in.authenticate_request().username
+        try:
+            with sign_in.store.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                found = connection.execute(question, {"username": username}).one_or_none()
+        except sqlalchemy.exc.SQLAlchemyError:
+            found = None
+        # Nobody of that name, and a database that does not answer, are MLflow's to put into words.
+        return found[0] if found else original()
+
+    sign_in.sender_is_admin = sender_is_admin

@@ -1,0 +1,1 @@
+"""MLflow's store on PostgreSQL: SQLAlchemy's dialect, sessions, statements and searches."""

@@ -1,0 +1,115 @@
+"""SQLAlchemy's dialect for psycopg, so that MLflow's statements mean what they mean with psycopg2.
+
+Addresses that begin with `postgresql+mlflow://` have it (entry point `sqlalchemy.dialects`). psycopg2 writes values
+into the statement, where PostgreSQL finds out what a text is. SQLAlchemy has psycopg say that it is a VARCHAR, and
+MLflow compares texts with integers. Here a text is of unknown type, and an integer as large as it needs to be.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, ClassVar
+
+from psycopg.types.numeric import Int4, Int4BinaryDumper, IntBinaryDumper
+from psycopg.types.string import StrDumperUnknown
+from sqlalchemy import BigInteger, Engine, Integer, String, event
+from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg, PGDialect_psycopg, PGExecutionContext_psycopg
+from sqlalchemy.orm import Mapper
+
+from . import characters, errors, names
+
+
+class _Text(String):
+    """A text that PostgreSQL gives the type of what it is compared with."""
+
+    render_bind_cast = False
+
+
+class _Integer(Integer):
+    render_bind_cast = False
+
+
+class _BigInteger(BigInteger):
+    render_bind_cast = False
+
+
+# SQLAlchemy's dialects and compilers have no types.
+_PlainCompiler: Any = PGCompiler_psycopg
+_PlainContext: Any = PGExecutionContext_psycopg
+_PlainDialect: Any = PGDialect_psycopg
+
+
+class _Compiler(_PlainCompiler):  # type: ignore[misc]  # above
+    """Names the type of a text that is a function's argument: some, such as json_build_object, take any type."""
+
+    def visit_function(self, func: Any, add_to_result_map: Any = None, **options: Any) -> Any:
+        return super().visit_function(func, add_to_result_map, **{**options, "is_argument": True})
+
+    def visit_bindparam(self, bindparam: Any, is_argument: bool = False, **options: Any) -> Any:
+        text = super().visit_bindparam(bindparam, **options)
+        is_one_value = not (bindparam.expanding or bindparam.literal_execute or options.get("literal_binds"))
+        if is_argument and is_one_value and type(bindparam.type.dialect_impl(self.dialect)) is _Text:
+            return self.render_bind_cast(bindparam.type, bindparam.type, text)
+        return text
+
+
+class _ExecutionContext(_PlainContext):  # type: ignore[misc]  # above
+    """Rows that stay on the server until they are read, also where there is no transaction (`sessions.py`)."""
+
+    def create_server_side_cursor(self) -> Any:
+        connection = self.root_connection.connection.driver_connection
+        return connection.cursor(f"c_{uuid.uuid4().hex}", withhold=connection.autocommit)
+
+
+class IntegerDumper(IntBinaryDumper):
+    """An integer of 32 bits, as one that is written into a statement, unless it needs more.
+
+    psycopg's own makes it 16 where that is enough. Every size would be another prepared statement, and overflow sooner.
+    """
+
+    _FOUR_BYTES: ClassVar = Int4BinaryDumper(Int4)
+
+    def upgrade(self, obj: int, format: Any) -> Any:
+        return self._FOUR_BYTES if -(2**31) <= obj < 2**31 else super().upgrade(obj, format)
+
+
+class TextDumper(StrDumperUnknown):
+    """A text of unknown type, without what PostgreSQL refuses."""
+
+    def dump(self, obj: str) -> bytes:
+        # At most of what is sent, so without psycopg's own way; the database is UTF8.
+        try:
+            data = obj.encode()
+        except UnicodeEncodeError:
+            return characters.storable(obj).encode()
+        return characters.storable(obj).encode() if b"\0" in data else data
+
+
+class Dialect(_PlainDialect):  # type: ignore[misc]  # above
+    driver = "mlflow"
+    supports_statement_cache = True
+    statement_compiler = _Compiler
+    execution_ctx_cls = _ExecutionContext
+    colspecs: ClassVar[Any] = {
+        **_PlainDialect.colspecs,
+        String: _Text,
+        Integer: _Integer,
+        BigInteger: _BigInteger,
+    }
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"json_serializer": characters.json_text, **options})
+
+    def create_connect_args(self, url: Any) -> Any:
+        arguments, named = super().create_connect_args(url)
+        adapters = named["context"]
+        adapters.register_dumper(int, IntegerDumper)
+        adapters.register_dumper(str, TextDumper)
+        return arguments, named
+
+    @classmethod
+    def engine_created(cls, engine: Engine) -> None:
+        event.listen(engine, "handle_error", errors.keep_to_the_log)
+        # Listening twice is listening once.
+        for moment in ("before_insert", "before_update"):
+            event.listen(Mapper, moment, names.refuse_unstorable)

@@ -1,0 +1,103 @@
+"""Copy artifacts into the volume that the server serves them from. Nothing refers to them until the rows are there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..migration.job import Failed
+from ..retention import uploads
+from . import folders
+from .folders import Parts
+from .progress import Counter
+
+VOLUME = Path("/mlartifacts")
+_FOLDERS = (("*", "artifacts"), ("models", "*", "artifacts"), ("traces", "*", "artifacts"))
+"""Where MLflow keeps artifacts in the folder of an experiment."""
+PARTIAL = ".importing"
+"""What a file is called in the volume until all of it is there. Imports take turns: there is never another one."""
+
+_ROOM = "making room for the volume, then run it again"
+_MEND = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.ENAMETOOLONG: "giving it, or a folder that it is in, a shorter name",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Artifacts that are to be copied."""
+
+    volume: Path
+    files: Sequence[tuple[Path, Path]] = ()
+    """Each with where it is copied to."""
+    folders: Sequence[Path] = ()
+    """What they are copied into: folders of a run, a model or a trace each."""
+
+
+def found(moves: Iterable[tuple[Path, int]], volume: Path = VOLUME) -> Found:
+    """The artifacts in folders of experiments, and where this server looks for them."""
+    files = []
+    folders: dict[Path, None] = {}
+    for folder, number in moves:
+        there = volume / str(number)
+        for parts in _files(folder):
+            files.append((folder.joinpath(*parts), there.joinpath(*parts)))
+            folders[there.joinpath(*_owned(parts))] = None
+    return Found(volume=volume, files=files, folders=list(folders))
+
+
+def copy(found: Found) -> None:
+    """Copy them. Raises `Failed`."""
+    counter = Counter("write", "artifacts", len(found.files))
+    for source, target in found.files:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _copy(source, target, found.volume / PARTIAL)
+        except OSError as error:
+            raise Failed(
+                f"the artifact {source.name!r} was not copied: {error.strerror}; nothing was changed. "
+                f"Mend it by {_MEND.get(error.errno or 0, 'running it again')}"
+            ) from error
+        counter.add(1)
+    os.sync()
+
+
+def _files(folder: Path) -> Iterator[Parts]:
+    for parts, is_folder in folders.below(folder, _may_lead_to_artifacts):
+        if is_folder or parts[-1].startswith(uploads.PREFIX):
+            continue
+        if any(len(parts) > len(pattern) and _fits(parts, pattern) for pattern in _FOLDERS):
+            yield parts
+
+
+def _may_lead_to_artifacts(parts: Parts) -> bool:
+    return any(_fits(parts, pattern) for pattern in _FOLDERS)
+
+
+def in_a_store(parts: Parts) -> bool:
+    """Whether a path in a folder store is that of artifacts."""
+    inside = parts[2:] if parts[0] == ".trash" else parts[1:]
+    return inside[:1] != ("tags",) and any(len(inside) >= len(each) and _fits(inside, each) for each in _FOLDERS)
+
+
+def _fits(parts: Parts, pattern: Parts) -> bool:
+    return all(wanted in ("*", part) for part, wanted in zip(parts, pattern, strict=False))
+
+
+def _owned(parts: Parts) -> Parts:
+    """The folder of a run, a model or a trace that a file is in."""
+    return next(parts[: len(pattern)] for pattern in _FOLDERS if _fits(parts, pattern))
+
+
+def _copy(source: Path, target: Path, partial: Path) -> None:
+    with folders.opened(source) as opened, partial.open("wb") as written:
+        shutil.copyfileobj(opened, written, 1 << 20)
+        if written.tell() != os.fstat(opened.fileno()).st_size:
+            raise OSError(0, "it changed while it was read")
+    partial.rename(target)

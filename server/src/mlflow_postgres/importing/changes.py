@@ -1,0 +1,163 @@
+"""What is another value here than in the other store: ids of experiments, numbers, addresses. Pure."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from ..migration.job import Refused
+from . import permissions, users
+from .addresses import Addresses, experiments_in_list, experiments_in_span
+from .links import ASSOCIATIONS, ENDS, EXPERIMENT_TYPE
+from .plans import DEFAULT
+from .tables import EXPERIMENT, Cell, Table
+from .values import Row
+
+ADDRESSES = frozenset({"artifact_location", "artifact_uri", "source", "storage_location"})
+"""Columns that may say where artifacts are."""
+
+ARTIFACT_TAG = "mlflow.artifactLocation"
+"""Where a trace's artifacts are."""
+
+EXPERIMENTS_TAG = "_mlflow_experiment_ids"
+"""The experiments that a prompt belongs to."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What becomes of the other store's values."""
+
+    experiments: Mapping[int, int]
+    """Every experiment that comes along, with its id here."""
+    numbers: Mapping[Cell, int] = field(default_factory=dict)
+    """By the column that PostgreSQL numbers by itself, what is added to its numbers."""
+    addresses: Addresses = field(default_factory=Addresses)
+    default: Mapping[str, object] | None = None
+    """What this server's first experiment keeps, by column, when the other one's takes its place."""
+
+    @property
+    def takes_over_default(self) -> bool:
+        """Whether the first experiment is in the database already, and only its values change."""
+        return self.default is not None
+
+    @property
+    def renumbered(self) -> bool:
+        return any(old != new for old, new in self.experiments.items())
+
+
+def change_rows(table: Table, changes: Changes) -> Callable[[Row], None] | None:
+    """What changes a row in its place; None when nothing of the table changes."""
+    steps = [
+        step
+        for steps_of in (_columns, _default, _associations, _tags, _spans, _users)
+        for step in steps_of(table, changes)
+    ]
+    if not steps:
+        return None
+
+    def change(row: Row) -> None:
+        for step in steps:
+            step(row)
+
+    return change
+
+
+Step = Callable[[Row], None]
+
+
+def _columns(table: Table, changes: Changes) -> list[Step]:
+    steps: list[Step] = []
+    for place, column in enumerate(table.columns):
+        if column.root == EXPERIMENT:
+            if changes.renumbered:
+                steps.append(_each(place, lambda old: _known(changes.experiments, old)))
+        elif shift := changes.numbers.get(column.root):
+            steps.append(_each(place, partial(operator.add, shift)))
+        elif column.name in ADDRESSES and changes.addresses:
+            steps.append(_each(place, changes.addresses.moved))
+    return steps
+
+
+def _default(table: Table, changes: Changes) -> list[Step]:
+    if table.name != EXPERIMENT[0] or changes.default is None:
+        return []
+    number = table.names.index(EXPERIMENT[1])
+    kept = [(table.names.index(name), value) for name, value in changes.default.items()]
+
+    def change(row: Row) -> None:
+        if row[number] == DEFAULT:
+            for place, value in kept:
+                row[place] = value
+
+    return [change]
+
+
+def _associations(table: Table, changes: Changes) -> list[Step]:
+    if table.name != ASSOCIATIONS or not changes.renumbered:
+        return []
+    ends = [(table.names.index(f"{end}_type"), table.names.index(f"{end}_id")) for end in ENDS]
+
+    def change(row: Row) -> None:
+        for kind, number in ends:
+            if row[kind] == EXPERIMENT_TYPE:
+                row[number] = str(_known(changes.experiments, int(row[number])))
+
+    return [change]
+
+
+def _tags(table: Table, changes: Changes) -> list[Step]:
+    names = table.names
+    if not {"key", "value"} <= set(names):
+        return []
+    key, value = names.index("key"), names.index("value")
+
+    def change(row: Row) -> None:
+        if row[value] is None:
+            return
+        if row[key] == ARTIFACT_TAG:
+            row[value] = changes.addresses.moved(row[value])
+        elif row[key] == EXPERIMENTS_TAG:
+            row[value] = experiments_in_list(row[value], changes.experiments)
+
+    # Of metrics there are too many to look at each.
+    tags = table.name.endswith("tags")
+    return [change] if tags and (changes.addresses or changes.renumbered) else []
+
+
+def _spans(table: Table, changes: Changes) -> list[Step]:
+    if table.name != "spans" or not changes.renumbered:
+        return []
+    return [_each(table.names.index("content"), lambda content: experiments_in_span(content, changes.experiments))]
+
+
+def _users(table: Table, changes: Changes) -> list[Step]:
+    shift = changes.numbers.get(users.USER)
+    if table.name == "roles" and shift:
+        return [_each(table.names.index("name"), lambda name: users.own_role_renumbered(name, shift))]
+    if table.name != permissions.TABLE or not changes.renumbered:
+        return []
+    kind, pattern = (table.names.index(f"resource_{what}") for what in ("type", "pattern"))
+
+    def change(row: Row) -> None:
+        row[pattern] = permissions.renumbered(row[kind], row[pattern], changes.experiments)
+
+    return [change]
+
+
+def _each(place: int, change: Callable[[Any], object]) -> Step:
+    def step(row: Row) -> None:
+        if row[place] is not None:
+            row[place] = change(row[place])
+
+    return step
+
+
+def _known(experiments: Mapping[int, int], old: int) -> int:
+    try:
+        return experiments[old]
+    except KeyError:
+        text = f"a row belongs to the experiment {old}, which is not in the store; nothing was changed"
+        raise Refused(text) from None

@@ -1,0 +1,197 @@
+"""Write the rows of the copy into the database, and read them back, within one transaction of somebody else's."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from ..migration.job import Refused
+from . import target
+from .changes import Changes, change_rows
+from .checks import Tally
+from .plans import DEFAULT
+from .progress import Counter
+from .sources import quoted
+from .tables import EXPERIMENT, Cell, Kind, Table
+from .target import Connection, listed, named
+from .values import Row, batch_size, canonical, convert_batches, key_of
+
+# How values are compared that may be written in several ways, or that only Python has.
+_WRITTEN: Mapping[Kind, Callable[[Any], str]] = {Kind.JSON: canonical, Kind.DATE: str}
+
+# Rows of this very transaction. No savepoint may be set in it: what follows one carries another number.
+_OURS = "xmin = pg_current_xact_id()::xid"
+
+
+def write(
+    connection: Connection,
+    copy: sqlite3.Connection,
+    tables: Sequence[Table],
+    changes: Changes,
+    expected: Mapping[str, int],
+) -> dict[str, Tally]:
+    """Write all tables, parents first; what was written. Raises `Refused` at what PostgreSQL cannot hold."""
+    tallies = {}
+    for table in tables:
+        if expected[table.name]:
+            tallies[table.name] = _write_table(connection, copy, table, changes, expected[table.name])
+    return tallies
+
+
+def _write_table(connection: Connection, copy: sqlite3.Connection, table: Table, changes: Changes, rows: int) -> Tally:
+    tally = Tally()
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(named(table), listed(table.names))
+    counter = Counter("write", table.name, rows)
+    already: list[Row] = []
+    # The first experiment is in the database, without anything in it.
+    takes_over = table.name == EXPERIMENT[0] and changes.takes_over_default
+    try:
+        with connection.cursor() as cursor, cursor.copy(statement) as stream:
+            for batch in _rows(copy, table, changes):
+                tally.add(_comparable(table, batch))
+                counter.add(len(batch))
+                if takes_over:
+                    number = table.names.index(EXPERIMENT[1])
+                    already += [row for row in batch if row[number] == DEFAULT]
+                    batch = [row for row in batch if row[number] != DEFAULT]
+                for row in batch:
+                    stream.write_row(row)
+    except psycopg.errors.UniqueViolation:
+        raise
+    except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded) as error:
+        raise Refused(
+            f"PostgreSQL does not take {_row_of(error, copy, table, changes, takes_over=takes_over)}: "
+            f"{error.diag.message_primary}; nothing was changed. Mend it in a copy of the store, with: sqlite3 COPY, "
+            "then: make import SOURCE=COPY"
+        ) from error
+    for row in already:
+        _take_over(connection, table, row)
+    return tally
+
+
+def _row_of(error: psycopg.Error, copy: sqlite3.Connection, table: Table, changes: Changes, *, takes_over: bool) -> str:
+    """Which row it is that an error is about: PostgreSQL says how many it had been given."""
+    line = re.search(r"\bline (\d+)", error.diag.context or "")
+    if line is None:
+        return f"a row of {table.name}"
+    number = table.names.index(EXPERIMENT[1]) if takes_over else None
+    rows = (row for batch in _rows(copy, table, changes) for row in batch if number is None or row[number] != DEFAULT)
+    row = next(itertools.islice(rows, int(line[1]) - 1, None), None)
+    return f"the row of {table.name} with {key_of(table, row)}" if row else f"a row of {table.name}"
+
+
+def _rows(copy: sqlite3.Connection, table: Table, changes: Changes) -> Iterator[list[Row]]:
+    """The rows as they are written, in batches."""
+    change = change_rows(table, changes)
+    check = convert_batches(table)
+    convert = convert_batches(table.loosened()) if change else check
+    cursor = copy.execute(f"SELECT {', '.join(map(quoted, table.names))} FROM {quoted(table.name)}")
+    while found := cursor.fetchmany(batch_size(table)):
+        batch = convert(found)
+        if change:
+            for row in batch:
+                change(row)
+            batch = check(batch)
+        yield batch
+
+
+def _take_over(connection: Connection, table: Table, row: Row) -> None:
+    # Not deleted and made again: a client that logs into it meanwhile would find none.
+    values = dict(zip(table.names, row, strict=True))
+    number = values.pop(EXPERIMENT[1])
+    changed = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in values)
+    connection.execute(
+        sql.SQL("UPDATE {} SET {} WHERE {} = %s").format(named(table), changed, sql.Identifier(EXPERIMENT[1])),
+        [*values.values(), number],
+    )
+
+
+def read_back(
+    connection: Connection,
+    copy: sqlite3.Connection,
+    tables: Sequence[Table],
+    changes: Changes,
+    written: Mapping[str, Tally],
+) -> dict[str, Tally]:
+    """What the database holds of what this transaction has written."""
+    present = [table for table in tables if table.name in written]
+    indexed = target.indexed(connection)
+    listed_keys: dict[str, sql.Identifier] = {}
+    found = {}
+    for table in present:
+        columns, owner = _found_by(table, present, indexed)
+        if owner.name not in listed_keys:
+            listed_keys[owner.name] = _list_keys(connection, copy, owner, changes)
+        found[table.name] = _read_table(connection, table, columns, listed_keys[owner.name], written[table.name].rows)
+    return found
+
+
+def _found_by(table: Table, tables: Sequence[Table], indexed: Set[Cell]) -> tuple[Sequence[str], Table]:
+    """The columns that its rows are found by, and the table whose keys are in them: of those only few are listed."""
+    owners = {(each.name, *each.key): each for each in tables if each.name != EXPERIMENT[0]}
+    if len(table.key) > 1:
+        for column in table.columns:
+            owner = owners.get(column.root)
+            if owner and (table.name, column.name) in indexed:
+                return [column.name], owner
+    return table.key, table
+
+
+def _list_keys(connection: Connection, copy: sqlite3.Connection, table: Table, changes: Changes) -> sql.Identifier:
+    """A table of this transaction's own with the keys of the rows that it has written into another one."""
+    keys = sql.Identifier("pg_temp", f"keys_of_{table.name}")
+    columns = listed(table.key)
+    connection.execute(
+        sql.SQL("CREATE TEMPORARY TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(
+            sql.Identifier(f"keys_of_{table.name}"), columns, named(table)
+        )
+    )
+    places = [table.names.index(name) for name in table.key]
+    order = sql.SQL("COPY {} ({}) FROM STDIN").format(keys, columns)
+    with connection.cursor() as cursor, cursor.copy(order) as stream:
+        for batch in _rows(copy, table, changes):
+            for row in batch:
+                stream.write_row([row[place] for place in places])
+    connection.execute(sql.SQL("ANALYZE {}").format(keys))
+    return keys
+
+
+def _read_table(
+    connection: Connection, table: Table, found_by: Sequence[str], keys: sql.Identifier, rows: int
+) -> Tally:
+    tally = Tally()
+    columns = sql.SQL(", ").join(
+        sql.SQL("{}::text" if column.kind is Kind.JSON else "{}").format(sql.Identifier(column.name))
+        for column in table.columns
+    )
+    query = sql.SQL("SELECT {} FROM {} WHERE ({}) IN (SELECT * FROM {}) AND ").format(
+        columns, named(table), listed(found_by), keys
+    ) + sql.SQL(_OURS)
+    # The whole of it is read: without this, PostgreSQL plans for the first rows.
+    connection.execute("SET LOCAL cursor_tuple_fraction = 1")
+    counter = Counter("check", table.name, rows)
+    with connection.cursor(name="read_back", binary=True) as cursor:
+        cursor.execute(query)
+        while batch := cursor.fetchmany(batch_size(table)):
+            tally.add(_comparable(table, batch))
+            counter.add(len(batch))
+    return tally
+
+
+def _comparable(table: Table, batch: Sequence[Sequence[object]]) -> Iterable[Sequence[Any]]:
+    """Rows without what may be written in several ways."""
+    places = [(place, column.kind) for place, column in enumerate(table.columns) if column.kind in _WRITTEN]
+    if not places:
+        return batch
+    rows = [list(row) for row in batch]
+    for row in rows:
+        for place, kind in places:
+            if row[place] is not None:
+                row[place] = _WRITTEN[kind](row[place])
+    return rows

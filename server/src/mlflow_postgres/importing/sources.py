@@ -1,0 +1,207 @@
+"""The other store: a copy of it that may be changed, with this MLflow's schema. The store itself is only read."""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from ..migration import revisions
+from ..migration.job import Failed, Refused
+from ..migration.programs import python
+from . import artifacts, folder_times, folders
+from .privileges import reading
+
+SCRATCH = Path("/tmp/import")
+MAGIC = b"SQLite format 3\0"
+_ABOUT_VALUES = re.compile(r"(CHECK constraint failed in|(NULL|NUMERIC|TEXT|non-\w+) value in) ")
+MAIN_TABLES = revisions.MAIN_TABLES - {"tags"}
+
+
+def fetched(store: Path, scratch: Path = SCRATCH) -> Path:
+    """A copy of the store as a SQLite file; Refused when it is none."""
+    with reading():
+        scratch.mkdir()
+        # Whoever works on the copy makes its journal beside it.
+        scratch.chmod(0o777)
+        copy = scratch / "copy.db"
+        is_folder = store.is_dir()
+        if not is_folder:
+            _copy_file(store, copy, scratch)
+            copy.chmod(0o666)
+    if is_folder:
+        # MLflow follows links: it gets a copy without any, and is not root.
+        folders.copy(store, scratch / "store", lambda parts: not artifacts.in_a_store(parts))
+        _convert(scratch / "store", copy)
+    _take_out_triggers(copy)
+    return copy
+
+
+def _take_out_triggers(copy: Path) -> None:
+    """MLflow has none, and somebody else's would work on the copy: they could make an administrator."""
+    with closing(sqlite3.connect(copy)) as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {quoted(name)}")
+        connection.commit()
+
+
+def _copy_file(file: Path, copy: Path, scratch: Path) -> None:
+    with folders.opened(file) as opened:
+        if opened.read(len(MAGIC)) != MAGIC:
+            raise Refused(f"{file.name} is not a SQLite file. Mend it by naming the file that MLflow keeps its runs in")
+    if links := [each.name for each in _kept_beside(file) if each.is_symlink()]:
+        raise Refused(f"{links[0]} is a link, which is not followed. Mend it by putting the file itself in its place")
+    try:
+        try:
+            _back_up(f"file:{quote(str(file))}?mode=ro", copy, allowed=file)
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise Refused(
+                    f"{file.name} is locked by somebody who writes into it. Mend it by stopping that server first"
+                ) from error
+            # What a killed writer has left must be put in order first, which nobody may do there.
+            copy.unlink(missing_ok=True)
+            _back_up(str(_beside(file, scratch / "raw")), copy)
+        with closing(sqlite3.connect(copy)) as connection:
+            found = [said for (said,) in connection.execute("PRAGMA quick_check(1000)")]
+    except sqlite3.DatabaseError as error:
+        found = [str(error)]
+    # What is wrong with a value is said of each later, with its row.
+    if damage := [said for said in found if said != "ok" and not _ABOUT_VALUES.match(said)]:
+        raise Refused(
+            f"{file.name} is damaged: {' '.join(damage[0].split())}. Mend it with: sqlite3 {file.name} .recover | "
+            "sqlite3 recovered.db, then: make import SOURCE=recovered.db"
+        )
+
+
+def _back_up(address: str, copy: Path, allowed: Path | None = None) -> None:
+    """Copy a file by SQLite's own way.
+
+    SQLite opens it by its path, and root may open whatever has been put there since it was looked at. So what is open
+    must be what is `allowed`, if that is said, before any of it is copied.
+    """
+    before = _open_files()
+    with closing(sqlite3.connect(address, uri=address.startswith("file:"), timeout=60)) as source:
+        # All of it at one moment, whatever is logged meanwhile.
+        source.execute("BEGIN")
+        source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if allowed and not {each for _, each in _open_files() - before} <= folders.identities(
+            allowed.parent, [allowed.name, *(allowed.name + ending for ending in ("-wal", "-shm", "-journal"))]
+        ):
+            raise Refused(f"{allowed.name} was replaced while it was opened. Mend it by running it again")
+        with closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+            # In one file, and without a thought for a loss of power: a copy is made again.
+            target.execute("PRAGMA journal_mode = DELETE")
+
+
+def _open_files() -> set[tuple[int, tuple[int, int]]]:
+    """What this process has open: numbers, with what the system tells files apart by."""
+    found = set()
+    for number in map(int, os.listdir("/proc/self/fd")):
+        # That of the listing itself is closed by now.
+        with suppress(OSError):
+            found.add((number, folders.identity(os.fstat(number))))
+    return found
+
+
+def _beside(file: Path, folder: Path) -> Path:
+    folder.mkdir()
+    parts = [file, *_kept_beside(file)]
+    before = [_stamp(each) for each in parts]
+    for each in parts:
+        if each.exists():
+            folders.copy_file(each, folder / each.name)
+    if [_stamp(each) for each in parts] != before:
+        raise Refused(
+            f"{file.name} was written into while it was copied, and could not be locked. Mend it by stopping the "
+            "server that works on it first"
+        )
+    return folder / file.name
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.lstat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _kept_beside(file: Path) -> list[Path]:
+    """What SQLite needs of a file that was not closed."""
+    return [file.with_name(file.name + ending) for ending in ("-wal", "-journal")]
+
+
+def _convert(folder: Path, copy: Path) -> None:
+    """MLflow's own way from a folder to a file."""
+    command = ["-m", "mlflow", "migrate-filestore", "--source", str(folder), "--target", f"sqlite:///{copy}"]
+    ended = python(command, 0)
+    if not ended.succeeded:
+        raise Failed(f"MLflow could not read the folder: {ended.reason}; nothing was changed")
+    for line in ended.shown:
+        if "Failed to read" in line:
+            raise Failed(
+                f"MLflow could not read all of the folder: {line.strip()}; nothing was changed. Mend that file, or "
+                "move its folder away"
+            )
+    folder_times.mend(folder, copy)
+
+
+def bring_up_to_date(copy: Path, mlflow_version: str) -> None:
+    """Give the copy this MLflow's schema; Refused when it is no store of MLflow's, or one of a newer MLflow."""
+    current, head = revision(copy, mlflow_version)
+    if current == head:
+        return
+    ended = python(["-m", "mlflow", "db", "upgrade", f"sqlite:///{copy}"], 0)
+    if not ended.succeeded:
+        raise Failed(f"MLflow could not bring a copy of the store to its schema: {ended.reason}; nothing was changed")
+
+
+def revision(copy: Path, mlflow_version: str) -> tuple[str | None, str]:
+    """The schema that a copy has, None for one from before schemas had names, and the one that this MLflow wants."""
+    with closing(sqlite3.connect(copy)) as connection:
+        found = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if missing := sorted(MAIN_TABLES - found):
+            raise Refused(
+                f"the store is not MLflow's: it has no table {missing[0]}. Mend it by naming the one that MLflow keeps "
+                "its runs in"
+            )
+        current = None
+        if "alembic_version" in found:
+            current = connection.execute("SELECT max(version_num) FROM alembic_version").fetchone()[0]
+    known, head = revisions.known()
+    if current is not None and current not in known:
+        raise Refused(
+            f"the store has the schema {current}, which MLflow {mlflow_version} does not know: it was made by a newer "
+            "MLflow. Mend it with: bin/pulumi config set mlflowVersion, and the version that made it"
+        )
+    return current, head
+
+
+def opened(copy: Path) -> sqlite3.Connection:
+    """The copy, to be read and changed fast: nobody needs it after a loss of power."""
+    connection = sqlite3.connect(copy)
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.execute("PRAGMA cache_size = -65536")
+    return connection
+
+
+def columns(copy: sqlite3.Connection, database: str = "main", *, computed: bool = True) -> Mapping[str, Sequence[str]]:
+    """The tables of the copy, or of what is attached to it, with their columns; with those that SQLite computes."""
+    tables = [name for (name,) in copy.execute(f"SELECT name FROM {database}.sqlite_master WHERE type = 'table'")]
+    # xinfo: table_info leaves out what is computed, which MLflow's models name.
+    what = "table_xinfo" if computed else "table_info"
+    return {
+        table: [row[1] for row in copy.execute(f"PRAGMA {database}.{what}({quoted(table)})")]
+        for table in tables
+        if not table.startswith("sqlite_")
+    }
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

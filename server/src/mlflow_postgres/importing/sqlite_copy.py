@@ -1,0 +1,82 @@
+"""A store of MLflow's own, of any schema that it ever had, filled with rows that were read from another database."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from ..migration.job import Refused
+from . import users
+from .sources import columns, quoted, revision
+
+
+def fill(rows: Path, mlflow_version: str) -> Path:
+    """A SQLite file with MLflow's tables of the schema that the rows have, and the rows in it."""
+    current, _ = revision(rows, mlflow_version)
+    copy = rows.with_name("filled.db")
+    _make_tables(copy, current)
+    _fill(copy, rows)
+    return copy
+
+
+def fill_users(rows: Path, mlflow_version: str) -> Path:
+    """The same of the tables of a sign-in database."""
+    from mlflow.server.auth.db.utils import INITIAL_REVISION, _get_alembic_config
+
+    copy = rows.with_name("filled.db")
+    current = users.revision(rows, mlflow_version)
+    _upgrade(_get_alembic_config(f"sqlite:///{copy}"), current or INITIAL_REVISION)
+    _fill(copy, rows)
+    return copy
+
+
+def _fill(copy: Path, rows: Path) -> None:
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.execute("PRAGMA cache_size = -65536")
+        connection.execute("ATTACH ? AS given", (str(rows),))
+        _copy_rows(connection)
+        connection.commit()
+    rows.unlink()
+
+
+def _make_tables(copy: Path, current: str | None) -> None:
+    """MLflow's own way to a schema: its first tables, then every migration up to there."""
+    # The image alone has these. MLflow's brings in all of its models.
+    import sqlalchemy
+    from mlflow.store.db.utils import _get_alembic_config
+    from mlflow.store.tracking.dbmodels.initial_models import Base
+
+    engine: Any = sqlalchemy.create_engine(f"sqlite:///{copy}")
+    try:
+        Base.metadata.create_all(engine)
+    finally:
+        engine.dispose()
+    if current is not None:
+        configuration = _get_alembic_config(f"sqlite:///{copy}")  # type: ignore[no-untyped-call]  # MLflow gives no types
+        _upgrade(configuration, current)
+
+
+def _upgrade(configuration: Any, current: str) -> None:
+    from alembic import command
+
+    command.upgrade(configuration, current)
+
+
+def _copy_rows(connection: sqlite3.Connection) -> None:
+    given = columns(connection, "given")
+    for table, names in columns(connection, computed=False).items():
+        if table.startswith("alembic_version"):
+            continue
+        if table not in given or (lost := sorted(set(names) - set(given[table]))):
+            what = f"column {table}.{lost[0]}" if table in given else f"table {table}"
+            raise Refused(
+                f"the database has no {what} that may be read, which MLflow's schema of that time has. Mend it by "
+                "reading it as its owner"
+            )
+        listed = ", ".join(map(quoted, names))
+        # What the migrations themselves have put there is among the rows.
+        connection.execute(f"DELETE FROM main.{quoted(table)}")
+        connection.execute(f"INSERT INTO main.{quoted(table)} ({listed}) SELECT {listed} FROM given.{quoted(table)}")

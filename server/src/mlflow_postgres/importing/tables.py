@@ -1,0 +1,186 @@
+"""MLflow's tables, as its own models and the database describe them: what is written into what, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+from ..migration.job import Failed
+
+Cell = tuple[str, str]
+"""A table and one of its columns."""
+
+EXPERIMENT: Cell = ("experiments", "experiment_id")
+MODEL: Cell = ("registered_models", "name")
+
+
+class Kind(Enum):
+    """What PostgreSQL holds in a column."""
+
+    INTEGER = "integer"
+    FLOAT = "float"
+    BOOLEAN = "boolean"
+    TEXT = "text"
+    JSON = "json"
+    BYTES = "bytes"
+    DATE = "date"
+
+
+# By the names of the information schema; the number is the bits of an integer.
+KINDS = {
+    "smallint": (Kind.INTEGER, 16),
+    "integer": (Kind.INTEGER, 32),
+    "bigint": (Kind.INTEGER, 64),
+    "double precision": (Kind.FLOAT, 0),
+    "boolean": (Kind.BOOLEAN, 0),
+    "character varying": (Kind.TEXT, 0),
+    "text": (Kind.TEXT, 0),
+    "json": (Kind.JSON, 0),
+    "jsonb": (Kind.JSON, 0),
+    "bytea": (Kind.BYTES, 0),
+    "date": (Kind.DATE, 0),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A column, as the database describes it."""
+
+    type: str
+    length: int | None = None
+    """Characters that it holds; None without a limit."""
+    nullable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column that is written."""
+
+    name: str
+    kind: Kind
+    root: Cell
+    """Where its values come from in the end: what it refers to, or itself."""
+    bits: int = 0
+    length: int | None = None
+    nullable: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """Columns whose values are those of a row of another table."""
+
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+    optional: bool
+    """Whether a row may do without: then the reference is emptied when the other row is gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table that is written."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    references: tuple[Reference, ...] = ()
+    counter: str | None = None
+    """The column that the database numbers by itself."""
+    rules: tuple[str, ...] = ()
+    """What must be true of every row, as SQL that SQLite knows, too."""
+
+    @property
+    def names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    def loosened(self) -> Table:
+        """The same columns without a limit to their lengths and numbers: what is there may yet be changed to fit."""
+        columns = tuple(replace(each, length=None, bits=64 if each.bits else 0) for each in self.columns)
+        return replace(self, columns=columns)
+
+    def places(self, root: Cell) -> list[int]:
+        """Which of its columns hold values from somewhere."""
+        return [place for place, column in enumerate(self.columns) if column.root == root]
+
+
+def described(
+    models: Iterable[Any], stored: Mapping[Cell, Stored], present: Mapping[str, Sequence[str]]
+) -> list[Table]:
+    """The tables of MLflow's models (SQLAlchemy's, parents first) that both stores have.
+
+    `stored` is the database's columns, without those that it computes; `present` the columns of the other store.
+    """
+    here = {table for table, _ in stored}
+    return [_table(model, stored, present[model.name]) for model in models if model.name in here & set(present)]
+
+
+def _table(model: Any, stored: Mapping[Cell, Stored], present: Sequence[str]) -> Table:
+    columns = [each for each in model.columns if (model.name, each.name) in stored and each.name in present]
+    key = tuple(each.name for each in model.primary_key.columns)
+    counter = model.autoincrement_column
+    return Table(
+        name=model.name,
+        columns=tuple(_column(model.name, each, stored[model.name, each.name]) for each in columns),
+        key=key,
+        references=tuple(_references(model, stored)),
+        # A part of a key, or a reference, is nobody's number.
+        counter=counter.name if counter is not None and key == (counter.name,) and not counter.foreign_keys else None,
+        # MLflow has some twice.
+        rules=tuple(dict.fromkeys(_rules(model))),
+    )
+
+
+def _rules(model: Any) -> Iterator[str]:
+    for constraint in model.constraints:
+        # A CHECK alone has one.
+        if (text := getattr(constraint, "sqltext", None)) is not None:
+            yield str(text.compile(compile_kwargs={"literal_binds": True}))
+
+
+def _column(table: str, column: Any, found: Stored) -> Column:
+    if found.type not in KINDS:
+        raise Failed(
+            f"the column {table}.{column.name} is of the type {found.type}, which an import does not know yet; "
+            "nothing was touched"
+        )
+    kind, bits = KINDS[found.type]
+    return Column(
+        name=column.name,
+        kind=kind,
+        root=_root(table, column),
+        bits=bits,
+        length=found.length,
+        nullable=found.nullable,
+    )
+
+
+def _root(table: str, column: Any) -> Cell:
+    seen = set()
+    while column.foreign_keys and column not in seen:
+        seen.add(column)
+        # One that refers to several tables refers to the same thing in all of them.
+        column = min(column.foreign_keys, key=lambda key: str(key.target_fullname)).column
+        table = column.table.name
+    # Some tables hold it without saying so.
+    return EXPERIMENT if column.name == EXPERIMENT[1] else (table, column.name)
+
+
+def _references(model: Any, stored: Mapping[Cell, Stored]) -> Iterable[Reference]:
+    said: set[str] = set()
+    for constraint in sorted(model.foreign_key_constraints, key=lambda each: tuple(each.column_keys)):
+        elements = list(constraint.elements)
+        columns = tuple(each.parent.name for each in elements)
+        said.update(columns)
+        yield Reference(
+            columns=columns,
+            parent=elements[0].column.table.name,
+            parent_columns=tuple(each.column.name for each in elements),
+            # That a column may be empty is not enough: a run's experiment may, and yet it goes with it.
+            optional=str(constraint.ondelete or "").upper() == "SET NULL",
+        )
+    name = EXPERIMENT[1]
+    if model.name != EXPERIMENT[0] and (model.name, name) in stored and name not in said:
+        optional = stored[model.name, name].nullable
+        yield Reference(columns=(name,), parent=EXPERIMENT[0], parent_columns=(name,), optional=optional)

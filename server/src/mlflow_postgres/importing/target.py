@@ -1,0 +1,183 @@
+"""The database that the runs are written into: what is there already, and which ids are to be had."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import psycopg
+from psycopg import sql
+
+from ..migration.connections import value
+from ..migration.job import Failed
+from .links import ASSOCIATIONS, EXPERIMENT_TYPE
+from .plans import DEFAULT, Experiment, Model, fits
+from .sources import quoted
+from .tables import EXPERIMENT, Cell, Stored, Table
+
+Connection = psycopg.Connection
+_BATCH = 5_000
+
+
+def stored(connection: Connection) -> dict[Cell, Stored]:
+    """The columns of MLflow's schema, without those that PostgreSQL computes."""
+    rows = connection.execute(
+        "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable = 'YES'"
+        " FROM information_schema.columns WHERE table_schema = 'public' AND is_generated = 'NEVER'"
+    )
+    return {
+        (table, column): Stored(type=kind, length=length, nullable=nullable)
+        for table, column, kind, length, nullable in rows
+    }
+
+
+def indexed(connection: Connection) -> set[Cell]:
+    """The columns that an index begins with which has all rows of its table."""
+    rows = connection.execute(
+        "SELECT relname, attname FROM pg_index JOIN pg_class ON pg_class.oid = indrelid"
+        " JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]"
+        " WHERE relnamespace = 'public'::regnamespace AND indisvalid AND indpred IS NULL"
+    )
+    return {(table, column) for table, column in rows}
+
+
+def revision(connection: Connection) -> str:
+    """The schema that the tables have."""
+    return str(value(connection, "SELECT version_num FROM public.alembic_version"))
+
+
+def experiments(connection: Connection) -> list[Experiment]:
+    rows = connection.execute("SELECT experiment_id, workspace, name FROM public.experiments")
+    return [Experiment(id=number, workspace=workspace, name=name) for number, workspace, name in rows]
+
+
+KEPT = ("name", "workspace", "artifact_location", "lifecycle_stage")
+"""What an experiment that is here already keeps, whatever takes its place."""
+
+
+def kept(connection: Connection, experiment: int) -> dict[str, object]:
+    """What an experiment keeps, by column."""
+    query = sql.SQL("SELECT {} FROM public.experiments WHERE experiment_id = %s").format(listed(KEPT))
+    row = connection.execute(query, (experiment,)).fetchone()
+    if row is None:
+        raise Failed(f"the experiment {experiment} has gone; nothing was changed. Mend it by running it again")
+    return dict(zip(KEPT, row, strict=True))
+
+
+def models(connection: Connection) -> list[Model]:
+    return [(row[0], row[1]) for row in connection.execute("SELECT workspace, name FROM public.registered_models")]
+
+
+def in_use(connection: Connection, tables: Sequence[Table], experiment: int) -> bool:
+    """Whether something belongs to an experiment."""
+    for table in tables:
+        for place in table.places(EXPERIMENT) if table.name != EXPERIMENT[0] else ():
+            query = sql.SQL("SELECT 1 FROM {} WHERE {} = %s LIMIT 1").format(
+                named(table), sql.Identifier(table.names[place])
+            )
+            if connection.execute(query, (experiment,)).fetchone():
+                return True
+    return any(table.name == ASSOCIATIONS for table in tables) and _names_experiment(connection, experiment)
+
+
+def _names_experiment(connection: Connection, experiment: int) -> bool:
+    number = str(experiment)
+    query = (
+        "SELECT count(*) FROM public.entity_associations"
+        " WHERE (source_type, source_id) = (%s, %s) OR (destination_type, destination_id) = (%s, %s)"
+    )
+    return bool(value(connection, query, EXPERIMENT_TYPE, number, EXPERIMENT_TYPE, number))
+
+
+def keys_there(connection: Connection, copy: sqlite3.Connection, table: Table) -> Iterator[tuple[object, ...]]:
+    """The keys of the copy's rows of a table that are keys in the database too."""
+    names = ", ".join(quoted(each) for each in table.key)
+    alike = sql.SQL(" AND ").join(sql.SQL("{} = %s").format(sql.Identifier(each)) for each in table.key)
+    single = sql.SQL("SELECT {} FROM {} WHERE {} = ANY(%s)").format(
+        sql.Identifier(table.key[0]), named(table), sql.Identifier(table.key[0])
+    )
+    each_ = sql.SQL("SELECT 1 FROM {} WHERE {}").format(named(table), alike)
+    cursor = copy.execute(f"SELECT {names} FROM {quoted(table.name)}")
+    while batch := cursor.fetchmany(_BATCH):
+        if len(table.key) == 1:
+            yield from connection.execute(single, ([key for (key,) in batch],))
+        else:
+            yield from (key for key in batch if connection.execute(each_, key).fetchone())
+
+
+def new_ids(connection: Connection, old: Iterable[int], *, keep: bool, default: bool) -> dict[int, int]:
+    """Ids for the other store's experiments. Nobody else is given one of them, even if they end up unused."""
+    old = list(old)
+    kept = {number: number for number in old if keep and fits(number)}
+    if default:
+        kept[DEFAULT] = DEFAULT
+    _reserve(connection, EXPERIMENT, max(kept.values(), default=DEFAULT))
+    # Somebody may have made one since it was planned.
+    for number in _taken(connection, kept) - ({DEFAULT} if default else set()):
+        del kept[number]
+    rest = [number for number in old if number not in kept]
+    sequence = _sequence(connection, EXPERIMENT)
+    new = connection.execute("SELECT nextval(%s::regclass) FROM generate_series(1, %s)", (sequence, len(rest)))
+    return kept | {number: found for number, (found,) in zip(rest, new.fetchall(), strict=True)}
+
+
+def _taken(connection: Connection, numbers: Iterable[int]) -> set[int]:
+    query = "SELECT experiment_id FROM public.experiments WHERE experiment_id = ANY(%s)"
+    return {number for (number,) in connection.execute(query, (list(numbers),))}
+
+
+def new_numbers(connection: Connection, copy: sqlite3.Connection, tables: Iterable[Table]) -> dict[Cell, int]:
+    """What is added to the numbers of other tables that PostgreSQL numbers by itself; nobody else is given them."""
+    added = {}
+    for table in tables:
+        if table.counter is None or table.name == EXPERIMENT[0]:
+            continue
+        (largest,) = copy.execute(f"SELECT max({quoted(table.counter)}) FROM {quoted(table.name)}").fetchone()
+        if largest is not None:
+            cell = (table.name, table.counter)
+            added[cell] = _reserve(connection, cell, 0, int(largest)) - int(largest)
+    return added
+
+
+def _reserve(connection: Connection, cell: Cell, least: int, more: int = 0) -> int:
+    """See to it that the next number given is larger than a number and than all that are there, and by how many more.
+
+    The last one given.
+    """
+    table, column = cell
+    target = sql.Identifier("public", table)
+    sequence = _sequence(connection, cell)
+    raised = sql.SQL("SELECT setval(%s::regclass, greatest(nextval(%s::regclass), %s, (SELECT max({}) FROM {})) + %s)")
+    with connection.transaction():
+        # Nobody may be given a number between the look at the sequence and its rise, or it would go backwards. Whoever
+        # makes a row waits for this lock before taking its number.
+        connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(target))
+        cursor = connection.execute(raised.format(sql.Identifier(column), target), (sequence, sequence, least, more))
+        return int(cursor.fetchall()[0][0])
+
+
+def _sequence(connection: Connection, cell: Cell) -> str:
+    table, column = cell
+    found = value(connection, "SELECT pg_get_serial_sequence(%s, %s)", f"public.{quoted(table)}", column)
+    if found is None:
+        raise Failed(f"the column {table}.{column} has no sequence; nothing was changed. Mend it with: make up")
+    return str(found)
+
+
+def named(table: Table) -> sql.Identifier:
+    return sql.Identifier("public", table.name)
+
+
+def listed(names: Iterable[str]) -> sql.Composable:
+    """Columns, as a statement lists them."""
+    return sql.SQL(", ").join(map(sql.Identifier, names))
+
+
+def analyze(connection: Connection, rows: Mapping[str, int]) -> None:
+    """Let PostgreSQL look at the tables that have grown: it plans searches by what it knows of them.
+
+    A vacuum marks the pages that everybody sees, without which an index is not read alone.
+    """
+    for table, count in rows.items():
+        if count:
+            connection.execute(sql.SQL("VACUUM (ANALYZE) {}").format(sql.Identifier("public", table)))

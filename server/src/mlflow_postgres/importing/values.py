@@ -1,0 +1,241 @@
+"""The values of SQLite, which holds anything in any column, as those of PostgreSQL, which does not."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence, Set
+from datetime import date
+from functools import partial
+from typing import Any
+
+from ..migration.job import Refused
+from .tables import Column, Kind, Table
+
+Convert = Callable[[object], object]
+Row = list[Any]
+"""Each cell has the type of its column."""
+
+
+_BATCH = 10_000
+"""Rows that are in memory at a time."""
+_LONG_BATCH = 200
+"""The same of a table whose texts may be of any length, such as those of spans: the container has 1.5 GB."""
+_LONG = (Kind.TEXT, Kind.JSON, Kind.BYTES)
+
+_SHOWN = 60
+_PRIVATE = ("password", "secret", "token")
+"""Parts of the names of columns whose values are nobody else's."""
+
+
+class BadValue(Exception):
+    """PostgreSQL cannot hold a value: why, and what to do. Neither shows it."""
+
+    def __init__(self, why: str, mend: str) -> None:
+        super().__init__(why)
+        self.why = why
+        self.mend = mend
+
+
+def batch_size(table: Table) -> int:
+    """How many rows of a table may be in memory."""
+    return _LONG_BATCH if any(each.kind in _LONG and each.length is None for each in table.columns) else _BATCH
+
+
+def shown(column: str, value: object) -> str:
+    """A value, or the beginning of it, so that a terminal can print it."""
+    if any(part in column for part in _PRIVATE):
+        return "a value that is not shown"
+    if isinstance(value, str | bytes) and len(value) > _SHOWN:
+        return f"{value[:_SHOWN]!r}…"
+    return "NULL" if value is None else repr(value)
+
+
+def convert_rows(table: Table) -> Callable[[Sequence[object]], Row]:
+    """What makes a row of SQLite's, in the order of the table's columns, one of PostgreSQL's. Raises `Refused`."""
+    converts = [converter(column) for column in table.columns]
+
+    def convert(row: Sequence[object]) -> Row:
+        try:
+            return [one(value) for one, value in zip(converts, row, strict=True)]
+        except BadValue:
+            raise _refused(table, converts, row) from None
+
+    return convert
+
+
+def convert_batches(table: Table) -> Callable[[Sequence[Sequence[object]]], list[Row]]:
+    """The same of many rows, a column at a time: nearly all of them hold what they are to hold. Raises `Refused`."""
+    columns = [_convert_column(column) for column in table.columns]
+    one_by_one = convert_rows(table)
+
+    def convert(batch: Sequence[Sequence[object]]) -> list[Row]:
+        try:
+            converted = [one(values) for one, values in zip(columns, zip(*batch, strict=True), strict=True)]
+        except BadValue:
+            return [one_by_one(row) for row in batch]
+        return [list(row) for row in zip(*converted, strict=True)]
+
+    return convert
+
+
+def _convert_column(column: Column) -> Callable[[Sequence[object]], Sequence[object]]:
+    one = converter(column)
+
+    def convert(values: Sequence[object]) -> Sequence[object]:
+        return values if are_right(column, values) else [one(value) for value in values]
+
+    return convert
+
+
+def are_right(column: Column, values: Sequence[object]) -> bool:
+    """Whether values are PostgreSQL's as they are; False when that takes a closer look."""
+    types = set(map(type, values))
+    if type(None) not in types:
+        return _is_right(column, types, values)
+    set_ = [value for value in values if value is not None]
+    return column.nullable and _is_right(column, types - {type(None)}, set_)
+
+
+def _is_right(column: Column, types: Set[type], values: Sequence[Any]) -> bool:
+    """Whether values, none of them NULL, are PostgreSQL's as they are; False when that takes a closer look."""
+    match column.kind:
+        case Kind.INTEGER if types == {int}:
+            limit = 2 ** (column.bits - 1)
+            return bool(-limit <= min(values) and max(values) < limit)
+        case Kind.TEXT if types == {str}:
+            return "\0" not in "".join(values) and (column.length is None or max(map(len, values)) <= column.length)
+        case Kind.FLOAT:
+            return types == {float}
+    return not types
+
+
+def converter(column: Column) -> Convert:
+    """What makes a value one of PostgreSQL's; it raises `BadValue`."""
+    one = _converter(column)
+
+    def convert(value: object) -> object:
+        if value is not None:
+            return one(value)
+        if column.nullable:
+            return None
+        raise BadValue("PostgreSQL's column may not be", "put a value in its place")
+
+    return convert
+
+
+def _converter(column: Column) -> Convert:
+    match column.kind:
+        case Kind.INTEGER:
+            return partial(_integer, 2 ** (column.bits - 1))
+        case Kind.TEXT:
+            return partial(_text, column.length)
+        case Kind.FLOAT:
+            return _float
+        case Kind.BOOLEAN:
+            return _boolean
+        case Kind.JSON:
+            return _json
+        case Kind.BYTES:
+            return _bytes
+        case Kind.DATE:
+            return _date
+
+
+def canonical(text: str) -> str:
+    """A JSON text as it is compared: PostgreSQL may keep another one of the same meaning."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        # Python does not read a number of thousands of digits, which PostgreSQL keeps.
+        value = json.loads(text, parse_int=str)
+    return json.dumps(value, sort_keys=True)
+
+
+def key_of(table: Table, row: Sequence[object]) -> str:
+    """Which row of a table it is, in words."""
+    named = dict(zip(table.names, row, strict=True))
+    return ", ".join(f"{name} {shown(name, named[name])}" for name in table.key if name in named)
+
+
+def _refused(table: Table, converts: Sequence[Convert], row: Sequence[object]) -> Refused:
+    """Which row and column it was: looked up only now, since every row passes by."""
+    for column, one, value in zip(table.columns, converts, row, strict=True):
+        try:
+            one(value)
+        except BadValue as error:
+            return Refused(
+                f"the column {table.name}.{column.name} holds a value that {error.why} (the row of "
+                f"{key_of(table, row)}); nothing was changed. Mend it in a copy of the store, with: sqlite3 COPY, "
+                "then: make import SOURCE=COPY"
+            )
+    raise AssertionError("every value is right")
+
+
+def _integer(limit: int, value: object) -> int:
+    if type(value) is not int:
+        if not isinstance(value, float) or not value.is_integer():
+            raise BadValue("is no whole number", "put one in its place")
+        value = int(value)
+    if not -limit <= value < limit:
+        raise BadValue(f"is beyond PostgreSQL's {limit.bit_length()} bits", "put a smaller number in its place")
+    return int(value)
+
+
+# SQLite has no such floats: they come as bytes.
+_NOT_IN_SQLITE = {b"-0.0": -0.0, b"nan": math.nan}
+
+
+def _float(value: object) -> float:
+    if isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, bytes) and value in _NOT_IN_SQLITE:
+        return _NOT_IN_SQLITE[value]
+    raise BadValue("is no number", "put one in its place")
+
+
+def _boolean(value: object) -> bool:
+    if value in (0, 1):
+        return bool(value)
+    raise BadValue("is neither true nor false", "put 1 or 0 in its place")
+
+
+def _text(length: int | None, value: object) -> str:
+    if type(value) is not str:
+        value = _decoded(value) if isinstance(value, bytes) else str(value)
+    if "\0" in value:
+        raise BadValue("has a NUL character in it, which PostgreSQL's texts cannot hold", "take it out")
+    if length is not None and len(value) > length:
+        raise BadValue(f"is {len(value):,} characters long, and PostgreSQL's column holds {length:,}", "shorten it")
+    return str(value)
+
+
+def _decoded(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise BadValue("is not UTF-8", "put it there as UTF-8") from None
+
+
+def _json(value: object) -> str:
+    text = _text(None, value)
+    try:
+        # Read and written, as it will be for the comparison.
+        canonical(text)
+    except ValueError:
+        raise BadValue("is not JSON", "put JSON in its place") from None
+    except RecursionError:
+        raise BadValue("is JSON that is nested too deeply", "put JSON of fewer levels in its place") from None
+    return text
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode(errors="surrogatepass")
+
+
+def _date(value: object) -> date:
+    try:
+        # SQLAlchemy writes a date alone; by hand, a time may follow.
+        return date.fromisoformat(str(value)[:10])
+    except ValueError:
+        raise BadValue("is no date", "put one such as 2026-01-31 in its place") from None

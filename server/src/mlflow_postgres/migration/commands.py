@@ -1,0 +1,123 @@
+"""`migrate`, `restore NAME` and `dumps` are the schema job's commands. `schema-requirements` is the doctor's.
+
+Exit codes: 0 done; 1 tried without success, the last line says what is left; 64 refused, nothing was touched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+
+from contract import dumps, environment, schema
+
+from . import administrator, dump, keys, requirements, restore, revisions, tuning, upgrade
+from .connections import alone, connect, has_sessions, record_version, recorded_version, value
+from .grants import grant
+from .job import Failed, Job, Refused, job_of
+from .programs import without_rows
+from .revisions import Due
+
+
+def migrate(job: Job) -> None:
+    """Everything between a database in whatever state and a server that may start on it."""
+    with alone(job.database_uri), connect(job.database_uri) as connection:
+        dump.clean()
+        remembered = recorded_version(connection)
+        wanted = revisions.parts(
+            connection,
+            sign_in=job.administrator is not None,
+            mlflow_version=job.mlflow_version,
+            remembered=remembered,
+        )
+        # Whatever may be refused is refused before anything is changed.
+        todo = keys.planned(connection, job.key_version)
+        if job.administrator:
+            administrator.password_of(job.administrator)
+        upgrade.change(connection, job, wanted, remembered)
+        try:
+            grant(connection, job)
+            tuning.tune(connection)
+            renewed = bool(job.administrator and administrator.ensure(job.administrator, job.store_uri))
+            keys.carry_out(connection, todo)
+            record_version(connection, job.mlflow_version)
+        except Exception as error:
+            raise Failed(
+                f"the schema is that of MLflow {job.mlflow_version}, but not all that comes after it was done: "
+                f"{type(error).__name__}: {' '.join(without_rows(str(error)).split())}. Mend it with: make up, "
+                "or make rollback"
+            ) from error
+        if renewed:
+            administrator.wait_until_forgotten(has_sessions(connection, job.server_role), job.remembered)
+        changed = [part.name for part in wanted if part.due is not Due.NOTHING]
+        done = f"{' and '.join(changed)} tables changed" if changed else "nothing to change"
+        print(f"MLflow {job.mlflow_version}: schema {wanted[0].head}, {done}", flush=True)
+
+
+def put_back(job: Job, name: str) -> None:
+    """Replace what is there by a dump, after a dump of what is there; nothing else may work on the database."""
+    with alone(job.database_uri), connect(job.database_uri) as connection:
+        server_version = connection.info.server_version
+        dump.verified(name, server_version)
+        chosen = next(each for each in dump.listed() if each.name == name)
+        revision = None
+        if value(connection, "SELECT to_regclass('public.alembic_version')"):
+            revision = value(connection, "SELECT version_num FROM public.alembic_version")
+        kept = dump.make(
+            uri=job.database_uri,
+            server_version=server_version,
+            database=connection.info.dbname,
+            database_bytes=value(connection, "SELECT pg_database_size(current_database())"),
+            reason="rollback",
+            revisions=(revision, chosen.from_revision),
+            versions=(recorded_version(connection), chosen.from_version),
+        )
+        print(f"dumped the database as {kept.name} ({kept.size} bytes)", flush=True)
+        restore.put_back(connection, job, name)
+        print(f"put back {name}: schema {chosen.from_revision}", flush=True)
+
+
+def migrate_command() -> int:
+    """`migrate`."""
+    argparse.ArgumentParser(prog="migrate", description="Make or migrate MLflow's tables, after a dump.").parse_args()
+    return _exit_code("migrate", lambda: migrate(job_of(os.environ, version("mlflow"))))
+
+
+def restore_command() -> int:
+    """`restore NAME`."""
+    parser = argparse.ArgumentParser(prog="restore", description="Put a dump back.")
+    parser.add_argument("name", help="as `dumps` lists it")
+    name = parser.parse_args().name
+    return _exit_code("restore", lambda: put_back(job_of(os.environ, version("mlflow")), name))
+
+
+def dumps_command() -> int:
+    """`dumps [--lost]`."""
+    parser = argparse.ArgumentParser(prog="dumps", description="Print the dumps as JSON, newest first.")
+    parser.add_argument("--lost", action="store_true", help="also those whose file is gone")
+    lost = parser.parse_args().lost
+    return _exit_code("dumps", lambda: print(dumps.dump(dump.listed(lost=lost))))
+
+
+def requirements_command() -> int:
+    """`schema-requirements`."""
+    description = "Print what this image requires of its database as JSON; the database is not asked."
+    argparse.ArgumentParser(prog="schema-requirements", description=description).parse_args()
+    sign_in = environment.AUTH_CONFIG_PATH in os.environ
+    return _exit_code("schema-requirements", lambda: print(schema.dump(requirements.requirements(sign_in=sign_in))))
+
+
+def _exit_code(command: str, work: Callable[[], None]) -> int:
+    # A dump holds password hashes, whoever comes to mount its volume.
+    os.umask(0o077)
+    try:
+        work()
+    except Refused as error:
+        print(f"{command}: {error}", file=sys.stderr)
+        return 64
+    except Failed as error:
+        print(f"{command}: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,153 @@
+"""Dumps of the database in the backups volume: each a pg_dump archive with a JSON file beside it that says of what.
+
+A dump is named only when it is whole: what a killed job leaves is called .partial, and the next job removes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+from contract.dumps import Dump, ListedDump
+
+from .job import BACKUPS, Failed, Refused
+from .programs import run
+
+PARTIAL = ".partial-"
+_NAME = re.compile(r"before-[A-Za-z0-9.]+-\d{8}T\d{6}Z")
+
+
+def name_at(reason: str, moment: datetime) -> str:
+    """A dump's name: before what it was made (an MLflow version, or 'rollback'), and when."""
+    return f"before-{reason}-{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def listed(folder: Path = BACKUPS, *, lost: bool = False) -> list[ListedDump]:
+    """Every sidecar whose dump is there, newest first; with `lost` those whose dump is gone too.
+
+    `bytes_there` is the size of the dump's file as it is now; None when there is no file.
+    """
+    found = []
+    for path in folder.glob("before-*.json"):
+        archive = path.with_suffix(".dump")
+        size = archive.stat().st_size if archive.exists() else None
+        if lost or size is not None:
+            found.append(_read(path, size))
+    return sorted(found, key=lambda each: each.created, reverse=True)
+
+
+def _read(path: Path, bytes_there: int | None) -> ListedDump:
+    found = json.loads(path.read_text())
+    # A newer image may have written more keys.
+    return ListedDump(**{each.name: found[each.name] for each in fields(Dump)}, bytes_there=bytes_there)
+
+
+def make(
+    *,
+    uri: str,
+    server_version: int,
+    database: str,
+    database_bytes: int,
+    reason: str,
+    revisions: tuple[str | None, str | None],
+    versions: tuple[str | None, str | None],
+    folder: Path = BACKUPS,
+) -> Dump:
+    """Dump MLflow's tables and our own record; Failed when that is not sure to have worked, and then nothing is kept.
+
+    `revisions` and `versions` are (from, to), as in the sidecar.
+    """
+    moment = datetime.now(UTC)
+    name = name_at(reason, moment)
+    partial = folder / f"{PARTIAL}{name}.dump"
+    try:
+        clean(folder)
+        _archive(uri, server_version, partial)
+        sidecar = Dump(
+            name=name,
+            created=moment.isoformat(timespec="seconds"),
+            database=database,
+            from_revision=revisions[0],
+            to_revision=revisions[1],
+            from_version=versions[0],
+            to_version=versions[1],
+            size=partial.stat().st_size,
+            sha256=checksum(partial),
+        )
+        note = folder / f"{PARTIAL}{name}.json"
+        note.write_text(json.dumps(asdict(sidecar), indent=2) + "\n")
+        _keep([(note, folder / f"{name}.json"), (partial, folder / f"{name}.dump")])
+    except (OSError, Failed) as error:
+        clean(folder)
+        free = shutil.disk_usage(folder).free
+        raise Failed(
+            f"the dump before the change did not succeed ({error}): the backups volume has {free} bytes free, the "
+            f"database is {database_bytes} bytes uncompressed. Nothing was changed. "
+            "Mend it by making room for the backups volume, then: make up"
+        ) from error
+    return sidecar
+
+
+def verified(name: str, server_version: int, folder: Path = BACKUPS) -> tuple[Path, list[str]]:
+    """A dump's archive and its table of contents; Refused when it is not there, or not what was written."""
+    names = [each.name for each in listed(folder)]
+    if not _NAME.fullmatch(name) or name not in names:
+        raise Refused(
+            f"there is no dump '{name}': the backups volume holds {', '.join(names) or 'none'}. "
+            f"Mend it with: make rollback{f' DUMP={names[0]}' if names else ''}"
+        )
+    archive = folder / f"{name}.dump"
+    sidecar = json.loads((folder / f"{name}.json").read_text())
+    if checksum(archive) != sidecar["sha256"]:
+        raise Refused(f"the dump {name} is not what was written: its checksum differs; nothing was touched")
+    contents = run(["pg_restore", "--list", str(archive)], server_version)
+    if not contents.succeeded:
+        raise Refused(f"the dump {name} cannot be read: {contents.reason}; nothing was touched")
+    return archive, contents.output.splitlines()
+
+
+def clean(folder: Path = BACKUPS) -> None:
+    """Remove what a killed job left behind."""
+    for path in folder.glob(f"{PARTIAL}*"):
+        path.unlink()
+
+
+def checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _archive(uri: str, server_version: int, path: Path) -> None:
+    # Two schemas, not the database: an extension is its superuser's, and could not be put back by the owner.
+    dumped = run(
+        [
+            *("pg_dump", "--format=custom", "--no-password", "--lock-wait-timeout=60s"),
+            *("--schema=public", "--schema=mlflow_postgres", f"--file={path}", f"--dbname={uri}"),
+        ],
+        server_version,
+    )
+    if not dumped.succeeded:
+        raise Failed(dumped.reason)
+    contents = run(["pg_restore", "--list", str(path)], server_version)
+    if not contents.succeeded:
+        raise Failed(contents.reason)
+
+
+def _keep(renames: Sequence[tuple[Path, Path]]) -> None:
+    """Give finished files their names, so that they survive a loss of power."""
+    for partial, final in renames:
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.rename(final)
+    folder = os.open(renames[0][1].parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

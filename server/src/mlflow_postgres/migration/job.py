@@ -1,0 +1,110 @@
+"""What a schema job is told, and the two ways in which it may end badly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from contract import environment as names
+from contract import paths
+
+BACKUPS = Path(paths.BACKUPS)
+KEYS = Path(paths.KEYS)
+
+# Version 1 is the passphrase that is built into MLflow, and which stacks without credentials of their own have used.
+BUILT_IN_KEY = 1
+
+
+class Refused(Exception):
+    """The job cannot be done as it is asked for; nothing was touched."""
+
+
+class Failed(Exception):
+    """The job did not succeed; the text says what is left, and how to go on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Administrator:
+    """Who may do everything when sign-in is on."""
+
+    name: str
+    password_file: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One schema job."""
+
+    store_uri: str
+    """For SQLAlchemy, as the role that owns the tables; without a password, which libpq finds in its pass file."""
+
+    server_role: str
+    private_tables: tuple[str, ...]
+    """Those that the reading role does not read."""
+
+    credentials_version: int
+    administrator: Administrator | None
+    """None without sign-in."""
+
+    remembered: int
+    """How long a worker of the server may take an administrator's former password for right, in seconds."""
+
+    backups_volume: str
+    """What the engine calls the volume that the dumps are in."""
+
+    mlflow_version: str
+
+    @property
+    def database_uri(self) -> str:
+        """The same database for libpq."""
+        return self.store_uri.replace("postgresql+mlflow://", "postgresql://", 1)
+
+    @property
+    def readonly_role(self) -> str:
+        return f"{self.server_role}_readonly"
+
+    @property
+    def key_version(self) -> int:
+        """Version of the passphrase that wraps the gateway's secrets."""
+        return self.credentials_version + BUILT_IN_KEY
+
+
+def job_of(environment: Mapping[str, str], mlflow_version: str) -> Job:
+    """The job that the environment describes; Refused when it does not."""
+    store_uri = _given(environment, names.STORE_URI)
+    if not store_uri.startswith("postgresql+mlflow://"):
+        raise Refused(
+            f"MLFLOW_BACKEND_STORE_URI begins with '{store_uri.partition(':')[0]}': "
+            "it must begin with 'postgresql+mlflow://'"
+        )
+    credentials = _given(environment, names.CREDENTIALS_VERSION)
+    if not credentials.isdecimal() or int(credentials) < 1:
+        raise Refused(
+            f"CREDENTIALS_VERSION is '{credentials}': it must be a whole number from 1. "
+            "Mend it with: bin/pulumi config set credentialsVersion 1"
+        )
+    sign_in = _given(environment, names.SIGN_IN)
+    if sign_in not in ("true", "false"):
+        raise Refused(f"SIGN_IN is '{sign_in}': it must be true or false. Mend it with: bin/pulumi config set signIn")
+    return Job(
+        store_uri=store_uri,
+        server_role=_given(environment, names.POSTGRES_USER),
+        private_tables=tuple(_given(environment, "MLFLOW_POSTGRES_PRIVATE_TABLES").split(",")),
+        credentials_version=int(credentials),
+        administrator=Administrator(
+            name=_given(environment, names.ADMIN_USERNAME),
+            password_file=Path(_given(environment, names.ADMIN_PASSWORD_FILE)),
+        )
+        if sign_in == "true"
+        else None,
+        remembered=int(_given(environment, names.SIGN_IN_REMEMBERED)) if sign_in == "true" else 0,
+        backups_volume=_given(environment, names.BACKUPS_VOLUME),
+        mlflow_version=mlflow_version,
+    )
+
+
+def _given(environment: Mapping[str, str], name: str) -> str:
+    if not environment.get(name):
+        raise Refused(f"{name} is not set: a schema job cannot do without. Mend it with: make up")
+    return environment[name]

@@ -1,0 +1,141 @@
+"""The passphrases that wrap the gateway's secrets: a file for each version, and rows re-wrapped with the newest.
+
+The folder `current` is what the server reads. The file `webhooks` is the key that the secrets of webhooks are
+encrypted with: MLflow has no way to change it, so it is made once.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import secrets
+from collections.abc import Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from .connections import tables
+from .job import BUILT_IN_KEY, KEYS, Refused
+
+if TYPE_CHECKING:
+    from mlflow.utils.crypto import KEKManager
+
+_FILE = re.compile(r"kek-(\d+)")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done so that every secret is wrapped with the passphrase of version `version`."""
+
+    version: int
+    make: bool
+    """The file of that version does not exist yet."""
+
+    rewrap: tuple[int, ...]
+    """Versions that rows are still wrapped with."""
+
+
+def plan(version: int, files: Set[int], rows: Set[int]) -> Plan:
+    """What the files there are and the versions that rows need ask for; Refused when a key is lacking."""
+    newest = max(files, default=version)
+    if newest > version:
+        raise Refused(
+            f"credentialsVersion is {version - BUILT_IN_KEY}, and {newest - BUILT_IN_KEY} was used before: it may only "
+            "grow, as secrets are wrapped with the newest key; nothing was touched. "
+            f"Mend it with: bin/pulumi config set credentialsVersion {newest - BUILT_IN_KEY}"
+        )
+    missing = sorted(rows - files - {BUILT_IN_KEY})
+    if missing:
+        names = ", ".join(f"kek-{number}" for number in missing)
+        raise Refused(
+            f"the gateway's secrets are wrapped with {names}, and the keys volume does not hold it; nothing was "
+            "touched. Mend it by putting that file back, or delete these secrets from MLflow with: "
+            f"DELETE FROM secrets WHERE kek_version IN ({', '.join(map(str, missing))})"
+        )
+    return Plan(version=version, make=version not in files, rewrap=tuple(sorted(rows - {version})))
+
+
+def planned(connection: psycopg.Connection, version: int, folder: Path = KEYS) -> Plan:
+    """The plan for this database and this keys volume."""
+    files = {int(found[1]) for path in folder.iterdir() if (found := _FILE.fullmatch(path.name))}
+    rows: set[int] = set()
+    if "secrets" in tables(connection):
+        rows = {number for (number,) in connection.execute("SELECT DISTINCT kek_version FROM public.secrets")}
+    return plan(version, files, rows)
+
+
+def carry_out(connection: psycopg.Connection, todo: Plan, folder: Path = KEYS) -> None:
+    """Make the passphrase if it is not there, re-wrap every secret, and let the server use it."""
+    if todo.make:
+        replace(folder / f"kek-{todo.version}", secrets.token_hex(32))
+        print(f"made the key kek-{todo.version}", flush=True)
+    _rewrap(connection, todo.version, folder)
+    _switch(todo.version, folder)
+    # What a server has sealed in the meantime, still with the former one.
+    _rewrap(connection, todo.version, folder)
+    if not (folder / "webhooks").exists():
+        replace(folder / "webhooks", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+
+
+def _switch(version: int, folder: Path) -> None:
+    """Show the server both the passphrase and its version anew in one step; it looks at every use."""
+    pair = folder / f"pair-{version}"
+    pair.mkdir(mode=0o700, exist_ok=True)
+    replace(pair / "version", str(version))
+    replace(pair / "passphrase", (folder / f"kek-{version}").read_text())
+    partial = folder / ".partial-current"
+    partial.unlink(missing_ok=True)
+    partial.symlink_to(pair.name)
+    partial.rename(folder / "current")
+
+
+def _rewrap(connection: psycopg.Connection, version: int, folder: Path) -> None:
+    if "secrets" not in tables(connection):
+        return
+    with connection.transaction():
+        rows = connection.execute(
+            "SELECT secret_id, encrypted_value, wrapped_dek, kek_version FROM public.secrets"
+            " WHERE kek_version <> %s FOR UPDATE",
+            (version,),
+        ).fetchall()
+        if not rows:
+            return
+        from mlflow.utils.crypto import rotate_secret_encryption
+
+        new = _manager(version, folder)
+        old = {former: _manager(former, folder) for *_, former in rows}
+        for secret, encrypted, wrapped, former in rows:
+            rotated = rotate_secret_encryption(encrypted, wrapped, old[former], new)
+            connection.execute(
+                "UPDATE public.secrets SET wrapped_dek = %s, kek_version = %s WHERE secret_id = %s",
+                (rotated.wrapped_dek, version, secret),
+            )
+    print(f"re-wrapped {len(rows)} secrets of the gateway with kek-{version}", flush=True)
+
+
+def replace(path: Path, content: str) -> None:
+    """Write a file; it is there whole, or as it was."""
+    partial = path.with_name(f".partial-{path.name}")
+    partial.unlink(missing_ok=True)
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    # What is wrapped with a key that a loss of power takes away is lost.
+    partial.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _manager(version: int, folder: Path) -> KEKManager:
+    from mlflow.utils.crypto import DEFAULT_KEK_PASSPHRASE, KEKManager
+
+    built_in = version == BUILT_IN_KEY
+    passphrase = DEFAULT_KEK_PASSPHRASE if built_in else (folder / f"kek-{version}").read_text()
+    return KEKManager(passphrase=passphrase, kek_version=version)

@@ -1,0 +1,67 @@
+"""What this image's MLflow requires of its database. It reads files alone, neither the database nor MLflow."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from contract import schema
+
+from .job import Failed
+from .revisions import MIGRATIONS
+from .tuning import INDEXES, described
+
+
+def requirements(*, sign_in: bool) -> schema.Requirements:
+    """The version of MLflow, the newest revision by the table that records it, and our indexes by name."""
+    records = MIGRATIONS if sign_in else {"alembic_version": MIGRATIONS["alembic_version"]}
+    return schema.Requirements(
+        mlflow=version("mlflow"),
+        revisions={record: newest(_package(folder).glob("versions/*.py")) for record, folder in records.items()},
+        indexes={
+            name: schema.Index(table=table, made_as=described(table, definition))
+            for name, (table, definition) in INDEXES.items()
+        },
+    )
+
+
+def newest(scripts: Iterable[Path]) -> str:
+    """The one revision that no other script builds on; Failed when there is none, or more than one.
+
+    Alembic answers the same, but runs the scripts, and with them imports half of MLflow: seconds, for every look.
+    """
+    revisions: set[str] = set()
+    former: set[str] = set()
+    for script in scripts:
+        names = _constants(ast.parse(script.read_bytes()))
+        if isinstance(revision := names.get("revision"), str):
+            revisions.add(revision)
+            before = names.get("down_revision")
+            former |= {before} if isinstance(before, str) else set(before or ())
+    heads = sorted(revisions - former)
+    if len(heads) != 1:
+        raise Failed(f"MLflow's migrations end in {len(heads)} revisions ({', '.join(heads)}): it must be one")
+    return heads[0]
+
+
+def _constants(script: ast.Module) -> dict[str, str | tuple[str, ...] | None]:
+    """What a script sets its two names to."""
+    found: dict[str, str | tuple[str, ...] | None] = {}
+    for node in script.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=("revision" | "down_revision") as name)], value=said):
+                found[name] = ast.literal_eval(said)
+            case ast.AnnAssign(target=ast.Name(id=("revision" | "down_revision") as name), value=ast.expr() as said):
+                found[name] = ast.literal_eval(said)
+    return found
+
+
+def _package(folder: str) -> Path:
+    # Found, not imported.
+    spec = find_spec("mlflow")
+    if spec is None or spec.origin is None:
+        raise Failed("MLflow is not installed here")
+    return Path(spec.origin).parent / folder

@@ -1,0 +1,1 @@
+"""How the server's processes start: secret files, forked workers, what is imported before the fork, and the probe."""

@@ -1,0 +1,39 @@
+"""`serve COMMAND ...`: the image's entry point. It checks the store's address, prepares the environment, then execs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from contract import environment
+
+SCHEME = "postgresql+mlflow"
+STARTUP = Path(__file__).with_name("startup")
+"""Holds a `sitecustomize` module, which Python imports at the start of every process that has this on PYTHONPATH."""
+
+
+def main() -> None:
+    """Replace this process by the command, or exit with 64."""
+    # With a misspelt or missing store, MLflow silently keeps its runs in a file that goes with the container.
+    uri = os.environ.get(environment.STORE_URI, "")
+    if not uri.startswith(f"{SCHEME}://"):
+        print(
+            f"serve: {environment.STORE_URI} begins with '{scheme_of(uri)}': it must begin with '{SCHEME}://'.",
+            file=sys.stderr,
+        )
+        sys.exit(64)
+    os.environ["PYTHONPATH"] = str(STARTUP)
+    os.execvp(sys.argv[1], sys.argv[1:])
+
+
+def scheme_of(uri: str) -> str:
+    """The scheme, or a word for its absence. What follows it may be a password, which is never shown."""
+    if not uri:
+        return "nothing"
+    scheme, colon, _ = uri.partition(":")
+    return scheme if colon else "no scheme"
+
+
+if __name__ == "__main__":
+    main()

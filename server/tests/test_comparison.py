@@ -1,0 +1,134 @@
+"""The faster store gives MLflow's own answers and writes MLflow's own rows, by way of the indexes that it has.
+
+A few hundred odd runs and traces on a bare PostgreSQL; scripts ask both stores in a process of their own
+(`comparison/`), since the faster store changes MLflow's functions for good.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import psycopg
+import pytest
+from mlflow import MlflowClient
+
+from mlflow_postgres.migration.tuning import INDEXES
+
+from . import PYTHONPATH
+from .comparison.questions import FILTERS, NOWHERE, REFUSED, questions
+from .comparison.runs import Filled, fill
+from .postgresql import Server
+
+ASKED = questions()
+
+
+def run(script: str, store_uri: str, *arguments: str) -> dict[str, Any]:
+    """What a script prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"server.tests.comparison.{script}", *arguments],
+        env={**os.environ, "PYTHONPATH": PYTHONPATH, "MLFLOW_BACKEND_STORE_URI": store_uri},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    outcome: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return outcome
+
+
+@pytest.fixture(scope="module")
+def filled(postgresql: Server, shared_database: str) -> Filled:
+    client = MlflowClient(postgresql.store_uri(shared_database))
+    with psycopg.connect(postgresql.uri(shared_database)) as connection:
+        return fill(client, connection)
+
+
+@pytest.fixture(scope="module")
+def said(postgresql: Server, shared_database: str, filled: Filled) -> dict[str, Any]:
+    asked = [
+        [
+            *(each.filter, each.order, each.view, each.most),
+            *([filled.experiments[name] for name in each.experiments], each.token),
+        ]
+        for each in ASKED
+    ]
+    return run("searches", postgresql.store_uri(shared_database), *(json.dumps(each) for each in asked))
+
+
+@pytest.fixture(scope="module")
+def traced(postgresql: Server, shared_database: str) -> dict[str, Any]:
+    return run("traces", postgresql.store_uri(shared_database))
+
+
+def test_every_answer_is_mlflows_own(said: dict[str, Any]) -> None:
+    assert said["differing"] == []
+    assert said["left_behind"] == [None, None], "a search that failed goes on to change those after it"
+
+
+def test_mlflows_own_was_asked_first_and_the_faster_store_then(said: dict[str, Any]) -> None:
+    assert said["plainly"] == [False, False, False]
+    assert said["served"] == [True, True, True]
+    assert said["tries"] == 2, "one among the runs that have the metric, and as none has it, MLflow's own"
+    # A page has five, so that eight runs fill it, unless only those above the sixth value count as the best.
+    assert said["tries_within"] == [1, 1, 1, 1], "whoever meets the condition was among the best"
+    assert said["tries_of_few"] == [[2, 2, 1, 1], *[[1, 1, 1, 1]] * 3]
+
+
+def test_a_search_is_planned_for_its_values_however_often_it_is_asked(said: dict[str, Any]) -> None:
+    """Kept plans are for any values: with those, a tag that thousands have is looked up run by run."""
+    plainly, ours = said["kept"]
+    assert plainly == [True, True], "psycopg and PostgreSQL keep one by themselves"
+    assert ours == [False, True]
+
+
+def test_the_questions_find_what_they_are_there_for(said: dict[str, Any]) -> None:
+    found: dict[str, int] = {}
+    for question, count in zip(ASKED, said["found"], strict=True):
+        found[question.filter] = found.get(question.filter, 0) + count
+    assert {each for each in NOWHERE if found[each]} == set()
+    assert {each for each in FILTERS if not found[each]} == set()
+    refused = {question for question, refusal in zip(ASKED, said["refused"], strict=True) if refusal}
+    assert refused == set(REFUSED)
+
+
+def test_each_index_can_serve_the_search_that_it_is_there_for(said: dict[str, Any], traced: dict[str, Any]) -> None:
+    plans = said["plans"] | traced["plans"]
+    assert set(plans) == set(INDEXES)
+    unused = {index: plan for index, plan in plans.items() if index not in plan}
+    assert unused == {}
+
+
+def test_every_answer_with_traces_is_mlflows_own(traced: dict[str, Any]) -> None:
+    assert traced["differing"] == []
+    assert not traced["left_behind"], "what reads traces for itself would get their JSON"
+    assert traced["plainly"] == [False, False], "MLflow's own was asked first"
+    assert traced["served"] == traced["answered"], "some were left to MLflow"
+    assert min(traced["answered"]) > 100
+    assert traced["spans"] > 100
+    assert traced["assessed"] > 100
+    assert traced["refused"] > 10
+
+
+def test_the_filters_of_traces_find_what_they_are_there_for(traced: dict[str, Any]) -> None:
+    assert {text for text, count in traced["found"].items() if not count} == set(traced["nowhere"])
+
+
+def test_every_batch_leaves_the_rows_that_mlflows_own_would_leave(postgresql: Server, database: str) -> None:
+    """Odd values, twice the same, what is not allowed, a deleted run: rows and refusals alike."""
+    outcome = run("batches", postgresql.store_uri(database))
+    assert outcome["differing"] == []
+    # As many as there are, each way of a batch was taken often.
+    assert outcome["written"] > 100
+    assert outcome["refused"] > 50
+
+
+def test_a_run_is_made_and_changed_as_mlflow_itself_would(postgresql: Server, database: str) -> None:
+    """Names, tags, states, times, other people's experiments: answers, rows and refusals alike."""
+    outcome = run("changes", postgresql.store_uri(database))
+    assert outcome["differing"] == []
+    # Each way was taken: in few statements, and handed over to MLflow.
+    assert min(outcome["made"], outcome["changed"], outcome["left"], outcome["refused"]) > 10

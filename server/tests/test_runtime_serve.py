@@ -1,0 +1,51 @@
+"""The image's entry point starts nothing on a store that is not PostgreSQL, and keeps passwords out of the log."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mlflow_postgres.runtime.serve import STARTUP
+
+from . import PYTHONPATH
+
+
+def serve(uri: str | None) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH} | (
+        {} if uri is None else {"MLFLOW_BACKEND_STORE_URI": uri}
+    )
+    command = [sys.executable, "-m", "mlflow_postgres.runtime.serve", "sh", "-c", "echo started; echo $PYTHONPATH"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_mlflow_starts_on_postgresql() -> None:
+    done = serve("postgresql+mlflow://mlflow@postgres:5432/mlflow")
+    assert (done.returncode, done.stdout) == (0, f"started\n{STARTUP}\n"), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        (None, "nothing"),
+        ("", "nothing"),
+        ("sqlite:///hunter2.db", "sqlite"),
+        ("postgresql://mlflow:hunter2@postgres/mlflow", "postgresql"),
+        ("postgresql+psycopg2://mlflow:hunter2@postgres/mlflow", "postgresql+psycopg2"),
+        ("postgresql+mlflow:mlflow:hunter2@postgres", "postgresql+mlflow"),
+        ("mysql://mlflow:hunter2@postgres/mlflow", "mysql"),
+        (" postgresql+mlflow://mlflow:hunter2@postgres", " postgresql+mlflow"),
+    ],
+)
+def test_mlflow_does_not_start_on_another_store_and_nothing_after_its_scheme_is_printed(
+    uri: str | None, shown: str
+) -> None:
+    done = serve(uri)
+    assert (done.returncode, done.stdout) == (64, ""), (
+        "MLflow would keep its runs in a file that goes with the container"
+    )
+    assert done.stderr == (
+        f"serve: MLFLOW_BACKEND_STORE_URI begins with '{shown}': it must begin with 'postgresql+mlflow://'.\n"
+    ), "the logs are read by more people than the password is meant for"
