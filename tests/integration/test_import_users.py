@@ -276,7 +276,7 @@ def test_users_that_are_in_one_database_with_the_runs_come_along(new: Deployment
     ("name", "said"),
     [
         ("store", "what is given as the users is not MLflow's: it has no table users"),
-        ("folder", "is a folder. Mend it with: --users, and a file such as basic_auth.db"),
+        ("folder", 'is a folder. Mend it with: make import IMPORT="--users basic_auth.db"'),
         ("newer", "the users have the schema fffff, which MLflow 3.17.2 does not know"),
     ],
 )
