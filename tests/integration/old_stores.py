@@ -43,7 +43,8 @@ def make_store(stack: Deployment, folder: Path, kind: str, prefix: str) -> OldSt
     room = f"/tmp/{prefix}"
     uri = f"sqlite:///{room}/mlflow.db" if kind == "sqlite" else f"file://{room}/mlruns"
     # Without a server, artifacts go to ./mlruns.
-    inside = ["sh", "-c", f'mkdir {room}; cd {room}; exec python -c "$@"', "sh", SCRIPT]
+    # A stack may serve several modules, and each makes stores of these names.
+    inside = ["sh", "-c", f'rm -rf {room}; mkdir {room}; cd {room}; exec python -c "$@"', "sh", SCRIPT]
     stack.execute("mlflow", *inside, "make", uri, prefix)
     contents = json.loads(last_line(stack, "sh", "-c", f'cd {room}; exec python -c "$@"', "sh", SCRIPT, "show", uri))
     return OldStore(

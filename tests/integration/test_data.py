@@ -66,8 +66,8 @@ def test_a_changed_image_and_another_port_replace_the_servers_and_keep_the_runs(
     own_stack: Deployment, past: Past
 ) -> None:
     """Killed in the middle, too: the old server is gone by then, and the new one is in no state."""
-    for role in ("postgres", "mlflow"):
-        with (own_stack.project / "images" / role / "bin" / "serve").open("a") as script:
+    for source in ("images/postgres/bin/serve", "server/src/mlflow_postgres/runtime/serve.py"):
+        with (own_stack.project / source).open("a") as script:
             script.write("# another version\n")
     (port,) = free_ports(1)
     own_stack.configure(httpsPort=port)

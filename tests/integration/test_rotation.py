@@ -179,7 +179,8 @@ def test_the_keys_passphrase_is_new_and_the_old_one_is_kept_for_old_dumps(rotate
 
 
 def test_what_the_old_passphrase_sealed_is_opened_with_the_new_one(rotated: Rotation) -> None:
-    assert rotated.stack.execute("mlflow", "python", "-c", OPEN).split() == ["3", "what-is-sealed"]
+    # `serve` gives a command the secrets of the server.
+    assert rotated.stack.execute("mlflow", "serve", "python", "-c", OPEN).split() == ["3", "what-is-sealed"]
 
 
 def test_neither_the_database_nor_the_server_was_stopped(rotated: Rotation) -> None:
