@@ -80,13 +80,13 @@ class Files:
 @pytest.fixture(scope="module")
 def old(empty_stack: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Files:
     folder = tmp_path_factory.mktemp("old")
-    empty_stack.execute("mlflow", "mkdir", "/tmp/old-users")
+    empty_stack.execute("mlflow", "mkdir", "/tmp/users")
     empty_stack.execute(
-        "mlflow", "python", "-c", MAKE, "sqlite:////tmp/old-users/mlflow.db", "sqlite:////tmp/old-users/users.db", PASSWORD
+        "mlflow", "python", "-c", MAKE, "sqlite:////tmp/users/mlflow.db", "sqlite:////tmp/users/users.db", PASSWORD
     )
-    empty_stack.execute("mlflow", "python", "-c", MAKE_OLDER, "sqlite:////tmp/old-users/older.db")
-    copy_from_container(empty_stack, "/tmp/old-users", folder)
-    return Files(folder / "old-users" / "mlflow.db", folder / "old-users" / "users.db")
+    empty_stack.execute("mlflow", "python", "-c", MAKE_OLDER, "sqlite:////tmp/users/older.db")
+    copy_from_container(empty_stack, "/tmp/users", folder)
+    return Files(folder / "users" / "mlflow.db", folder / "users" / "users.db")
 
 
 @pytest.fixture(scope="module")
