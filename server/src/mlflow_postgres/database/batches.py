@@ -7,10 +7,18 @@ whole and given to MLflow's own `log_batch`, which says what is wrong with it. A
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+
+import sqlalchemy
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from . import characters
+from .replacement import replace
+
+_Row = tuple[str, float, int, int, bool]
+"""key, value, timestamp, step, is_nan"""
 
 # One statement for all of it, for each costs a round trip. Nothing is written to a run that is not active. Of what is
 # written twice:
@@ -53,11 +61,17 @@ _COLUMNS = ("keys", "values", "timestamps", "steps", "is_nan")
 
 
 def install() -> None:
-    module: Any = importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
+    module = importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
     store = module.SqlAlchemyStore
     original = store.log_batch
 
-    def log_batch(self: Any, run_id: Any, metrics: Any, params: Any, tags: Any) -> Any:
+    def log_batch(
+        self: SqlAlchemyStore,
+        run_id: str,
+        metrics: Sequence[Metric],
+        params: Sequence[Param],
+        tags: Sequence[RunTag],
+    ) -> object:
         params = [kept(param) for param in params]
         try:
             # A store of another kind, such as one with workspaces, has a say in which runs there are.
@@ -68,26 +82,26 @@ def install() -> None:
             pass
         return original(self, run_id, metrics, params, tags)
 
-    store.log_batch = log_batch
+    replace(store, log_batch=log_batch)
 
 
-def kept(param: Any) -> Any:
+def kept(param: Param) -> Param:
     """A parameter as the database holds it: MLflow compares it with what is there, when a client logs it again."""
     if not isinstance(param.value, str) or characters.is_storable(param.value):
         return param
     return type(param)(param.key, characters.storable(param.value))
 
 
-def plain(metrics: Sequence[Any], tags: Sequence[Any]) -> bool:
+def plain(metrics: Sequence[Metric], tags: Sequence[RunTag]) -> bool:
     """Whether there is nothing in it that MLflow writes into other tables, too."""
     return not any(getattr(metric, "model_id", None) for metric in metrics) and not any(
         tag.key == "mlflow.runName" for tag in tags
     )
 
 
-def latest(rows: Sequence[tuple[str, float, int, int, bool]]) -> list[tuple[str, float, int, int, bool]]:
+def latest(rows: Sequence[_Row]) -> list[_Row]:
     """Of the rows (key, value, timestamp, step, is_nan) the one of each key that MLflow takes for its latest value."""
-    found: dict[str, tuple[str, float, int, int, bool]] = {}
+    found: dict[str, _Row] = {}
     for row in rows:
         known = found.setdefault(row[0], row)
         if (row[3], row[2], row[1]) > (known[3], known[2], known[1]):
@@ -95,9 +109,14 @@ def latest(rows: Sequence[tuple[str, float, int, int, bool]]) -> list[tuple[str,
     return list(found.values())
 
 
-def _written(store: Any, module: Any, run_id: str, metrics: Any, params: Any, tags: Any) -> bool:
-    import sqlalchemy
-
+def _written(
+    store: SqlAlchemyStore,
+    module: ModuleType,
+    run_id: str,
+    metrics: Sequence[Metric],
+    params: Sequence[Param],
+    tags: Sequence[RunTag],
+) -> bool:
     module._validate_run_id(run_id)
     metrics, params, tags = module._validate_batch_log_data(metrics, params, tags)
     module._validate_batch_log_limits(metrics, params, tags)
@@ -115,11 +134,11 @@ def _written(store: Any, module: Any, run_id: str, metrics: Any, params: Any, ta
     return False
 
 
-def _texts(name: str, items: Sequence[Any]) -> dict[str, list[str]]:
+def _texts(name: str, items: Sequence[Param] | Sequence[RunTag]) -> dict[str, list[str]]:
     values = {each.key: each.value for each in items}
     return {f"{name}_keys": list(values), f"{name}_values": list(values.values())}
 
 
-def _numbers(name: str, rows: Sequence[tuple[str, float, int, int, bool]]) -> dict[str, list[Any]]:
-    columns: Any = zip(*rows, strict=True) if rows else ((),) * len(_COLUMNS)
+def _numbers(name: str, rows: Sequence[_Row]) -> dict[str, list[object]]:
+    columns: Iterable[tuple[object, ...]] = zip(*rows, strict=True) if rows else ((),) * len(_COLUMNS)
     return {f"{name}_{column}": list(values) for column, values in zip(_COLUMNS, columns, strict=True)}

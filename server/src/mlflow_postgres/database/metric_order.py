@@ -12,8 +12,26 @@ The best of them, and not all: other experiments may have the same metric, and b
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any
+
+import mlflow
+from mlflow.store.tracking.dbmodels.models import SqlLatestMetric, SqlRun
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.utils.search_utils import SearchUtils
+from sqlalchemy import ColumnElement, Subquery, false, select
+from sqlalchemy.orm import Session
+
+from .replacement import replace
+from .store import WRITTEN
+
+Condition = dict[str, str]
+"""One of a search, as MLflow parses it."""
+_Comparison = Callable[[str, str], Callable[[object, object], ColumnElement[bool]]]
+"""MLflow's, by comparator and dialect."""
+_Clauses = list[object]
+_Parts = tuple[_Clauses, _Clauses, _Clauses]
+"""Of a statement: MLflow's functions give three lists."""
 
 _LEAST, _MOST = 3_000, 50_000
 """Values that count as the best: looking at one takes three microseconds, sorting one of the experiment's own two.
@@ -38,9 +56,9 @@ class _Ordering:
         self.is_ascending = is_ascending
         self.most = most
         """How many count as the best."""
-        self.ranges: list[dict[str, Any]] = []
+        self.ranges: list[Condition] = []
         """The search's conditions on the metric itself."""
-        self.best: Any = None
+        self.best: Subquery | None = None
         """The subquery of the best values within them, and of their runs."""
         self.is_all = False
         """Whether there are no others within them."""
@@ -51,22 +69,16 @@ _ordering: ContextVar[_Ordering | None] = ContextVar("ordering", default=None)
 
 
 def install() -> None:
-    import mlflow
-
-    from .store import WRITTEN
-
     # In the others, what is not a number passes for 0.
     knows_nan = mlflow.__version__ in WRITTEN
-    module: Any = importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
+    module = importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
     store, utils = module.SqlAlchemyStore, module.SearchUtils
-    search, orderby, filters, parse = (
-        store._search_runs,
-        module._get_orderby_clauses,
-        module._get_sqlalchemy_filter_clauses,
-        utils.__dict__["parse_search_filter"].__func__,
-    )
+    search: Callable[..., tuple[list[SqlRun], str | None]] = store._search_runs
+    orderby: Callable[..., _Parts] = module._get_orderby_clauses
+    filters: Callable[..., _Parts] = module._get_sqlalchemy_filter_clauses
+    parse = utils.__dict__["parse_search_filter"].__func__
 
-    def ordering_of(order_by: Any, max_results: Any, page_token: Any) -> _Ordering | None:
+    def ordering_of(order_by: Sequence[str], max_results: int, page_token: str | None) -> _Ordering | None:
         try:
             kind, key, is_ascending = utils.parse_order_by_for_search_runs(order_by[0])
             end = utils.parse_start_offset_from_page_token(page_token) + max_results
@@ -78,17 +90,17 @@ def install() -> None:
         return _Ordering(utils.translate_key_alias(key), is_ascending, min(max(_LEAST, _TIMES * end), _MOST))
 
     def _search_runs(
-        self: Any,
-        experiment_ids: Any,
-        filter_string: Any,
-        run_view_type: Any,
-        max_results: Any,
-        order_by: Any,
-        page_token: Any,
-    ) -> Any:
+        self: SqlAlchemyStore,
+        experiment_ids: Sequence[str],
+        filter_string: str | None,
+        run_view_type: int,
+        max_results: int,
+        order_by: Sequence[str] | None,
+        page_token: str | None,
+    ) -> tuple[list[SqlRun], str | None]:
         arguments = (experiment_ids, filter_string, run_view_type, max_results, order_by, page_token)
-        is_served = max_results and order_by and self._get_dialect() == "postgresql"
-        ordering = ordering_of(order_by, max_results, page_token) if is_served else None
+        is_served = max_results and self.engine.dialect.name == "postgresql"
+        ordering = ordering_of(order_by, max_results, page_token) if is_served and order_by else None
         if ordering:
             token = _ordering.set(ordering)
             try:
@@ -100,54 +112,52 @@ def install() -> None:
                 return runs, following
         return search(self, *arguments)
 
-    def parse_search_filter(cls: Any, filter_string: Any) -> Any:
-        parsed = parse(cls, filter_string)
+    def parse_search_filter(cls: type[SearchUtils], filter_string: str | None) -> list[Condition]:
+        parsed: list[Condition] = parse(cls, filter_string)
         ordering = _ordering.get()
         if ordering:
             ordering.ranges = [each for each in parsed if is_range(each, ordering.key)]
         return parsed
 
-    def _get_orderby_clauses(order_by: Any, session: Any) -> Any:
+    def _get_orderby_clauses(order_by: Sequence[str] | None, session: Session) -> _Parts:
         columns, order, joins = orderby(order_by, session)
         ordering = _ordering.get()
         if not ordering:
             return columns, order, joins
-        _find(ordering, session, utils.get_sql_comparison_func)
-        value = ordering.best.c.value
+        best = _find(ordering, session, utils.get_sql_comparison_func)
+        value = best.c.value
         # Instead of the expression, which is 0 for all of them, and the value from MLflow's subquery.
         in_order = value.asc() if ordering.is_ascending else value.desc()
-        return [value, *columns[2:]], [in_order, *order[2:]], [ordering.best, *joins[1:]]
+        return [value, *columns[2:]], [in_order, *order[2:]], [best, *joins[1:]]
 
-    def _get_sqlalchemy_filter_clauses(parsed: Any, session: Any, dialect: Any) -> Any:
+    def _get_sqlalchemy_filter_clauses(parsed: list[Condition], session: Session, dialect: str) -> _Parts:
         ordering = _ordering.get()
         if not ordering:
             return filters(parsed, session, dialect)
         attributes, others, datasets = filters(
             [each for each in parsed if each not in ordering.ranges], session, dialect
         )
+        assert ordering.best is not None, "MLflow asks for the order first"
         # Turns the outer join into an inner one, for it is false where there is no metric.
         return [*attributes, ordering.best.c.value.is_not(None)], others, datasets
 
     # In this order: between any two of them, searches that other threads make are still MLflow's.
-    utils.parse_search_filter = classmethod(parse_search_filter)
-    module._get_sqlalchemy_filter_clauses = _get_sqlalchemy_filter_clauses
-    module._get_orderby_clauses = _get_orderby_clauses
-    store._search_runs = _search_runs
+    replace(utils, parse_search_filter=classmethod(parse_search_filter))
+    replace(module, _get_sqlalchemy_filter_clauses=_get_sqlalchemy_filter_clauses)
+    replace(module, _get_orderby_clauses=_get_orderby_clauses)
+    replace(store, _search_runs=_search_runs)
 
 
-def is_range(condition: dict[str, Any], key: str) -> bool:
+def is_range(condition: Mapping[str, object], key: str) -> bool:
     """Whether a condition of a search bounds the values of a metric."""
     return condition["type"] == "metric" and condition["key"] == key and condition["comparator"] in _RANGES
 
 
-def _find(ordering: _Ordering, session: Any, comparison: Any) -> None:
+def _find(ordering: _Ordering, session: Session, comparison: _Comparison) -> Subquery:
     """Ask where the best values end."""
-    from mlflow.store.tracking.dbmodels.models import SqlLatestMetric
-    from sqlalchemy import false, select
-
-    table: Any = SqlLatestMetric
-    value = table.value
-    conditions = [table.key == ordering.key, table.is_nan == false()]
+    table = SqlLatestMetric
+    value: ColumnElement[float] = table.value
+    conditions: list[ColumnElement[bool]] = [table.key == ordering.key, table.is_nan == false()]
     for each in ordering.ranges:
         conditions.append(comparison(each["comparator"], "postgresql")(value, float(each["value"])))
     in_order = value.asc() if ordering.is_ascending else value.desc()
@@ -160,3 +170,4 @@ def _find(ordering: _Ordering, session: Any, comparison: Any) -> None:
         conditions.append(value < next_one.value if ordering.is_ascending else value > next_one.value)
     ordering.is_all = not next_one
     ordering.best = select(table.run_uuid, value).where(*conditions).subquery()
+    return ordering.best

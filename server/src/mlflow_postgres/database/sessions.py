@@ -9,24 +9,32 @@ from __future__ import annotations
 
 import importlib
 import select
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from psycopg import Connection
+from sqlalchemy import Dialect, Engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from .replacement import replace
+
+Managed = Callable[..., AbstractContextManager[Session]]
+"""MLflow's maker of sessions; it takes `read_only`."""
 
 
 def install() -> None:
-    utils: Any = importlib.import_module("mlflow.store.db.utils")
-    registry: Any = importlib.import_module("mlflow.store.model_registry.sqlalchemy_store")
-    rollups: Any = importlib.import_module("mlflow.environment_variables").MLFLOW_SQL_TRACE_ROLLUPS_ENABLED
+    utils = importlib.import_module("mlflow.store.db.utils")
+    registry = importlib.import_module("mlflow.store.model_registry.sqlalchemy_store")
+    rollups = importlib.import_module("mlflow.environment_variables").MLFLOW_SQL_TRACE_ROLLUPS_ENABLED
     make, create = utils._get_managed_session_maker, utils.create_sqlalchemy_engine
 
-    def _get_managed_session_maker(session_maker: Any, db_type: str) -> Any:
-        managed = make(session_maker, db_type)
+    def _get_managed_session_maker(session_maker: sessionmaker[Session], db_type: str) -> Managed:
+        managed: Managed = make(session_maker, db_type)
         if db_type != "postgresql":
             return managed
 
         @contextmanager
-        def make_managed_session(read_only: bool = True) -> Iterator[Any]:
+        def make_managed_session(read_only: bool = True) -> Iterator[Session]:
             with managed(read_only=read_only) as session:
                 # With them, MLflow reads in a transaction of its own kind, and may not find one begun already.
                 if read_only and not rollups.get():
@@ -35,25 +43,25 @@ def install() -> None:
 
         return make_managed_session
 
-    def create_sqlalchemy_engine(db_uri: str) -> Any:
-        engine = create(db_uri)
+    def create_sqlalchemy_engine(db_uri: str) -> Engine:
+        engine: Engine = create(db_uri)
         if engine.dialect.name == "postgresql":
             _listen_before_asking(engine.dialect)
         return engine
 
-    utils._get_managed_session_maker = _get_managed_session_maker
+    replace(utils, _get_managed_session_maker=_get_managed_session_maker)
     # It has a name of its own for it.
-    registry._get_managed_session_maker = _get_managed_session_maker
-    utils.create_sqlalchemy_engine = create_sqlalchemy_engine
+    replace(registry, _get_managed_session_maker=_get_managed_session_maker)
+    replace(utils, create_sqlalchemy_engine=create_sqlalchemy_engine)
 
 
-def _listen_before_asking(dialect: Any) -> None:
-    ping = dialect.do_ping
+def _listen_before_asking(dialect: Dialect) -> None:
+    ping: Callable[..., bool] = dialect.do_ping
 
-    def do_ping(connection: Any) -> bool:
+    def do_ping(connection: Connection) -> bool:
         return is_silent(connection.fileno()) or ping(connection)
 
-    dialect.do_ping = do_ping
+    replace(dialect, do_ping=do_ping)
 
 
 def is_silent(descriptor: int) -> bool:
