@@ -152,7 +152,7 @@ class Connection:
 
 @pytest.mark.parametrize("autocommit", [True, False])
 def test_rows_that_stay_on_the_server_outlive_a_statement_where_there_is_no_transaction(autocommit: bool) -> None:
-    context = Dialect.execution_ctx_cls()
+    context: Any = Dialect.execution_ctx_cls()
     connection = Connection(autocommit)
     context.root_connection = type("Root", (), {"connection": type("Pooled", (), {"driver_connection": connection})})
     assert context.create_server_side_cursor().startswith("c_")

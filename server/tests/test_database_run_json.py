@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import sys
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
@@ -149,7 +148,7 @@ def test_each_run_of_an_answer_gets_its_own_data(answer: dict[str, Any], text: s
 
 
 class Handlers(SimpleNamespace):
-    """A stand-in for MLflow's module of that name, and for Flask's request; both need Flask."""
+    """A stand-in for MLflow's module of that name, and for Flask's request."""
 
     request: Any
     requested: bool
@@ -167,8 +166,8 @@ def handlers(monkeypatch: pytest.MonkeyPatch) -> Handlers:
 
     request = SimpleNamespace(path="/api/2.0/mlflow/runs/search")
     module = Handlers(search_runs_impl=impl, get_run_impl=impl, request=request, requested=True)
-    flask: Any = SimpleNamespace(request=request, has_request_context=lambda: module.requested)
-    monkeypatch.setitem(sys.modules, "flask", flask)
+    monkeypatch.setattr(run_json, "request", request)
+    monkeypatch.setattr(run_json, "has_request_context", lambda: module.requested)
     monkeypatch.setattr(importlib, "import_module", {"mlflow.server.handlers": module}.__getitem__)
     run_json.install()
     return module
@@ -191,18 +190,12 @@ def reading(linked: bool = False) -> bool:
         statements.append(parameters)
         return [("a", None, None, '[{"key":"t","value":"v"}]', linked), ("b", None, None, None, False)]
 
-    unlinked = run_json.read(SimpleNamespace(execute=execute), ["a", "b"])
+    session: Any = SimpleNamespace(execute=execute)
+    unlinked = run_json.read(session, ["a", "b"])
     assert statements == [{"ids": ["a", "b"]}]
     return unlinked
 
 
-@pytest.fixture
-def _sqlalchemy(monkeypatch: pytest.MonkeyPatch) -> None:
-    sqlalchemy: Any = SimpleNamespace(text=str)
-    monkeypatch.setitem(sys.modules, "sqlalchemy", sqlalchemy)
-
-
-@pytest.mark.usefixtures("_sqlalchemy")
 @pytest.mark.parametrize("name", ["search_runs_impl", "get_run_impl"])
 def test_the_data_belongs_to_the_very_message_that_lacks_it(handlers: Handlers, name: str) -> None:
     def make() -> Message:
@@ -224,7 +217,6 @@ def test_a_message_has_no_data_before_any_was_made() -> None:
     assert run_json.of(None) == {}
 
 
-@pytest.mark.usefixtures("_sqlalchemy")
 @pytest.mark.parametrize("linked", [True, False])
 def test_whoever_reads_learns_whether_a_run_has_an_input_or_an_output(handlers: Handlers, linked: bool) -> None:
     assert handlers.search_runs_impl(lambda: reading(linked)) is not linked

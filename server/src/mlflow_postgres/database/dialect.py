@@ -8,13 +8,16 @@ MLflow compares texts with integers. Here a text is of unknown type, and an inte
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from psycopg.types.numeric import Int4, Int4BinaryDumper, IntBinaryDumper
 from psycopg.types.string import StrDumperUnknown
-from sqlalchemy import BigInteger, Engine, Integer, String, event
+from sqlalchemy import URL, BigInteger, BindParameter, Engine, Integer, String, event
 from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg, PGDialect_psycopg, PGExecutionContext_psycopg
 from sqlalchemy.orm import Mapper
+from sqlalchemy.sql.functions import Function
+from sqlalchemy.util import update_copy
 
 from . import characters, errors, names
 
@@ -33,31 +36,31 @@ class _BigInteger(BigInteger):
     render_bind_cast = False
 
 
-# SQLAlchemy's dialects and compilers have no types.
-_PlainCompiler: Any = PGCompiler_psycopg
-_PlainContext: Any = PGExecutionContext_psycopg
-_PlainDialect: Any = PGDialect_psycopg
-
-
-class _Compiler(_PlainCompiler):  # type: ignore[misc]  # above
+class _Compiler(PGCompiler_psycopg):
     """Names the type of a text that is a function's argument: some, such as json_build_object, take any type."""
 
-    def visit_function(self, func: Any, add_to_result_map: Any = None, **options: Any) -> Any:
+    def visit_function(
+        self, func: Function[Any], add_to_result_map: Callable[..., None] | None = None, **options: object
+    ) -> str:
         return super().visit_function(func, add_to_result_map, **{**options, "is_argument": True})
 
-    def visit_bindparam(self, bindparam: Any, is_argument: bool = False, **options: Any) -> Any:
-        text = super().visit_bindparam(bindparam, **options)
+    def visit_bindparam(self, bindparam: BindParameter[object], *others: object, **options: object) -> str:
+        is_argument = options.pop("is_argument", False)
+        visit: Callable[..., str] = super().visit_bindparam
+        cast: Callable[..., str] = self.render_bind_cast
+        text = visit(bindparam, *others, **options)
         is_one_value = not (bindparam.expanding or bindparam.literal_execute or options.get("literal_binds"))
         if is_argument and is_one_value and type(bindparam.type.dialect_impl(self.dialect)) is _Text:
-            return self.render_bind_cast(bindparam.type, bindparam.type, text)
+            return cast(bindparam.type, bindparam.type, text)
         return text
 
 
-class _ExecutionContext(_PlainContext):  # type: ignore[misc]  # above
+class _ExecutionContext(PGExecutionContext_psycopg):
     """Rows that stay on the server until they are read, also where there is no transaction (`sessions.py`)."""
 
     def create_server_side_cursor(self) -> Any:
         connection = self.root_connection.connection.driver_connection
+        assert connection is not None, "a statement is executed on an open connection"
         return connection.cursor(f"c_{uuid.uuid4().hex}", withhold=connection.autocommit)
 
 
@@ -85,23 +88,20 @@ class TextDumper(StrDumperUnknown):
         return characters.storable(obj).encode() if b"\0" in data else data
 
 
-class Dialect(_PlainDialect):  # type: ignore[misc]  # above
+class Dialect(PGDialect_psycopg):
     driver = "mlflow"
     supports_statement_cache = True
     statement_compiler = _Compiler
     execution_ctx_cls = _ExecutionContext
-    colspecs: ClassVar[Any] = {
-        **_PlainDialect.colspecs,
-        String: _Text,
-        Integer: _Integer,
-        BigInteger: _BigInteger,
-    }
+    colspecs = update_copy(PGDialect_psycopg.colspecs, {String: _Text, Integer: _Integer, BigInteger: _BigInteger})
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**{"json_serializer": characters.json_text, **options})
+    def __init__(self, **options: object) -> None:
+        initialize: Callable[..., None] = super().__init__
+        initialize(**{"json_serializer": characters.json_text, **options})
 
-    def create_connect_args(self, url: Any) -> Any:
-        arguments, named = super().create_connect_args(url)
+    def create_connect_args(self, url: URL) -> tuple[Sequence[str], dict[str, Any]]:
+        create: Callable[[URL], tuple[Sequence[str], dict[str, Any]]] = super().create_connect_args
+        arguments, named = create(url)
         adapters = named["context"]
         adapters.register_dumper(int, IntegerDumper)
         adapters.register_dumper(str, TextDumper)

@@ -13,8 +13,9 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
+from mlflow.exceptions import MlflowException
 from psycopg.errors import UniqueViolation
 from sqlalchemy import inspect
 from sqlalchemy.dialects.postgresql import insert
@@ -22,6 +23,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from . import names
+from .replacement import replace
+from .sessions import Managed
+
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+_Instance = TypeVar("_Instance")
 
 OF_THE_STORE = (
     "add_dataset_to_experiments",
@@ -44,14 +51,14 @@ _MOST = 10
 class MergingSession(Session):
     """For SQLAlchemy's `sessionmaker(class_=…)`."""
 
-    def merge(self, instance: Any, **options: Any) -> Any:
+    def merge(self, instance: _Instance, **options: Any) -> _Instance:
         # What the row refers to may only wait to be written.
         self.flush()
         for each in _with_children(instance):
             self._insert_where_missing(each)
         return super().merge(instance, **options)
 
-    def _insert_where_missing(self, instance: Any) -> None:
+    def _insert_where_missing(self, instance: object) -> None:
         state = inspect(instance)
         mapper = state.mapper
         key = mapper.primary_key_from_instance(instance)
@@ -62,7 +69,7 @@ class MergingSession(Session):
         self.execute(insert(mapper.local_table).values(values).on_conflict_do_nothing())
 
 
-def _with_children(instance: Any) -> Iterator[Any]:
+def _with_children(instance: object) -> Iterator[object]:
     """What SQLAlchemy merges along with it, each after what it belongs to."""
     yield instance
     state = inspect(instance)
@@ -74,22 +81,22 @@ def _with_children(instance: Any) -> Iterator[Any]:
 
 
 def install() -> None:
-    utils: Any = importlib.import_module("mlflow.store.db.utils")
-    registry: Any = importlib.import_module("mlflow.store.model_registry.sqlalchemy_store")
-    make = utils._get_managed_session_maker
+    utils = importlib.import_module("mlflow.store.db.utils")
+    registry = importlib.import_module("mlflow.store.model_registry.sqlalchemy_store")
+    make: Callable[..., Managed] = utils._get_managed_session_maker
 
-    def _get_managed_session_maker(session_maker: Any, db_type: str) -> Any:
+    def _get_managed_session_maker(session_maker: sessionmaker[Session], db_type: str) -> Managed:
         if db_type == "postgresql":
             session_maker = sessionmaker(class_=MergingSession, **session_maker.kw)
         return make(session_maker, db_type)
 
-    utils._get_managed_session_maker = _get_managed_session_maker
+    replace(utils, _get_managed_session_maker=_get_managed_session_maker)
     # It has a name of its own for it.
-    registry._get_managed_session_maker = _get_managed_session_maker
+    replace(registry, _get_managed_session_maker=_get_managed_session_maker)
     ask_again(importlib.import_module("mlflow.store.tracking.sqlalchemy_store").SqlAlchemyStore, OF_THE_STORE)
 
 
-def ask_again(store: Any, names: Iterable[str]) -> None:
+def ask_again(store: type, names: Iterable[str]) -> None:
     """Have methods of a store's class called once more where another client was first."""
     for name in names:
         # Older versions do not have all of them.
@@ -97,12 +104,11 @@ def ask_again(store: Any, names: Iterable[str]) -> None:
             setattr(store, name, asked_again(method))
 
 
-def asked_again(method: Callable[..., Any]) -> Callable[..., Any]:
+def asked_again(method: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
     """The method, which is called once more when another client was first with a row of its."""
-    from mlflow.exceptions import MlflowException
 
     @functools.wraps(method)
-    def ask(*arguments: Any, **named: Any) -> Any:
+    def ask(*arguments: _Parameters.args, **named: _Parameters.kwargs) -> _Result:
         for _ in range(_MOST - 1):
             try:
                 return method(*arguments, **named)

@@ -8,13 +8,18 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
+import sqlalchemy
+from flask import has_request_context, request
+from google.protobuf.message import Message
+from sqlalchemy.orm import Session
+
 _wanted: ContextVar[dict[str, str] | None] = ContextVar("wanted", default=None)
 """While runs are read for an answer in JSON: the text of each one's data, by its id."""
-_made: ContextVar[tuple[Any, dict[str, str]] | None] = ContextVar("made", default=None)
+_made: ContextVar[tuple[Message, dict[str, str]] | None] = ContextVar("made", default=None)
 """The last message that was made without its data, and the data."""
 
 _ANSWERS = ("/mlflow/runs/search", "/mlflow/runs/get")
@@ -34,15 +39,13 @@ SELECT id,
 
 
 def install() -> None:
-    handlers: Any = importlib.import_module("mlflow.server.handlers")
+    handlers = importlib.import_module("mlflow.server.handlers")
     for name in ("search_runs_impl", "get_run_impl"):
         setattr(handlers, name, _with_texts(getattr(handlers, name)))
 
 
-def _with_texts(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    from flask import has_request_context, request
-
-    def impl(request_message: Any) -> Any:
+def _with_texts(original: Callable[[Message], Message]) -> Callable[[Message], Message]:
+    def impl(request_message: Message) -> Message:
         if not (has_request_context() and request.path.endswith(_ANSWERS)):
             return original(request_message)
         found: dict[str, str] = {}
@@ -62,10 +65,8 @@ def are_wanted() -> bool:
     return _wanted.get() is not None
 
 
-def read(session: Any, run_ids: list[str]) -> bool:
+def read(session: Session, run_ids: list[str]) -> bool:
     """Find the texts of runs. Returns whether none of the runs has an input or an output."""
-    import sqlalchemy
-
     wanted = _wanted.get()
     assert wanted is not None
     linked = False
@@ -92,7 +93,7 @@ def as_ascii(text: str) -> str:
     return text if text.isascii() else re.sub(r"[^\x00-\x7f]+", lambda found: json.dumps(found[0])[1:-1], text)
 
 
-def of(message: Any) -> dict[str, str]:
+def of(message: object) -> dict[str, str]:
     """By the ids of its runs the data that a message was made without; nothing if it holds them itself."""
     made = _made.get()
     return made[1] if made and made[0] is message else {}
@@ -111,7 +112,7 @@ def _run(run: dict[str, Any], texts: dict[str, str]) -> str:
     return replaced(run, "data", text) if text else compact(run)
 
 
-def replaced(values: dict[str, Any], name: str, text: str) -> str:
+def replaced(values: Mapping[str, object], name: str, text: str) -> str:
     """JSON of an object in which one value is such text already."""
     others = compact({key: value for key, value in values.items() if key != name})
     return f'{others[:-1]}{"," if len(others) > 2 else ""}"{name}":{text}}}'

@@ -9,9 +9,15 @@ from __future__ import annotations
 import importlib
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+
+import sqlalchemy
+from mlflow.entities import LifecycleStage, Run, RunData, RunInfo, RunInputs, RunStatus, RunTag
+from mlflow.store.tracking.dbmodels.models import SqlRun
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+from .replacement import replace
 
 _PLACE = """
 SELECT artifact_location FROM experiments WHERE experiment_id = :experiment_id AND lifecycle_stage = 'active'
@@ -30,12 +36,20 @@ _NAME = "mlflow.runName"
 
 
 def install() -> None:
-    module: Any = importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
+    module = importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
     store = module.SqlAlchemyStore
-    create, update = store.create_run, store.update_run_info
+    create: Callable[..., Run] = store.create_run
+    update: Callable[..., RunInfo] = store.update_run_info
 
     # A store of another kind, such as one with workspaces, has a say in which runs and experiments there are.
-    def create_run(self: Any, experiment_id: Any, user_id: Any, start_time: Any, tags: Any, run_name: Any) -> Any:
+    def create_run(
+        self: SqlAlchemyStore,
+        experiment_id: str,
+        user_id: str,
+        start_time: int | None,
+        tags: Sequence[RunTag] | None,
+        run_name: str | None,
+    ) -> Run:
         name = name_of(run_name, tags or ())
         made = None
         if type(self) is store and name and is_canonical(experiment_id) and start_time is not None:
@@ -43,15 +57,16 @@ def install() -> None:
                 made = _made(self, int(experiment_id), user_id, start_time, tags or (), name)
         return made or create(self, experiment_id, user_id, start_time, tags, run_name)
 
-    def update_run_info(self: Any, run_id: str, run_status: Any, end_time: Any, run_name: Any) -> Any:
+    def update_run_info(
+        self: SqlAlchemyStore, run_id: str, run_status: int | None, end_time: int | None, run_name: str | None
+    ) -> RunInfo:
         changed = None
         if type(self) is store and not run_name:
             with _left_to_mlflow(module.MlflowException):
                 changed = _changed(self, run_id, run_status, end_time)
         return changed or update(self, run_id, run_status, end_time, run_name)
 
-    store.create_run = create_run
-    store.update_run_info = update_run_info
+    replace(store, create_run=create_run, update_run_info=update_run_info)
 
 
 @contextmanager
@@ -64,23 +79,22 @@ def _left_to_mlflow(refusal: type[Exception]) -> Iterator[None]:
             raise
 
 
-def is_canonical(experiment_id: Any) -> bool:
+def is_canonical(experiment_id: object) -> bool:
     """Whether an id is written as MLflow writes it: who may use an experiment is looked up by the text."""
     return re.fullmatch("0|[1-9][0-9]*", str(experiment_id)) is not None
 
 
-def name_of(run_name: str | None, tags: Sequence[Any]) -> str | None:
+def name_of(run_name: str | None, tags: Sequence[RunTag]) -> str | None:
     """The name that a run gets; nothing where MLflow has to find one, or to refuse what was asked."""
     values = {tag.key: tag.value for tag in tags}
     name = values.get(_NAME, run_name)
     return name if name and name == (run_name or name) and len(values) == len(tags) else None
 
 
-def _made(store: Any, experiment_id: int, user_id: Any, start_time: Any, tags: Sequence[Any], name: str) -> Any:
-    import sqlalchemy
-    from mlflow.entities import LifecycleStage, Run, RunData, RunInfo, RunInputs, RunTag
-
-    uris: Any = importlib.import_module("mlflow.utils.uri")
+def _made(
+    store: SqlAlchemyStore, experiment_id: int, user_id: str, start_time: int, tags: Sequence[RunTag], name: str
+) -> Run | None:
+    uris = importlib.import_module("mlflow.utils.uri")
     run_id = uuid.uuid4().hex
     texts = {tag.key: tag.value for tag in tags} | {_NAME: name}
     with store.ManagedSessionMaker(read_only=False) as session:
@@ -102,22 +116,18 @@ def _made(store: Any, experiment_id: int, user_id: Any, start_time: Any, tags: S
     return Run(info, RunData(tags=[RunTag(*each) for each in texts.items()]), RunInputs(dataset_inputs=[]))
 
 
-def _changed(store: Any, run_id: str, run_status: Any, end_time: Any) -> Any:
+def _changed(store: SqlAlchemyStore, run_id: str, run_status: int | None, end_time: int | None) -> RunInfo | None:
     """What is known of an active run after the change; nothing if there is none."""
-    from mlflow.entities import LifecycleStage, RunInfo, RunStatus
-    from mlflow.store.tracking.dbmodels.models import SqlRun
-    from sqlalchemy import update
-
     if run_status not in (None, *RunStatus.all_status()):
         return None
-    values = {} if run_status is None else {"status": RunStatus.to_string(run_status)}
+    values: dict[str, object] = {} if run_status is None else {"status": RunStatus.to_string(run_status)}
     values |= {} if end_time is None else {"end_time": end_time}
     if not values:
         return None
-    table: Any = SqlRun
+    table = SqlRun
     # MLflow looks for a missing name among the tags.
     known = (table.run_uuid == run_id, table.lifecycle_stage == LifecycleStage.ACTIVE, table.name != "")
-    change = update(table).where(*known).values(values).returning(*table.__table__.columns)
+    change = sqlalchemy.update(table).where(*known).values(values).returning(*table.__table__.columns)
     with store.ManagedSessionMaker(read_only=False) as session:
         row = session.execute(change, execution_options={"synchronize_session": False}).one_or_none()
     return row and RunInfo(

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import datetime
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from json.encoder import encode_basestring_ascii as quoted
+from types import ModuleType
 from typing import Any, NamedTuple
 
+import sqlalchemy
+from flask import Response, has_request_context, request
+from google.protobuf.message import Message
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from sqlalchemy import Row
+from sqlalchemy.orm import Session
+
 from . import responses, run_json
+from .replacement import replace
 
 _wanted: ContextVar[bool] = ContextVar("wanted", default=False)
 """While traces are read for an answer in JSON."""
@@ -42,19 +51,21 @@ SELECT id,
 class _Written(NamedTuple):
     """Stands for a trace in a message, which need not hold more of it than its id."""
 
-    message: Any
+    message: Message
 
-    def to_proto(self) -> Any:
+    def to_proto(self) -> Message:
         return self.message
 
 
 def install() -> None:
-    module: Any = importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
-    handlers: Any = importlib.import_module("mlflow.server.handlers")
+    module = importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
+    handlers = importlib.import_module("mlflow.server.handlers")
     store = module.SqlAlchemyStore
-    search, build, wrap = store.search_traces, module._build_trace_infos_from_rows, handlers._wrap_trace_info_response
+    search: Callable[..., object] = store.search_traces
+    build: Callable[[Session, Sequence[Row[tuple[object, ...]]]], object] = module._build_trace_infos_from_rows
+    wrap: Callable[[Message], Response] = handlers._wrap_trace_info_response
 
-    def search_traces(self: Any, *arguments: Any, **named: Any) -> Any:
+    def search_traces(self: SqlAlchemyStore, *arguments: object, **named: object) -> object:
         _found.set(None)
         token = _wanted.set(_is_answer())
         try:
@@ -62,7 +73,7 @@ def install() -> None:
         finally:
             _wanted.reset(token)
 
-    def _build_trace_infos_from_rows(session: Any, rows: Sequence[Any]) -> Any:
+    def _build_trace_infos_from_rows(session: Session, rows: Sequence[Row[tuple[object, ...]]]) -> object:
         if _wanted.get() and rows:
             try:
                 return _written(module, session, rows)
@@ -71,15 +82,15 @@ def install() -> None:
                 pass
         return build(session, rows)
 
-    def _wrap_trace_info_response(message: Any) -> Any:
+    def _wrap_trace_info_response(message: Message) -> Response:
         found = _found.get()
         if found is None or not isinstance(message, handlers.SearchTracesV3.Response):
             return wrap(message)
-        return handlers.Response(answer(message, found), mimetype="application/json")
+        return Response(answer(message, found), mimetype="application/json")
 
-    store.search_traces = search_traces
-    module._build_trace_infos_from_rows = _build_trace_infos_from_rows
-    handlers._wrap_trace_info_response = _wrap_trace_info_response
+    replace(store, search_traces=search_traces)
+    replace(module, _build_trace_infos_from_rows=_build_trace_infos_from_rows)
+    replace(handlers, _wrap_trace_info_response=_wrap_trace_info_response)
 
 
 def answer(message: Any, found: dict[str, str]) -> str:
@@ -90,12 +101,10 @@ def answer(message: Any, found: dict[str, str]) -> str:
 
 
 def _is_answer() -> bool:
-    from flask import has_request_context, request
-
     return bool(has_request_context() and request.path.endswith(_ANSWER))
 
 
-def _written(module: Any, session: Any, rows: Sequence[Any]) -> list[_Written]:
+def _written(module: ModuleType, session: Session, rows: Sequence[Row[tuple[object, ...]]]) -> list[_Written]:
     """Write each trace's JSON, and give what stands for it. Raises `UnknownForm`."""
     from mlflow.protos.service_pb2 import TraceInfoV3
 
@@ -103,15 +112,14 @@ def _written(module: Any, session: Any, rows: Sequence[Any]) -> list[_Written]:
     assessments = _assessments(module, session, [trace_id for trace_id, part in parts.items() if part[-1]])
     found = {}
     for row in rows:
-        _, tags, metadata, _ = parts[row.request_id]
-        found[row.request_id] = _text(module, row, tags, metadata, assessments.get(row.request_id, []))
+        part = parts[row.request_id]
+        found[row.request_id] = _text(module, row, part.tags, part.metadata, assessments.get(row.request_id, []))
     _found.set(found)
     return [_Written(TraceInfoV3(trace_id=row.request_id)) for row in rows]
 
 
-def _parts(module: Any, session: Any, trace_ids: list[str]) -> dict[str, Any]:
+def _parts(module: ModuleType, session: Session, trace_ids: list[str]) -> dict[str, Row[tuple[str, str, str, bool]]]:
     """By trace: its id, its tags and its metadata in JSON, and whether it has assessments."""
-    import sqlalchemy
     from mlflow.tracing import constant
 
     values = {
@@ -124,17 +132,19 @@ def _parts(module: Any, session: Any, trace_ids: list[str]) -> dict[str, Any]:
     return {row[0]: row for row in session.execute(sqlalchemy.text(_STATEMENT), values)}
 
 
-def _assessments(module: Any, session: Any, trace_ids: list[str]) -> dict[str, list[Any]]:
+def _assessments(module: ModuleType, session: Session, trace_ids: list[str]) -> dict[str, list[object]]:
     """What the answer says of each trace's assessments. Raises `UnknownForm`."""
     table = module.SqlAssessments
-    found: dict[str, list[Any]] = {trace_id: [] for trace_id in trace_ids}
+    found: dict[str, list[object]] = {trace_id: [] for trace_id in trace_ids}
     if trace_ids:
         for each in session.query(table).filter(table.trace_id.in_(trace_ids)):
             found[each.trace_id].append(responses.as_dict_with_texts(each.to_mlflow_entity().to_proto()))
     return found
 
 
-def _text(module: Any, row: Any, tags: str | None, metadata: str | None, assessments: list[Any]) -> str:
+def _text(
+    module: ModuleType, row: Row[tuple[object, ...]], tags: str | None, metadata: str | None, assessments: list[object]
+) -> str:
     """A trace as MLflow writes it."""
     from mlflow.entities.trace_info_v2 import _truncate_request_metadata, _truncate_tags
 
