@@ -66,7 +66,7 @@ def sign_in(monkeypatch: pytest.MonkeyPatch) -> SignIn:
     module = SignIn()
     monkeypatch.setitem(sys.modules, "mlflow.server.auth", module)
     database: Any = SimpleNamespace(text=str, exc=SimpleNamespace(SQLAlchemyError=DatabaseError))
-    monkeypatch.setitem(sys.modules, "sqlalchemy", database)
+    monkeypatch.setattr(administrators, "sqlalchemy", database)
     return module
 
 

@@ -166,7 +166,7 @@ def test_an_application_gets_the_environment_of_the_request(monkeypatch: pytest.
 
     responder = Responder(app)
     monkeypatch.setattr(anyio.from_thread, "run", responder.run)
-    environ = {"PATH_INFO": "/health"}
+    environ: dict[str, object] = {"PATH_INFO": "/health"}
     wsgi(responder, environ, None)
     assert given == [environ]
     assert responder.messages()[0]["status"] == 204

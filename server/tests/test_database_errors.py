@@ -75,9 +75,8 @@ def test_the_rows_that_postgresql_quotes_are_in_no_traceback() -> None:
 
     original = NotNullViolation(f'null value in column "x"\nDETAIL:  Failing row contains (1, {SECRET}).')
     wrapped = sqlalchemy.exc.IntegrityError("INSERT", {"p": SECRET}, original)
-    errors.keep_to_the_log(
-        SimpleNamespace(original_exception=original, sqlalchemy_exception=wrapped, statement="INSERT")
-    )
+    context: Any = SimpleNamespace(original_exception=original, sqlalchemy_exception=wrapped, statement="INSERT")
+    errors.keep_to_the_log(context)
     assert str(original) == 'null value in column "x"'
     assert SECRET not in str(wrapped) + repr(wrapped)
     assert wrapped.orig is original, "MLflow looks for its kind"
@@ -85,7 +84,8 @@ def test_the_rows_that_postgresql_quotes_are_in_no_traceback() -> None:
 
 def test_an_error_that_is_not_the_databases_stays_as_it_is() -> None:
     error = ValueError("of ours")
-    errors.keep_to_the_log(SimpleNamespace(original_exception=error, sqlalchemy_exception=None, statement=None))
+    context: Any = SimpleNamespace(original_exception=error, sqlalchemy_exception=None, statement=None)
+    errors.keep_to_the_log(context)
     assert str(error) == "of ours"
 
 

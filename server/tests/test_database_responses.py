@@ -56,7 +56,7 @@ def a_search() -> Any:
 
 
 def test_a_search_is_written_as_mlflow_writes_it() -> None:
-    written = as_dict(a_search())
+    written: Any = as_dict(a_search())
     assert [each.get("data", {}).get("metrics", [{}])[0].get("value") for each in written["runs"]][7:12] == [
         *(1e16, "NaN", "Infinity", "-Infinity", "NaN")
     ]

@@ -7,9 +7,9 @@ and the answer is 200 all the same.
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from flask.json.provider import DefaultJSONProvider
+from mlflow.server import app
 
 from ..database import characters
 
@@ -20,14 +20,12 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 class Provider(DefaultJSONProvider):
     """Flask's own, which is the one door that every JSON body comes in by."""
 
-    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        value = super().loads(s, **kwargs)
+    def loads(self, s: str | bytes, **kwargs: object) -> object:
+        value: object = super().loads(s, **kwargs)
         if _SURROGATE.search(s if isinstance(s, str) else s.decode(errors="replace")):
             return characters.without_halves(value)
         return value
 
 
 def install() -> None:
-    import mlflow.server
-
-    mlflow.server.app.json = Provider(mlflow.server.app)
+    app.json = Provider(app)

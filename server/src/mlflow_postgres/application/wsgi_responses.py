@@ -8,29 +8,31 @@ import importlib
 from collections.abc import Iterable
 from typing import Any
 
+import anyio.from_thread
+import mlflow
+from starlette.types import Message
+
+from ..database.replacement import replace
+
 READ = {"3.17.2"}
 """Versions of MLflow whose own way has been read. No other's is replaced."""
 
 
 def install() -> None:
-    import mlflow
-
     if mlflow.__version__ in READ:
-        server: Any = importlib.import_module("mlflow.server.fastapi_app")
-        server._EfficientWSGIResponder.wsgi = wsgi
+        server = importlib.import_module("mlflow.server.fastapi_app")
+        replace(server._EfficientWSGIResponder, wsgi=wsgi)
 
 
-def wsgi(responder: Any, environ: dict[str, Any], _: Any) -> None:
+def wsgi(responder: Any, environ: dict[str, object], _: object) -> None:
     """Run a WSGI application in this thread, and send what it answers from the loop's."""
-    import anyio.from_thread
-
-    held: list[dict[str, Any]] = []
+    held: list[Message] = []
 
     async def send_all() -> None:
         for message in held:
             await responder.stream_send.send(message)
 
-    def start_response(status: str, headers: Iterable[tuple[str, str]], exc_info: Any = None) -> None:
+    def start_response(status: str, headers: Iterable[tuple[str, str]], exc_info: object = None) -> None:
         responder.exc_info = exc_info
         if not responder.response_started:
             responder.response_started = True
@@ -51,7 +53,7 @@ def wsgi(responder: Any, environ: dict[str, Any], _: Any) -> None:
     anyio.from_thread.run(send_all)
 
 
-def start(status: str, headers: Iterable[tuple[str, str]]) -> dict[str, Any]:
+def start(status: str, headers: Iterable[tuple[str, str]]) -> Message:
     """The first message of an answer."""
     return {
         "type": "http.response.start",

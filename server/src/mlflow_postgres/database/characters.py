@@ -9,7 +9,6 @@ import json
 import math
 import re
 from collections.abc import Callable
-from typing import Any
 
 REPLACEMENT = "\ufffd"
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -27,7 +26,7 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub(REPLACEMENT, text)
 
 
-def json_text(value: Any) -> str:
+def json_text(value: object) -> str:
     """JSON that PostgreSQL takes and can take apart again. Raises TypeError for what JSON does not know."""
     try:
         text = json.dumps(value, allow_nan=False)
@@ -36,7 +35,7 @@ def json_text(value: Any) -> str:
     return json.dumps(_changed(value, storable, _finite)) if _ESCAPED.search(text) else text
 
 
-def without_halves(value: Any) -> Any:
+def without_halves(value: object) -> object:
     """What JSON has said, with NUL for each half of a surrogate pair: protobuf takes that, and PostgreSQL neither."""
     return _changed(value, lambda text: _HALF.sub("\0", text), float)
 
@@ -45,7 +44,7 @@ def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _changed(value: Any, of_text: Callable[[str], str], of_number: Callable[[float], float | None]) -> Any:
+def _changed(value: object, of_text: Callable[[str], str], of_number: Callable[[float], float | None]) -> object:
     match value:
         case str():
             return of_text(value)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 import uuid
-from typing import Any
+
+from sqlalchemy import ExceptionContext
 
 _log = logging.getLogger("mlflow.database")
 
 
-def keep_to_the_log(context: Any) -> None:
+def keep_to_the_log(context: ExceptionContext) -> None:
     """For SQLAlchemy's event `handle_error`: the exception stays what it is, for MLflow tells them apart by class."""
     original, wrapped = context.original_exception, context.sqlalchemy_exception
     if wrapped is None:
@@ -28,7 +29,7 @@ def keep_to_the_log(context: Any) -> None:
     wrapped.hide_parameters = True
 
 
-def said(error: Any) -> str:
+def said(error: BaseException) -> str:
     """What an error says itself, without the row, the statement or the place in it that PostgreSQL adds."""
     diagnostic = getattr(error, "diag", None)
     primary = diagnostic and diagnostic.message_primary

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+
+import sqlalchemy
+from mlflow.utils.search_utils import SearchUtils
+from sqlalchemy import ColumnElement
+
+from .replacement import replace
+
+Comparison = Callable[[ColumnElement[str], object], ColumnElement[bool]]
+"""What makes a condition of a column and a value."""
 
 INDEXED = 128
 """Characters of a value that `migration/tuning.py` has in its indexes, and bytes of a short one."""
@@ -20,18 +28,14 @@ _SHORT = {"tags", "trace_tags", "trace_request_metadata"}
 
 
 def install() -> None:
-    import sqlalchemy
-    from mlflow.utils import search_utils
+    original: Callable[[str, str], Comparison] = SearchUtils.get_sql_comparison_func
 
-    utils: Any = search_utils.SearchUtils
-    original = utils.get_sql_comparison_func
-
-    def get_sql_comparison_func(comparator: str, dialect: str) -> Callable[[Any, Any], Any]:
-        compare: Callable[[Any, Any], Any] = original(comparator, dialect)
+    def get_sql_comparison_func(comparator: str, dialect: str) -> Comparison:
+        compare = original(comparator, dialect)
         if dialect != "postgresql" or comparator not in ("=", "LIKE"):
             return compare
 
-        def comparison(column: Any, value: Any) -> Any:
+        def comparison(column: ColumnElement[str], value: object) -> ColumnElement[bool]:
             table = getattr(getattr(column, "table", None), "name", "")
             if column.key != "value" or table not in _BEGINNINGS | _SHORT or not isinstance(value, str):
                 return compare(column, value)
@@ -48,7 +52,7 @@ def install() -> None:
 
         return comparison
 
-    utils.get_sql_comparison_func = staticmethod(get_sql_comparison_func)
+    replace(SearchUtils, get_sql_comparison_func=staticmethod(get_sql_comparison_func))
 
 
 def is_short(comparator: str, table: str, value: str) -> bool:

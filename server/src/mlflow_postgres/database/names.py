@@ -6,7 +6,9 @@ changed instead (`characters.py`).
 
 from __future__ import annotations
 
-from typing import Any
+from mlflow.exceptions import MlflowException
+from sqlalchemy import Table
+from sqlalchemy.orm import Mapper
 
 from . import characters
 
@@ -32,11 +34,10 @@ IDENTIFYING = {
 """By table, the column that holds such a name."""
 
 
-def refuse_unstorable(mapper: Any, _: object, instance: Any) -> None:
+def refuse_unstorable(mapper: Mapper[object], _: object, instance: object) -> None:
     """For SQLAlchemy's events `before_insert` and `before_update`. Raises MLflow's own exception."""
-    from mlflow.exceptions import MlflowException
-
-    field = IDENTIFYING.get(mapper.local_table.name)
+    table = mapper.local_table
+    field = IDENTIFYING.get(table.name) if isinstance(table, Table) else None
     value = getattr(instance, field) if field else None
     if isinstance(value, str) and not characters.is_storable(value):
         raise MlflowException.invalid_parameter_value(

@@ -1,9 +1,9 @@
-"""Functions in the place of MLflow's own."""
+"""What stands in the place of MLflow's own functions, and of other libraries'."""
 
 from __future__ import annotations
 
 
-def replace(owner: object, **functions: object) -> None:
-    """Set functions as attributes of a class or a module, by the names that its own have."""
-    for name, function in functions.items():
-        setattr(owner, name, function)
+def replace(owner: object, **attributes: object) -> None:
+    """Set attributes of a class, an object or a module that have these names already."""
+    for name, value in attributes.items():
+        setattr(owner, name, value)

@@ -13,6 +13,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 from . import run_json
+from .replacement import replace
 
 # What these hold is written as it is.
 _PLAIN = {
@@ -25,15 +26,18 @@ _64_BITS = {FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64}
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
+Json = str | int | float | None | list["Json"] | dict[str, "Json"]
+
+
 class UnknownForm(Exception):
     """The message has a field that only MLflow's own way writes."""
 
 
 def install() -> None:
-    handlers: Any = importlib.import_module("mlflow.server.handlers")
-    original = handlers.message_to_json
+    handlers = importlib.import_module("mlflow.server.handlers")
+    original: Callable[..., str] = handlers.message_to_json
 
-    def message_to_json(message: Message, **options: Any) -> Any:
+    def message_to_json(message: Message, **options: object) -> str:
         write = as_dict if options.get("convert_int64_to_number", True) else as_dict_with_texts
         try:
             # `pretty`, the other option, is for readers; whoever reads an answer of this size is a program.
@@ -43,23 +47,24 @@ def install() -> None:
         data = run_json.of(message)
         return run_json.with_data(answer, data) if data else run_json.compact(answer)
 
-    handlers.message_to_json = message_to_json
+    replace(handlers, message_to_json=message_to_json)
 
 
-def as_dict(message: Message) -> dict[str, Any]:
+def as_dict(message: Message) -> dict[str, Json]:
     """What MLflow's `message_to_json` writes, before it is text: 64-bit integers are numbers. Raises `UnknownForm`."""
     return _fields(message, as_dict)
 
 
-def as_dict_with_texts(message: Message) -> dict[str, Any]:
+def as_dict_with_texts(message: Message) -> dict[str, Json]:
     """The same, but 64-bit integers are texts, which is protobuf's way. Raises `UnknownForm`."""
     return _fields(message, as_dict_with_texts)
 
 
-Write = Callable[[Any], Any]
+Write = Callable[[Any], Json]
+"""Makes JSON of a value of a field."""
 
 
-def _fields(message: Message, of_message: Write) -> dict[str, Any]:
+def _fields(message: Message, of_message: Write) -> dict[str, Json]:
     written = {}
     for field, value in message.ListFields():
         name, write = _writer(field, of_message)

@@ -8,17 +8,18 @@ the more of its connections do so. Planning takes half a millisecond; what does 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import LiteralString
+
+import psycopg
+import sqlalchemy
+from psycopg import abc
 
 _ORDER, _PAGE = " ORDER BY ", "\n LIMIT "
 """What SQLAlchemy writes of a statement that asks for a page; what is asked for is not in the text."""
 
 
 def install() -> None:
-    import psycopg
-    import sqlalchemy
-
-    def do_execute(cursor: Any, statement: str, parameters: Any, _: object) -> bool:
+    def do_execute(cursor: object, statement: LiteralString, parameters: abc.Params | None, _: object) -> bool:
         # Others, such as one that leaves its rows on the server, take no such word.
         if type(cursor) is not psycopg.Cursor or not is_search(statement):
             return False

@@ -7,7 +7,8 @@ MLflow asks for the details of a page by a list of its ids. psycopg remembers ho
 from __future__ import annotations
 
 import importlib
-from typing import Any
+
+from .replacement import replace
 
 _LONGEST = 64 * 1024
 """Characters; psycopg remembers 128 statements."""
@@ -16,6 +17,5 @@ _MOST = 1_000
 
 
 def install() -> None:
-    queries: Any = importlib.import_module("psycopg._queries")
-    queries.MAX_CACHED_STATEMENT_LENGTH = _LONGEST
-    queries.MAX_CACHED_STATEMENT_PARAMS = _MOST
+    queries = importlib.import_module("psycopg._queries")
+    replace(queries, MAX_CACHED_STATEMENT_LENGTH=_LONGEST, MAX_CACHED_STATEMENT_PARAMS=_MOST)

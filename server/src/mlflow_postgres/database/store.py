@@ -7,8 +7,12 @@ functions of MLflow's; each gives what MLflow's own gives, and hands everything 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 COMPARED = {"3.6.0", "3.17.2"}
 """Versions of MLflow whose every answer has been found to be the same with and without this. No other is changed."""
@@ -17,22 +21,24 @@ WRITTEN = {"3.17.2"}
 """Those whose every answer over HTTP and every logged row has been found to be the same, too."""
 
 
-def tracking_store(store_uri: str, artifact_uri: str | None = None) -> Any:
+def tracking_store(store_uri: str, artifact_uri: str | None = None) -> SqlAlchemyStore:
     """The store that MLflow itself would make for this address, made faster. MLflow calls it one at a time."""
+    # MLflow imports this module while it is imported itself.
     from mlflow.server.handlers import TrackingStoreRegistryWrapper
     from mlflow.tracking._tracking_service import utils
 
     install()
     # There are two that ask for a store, each with a way of its own to make one: the server, which always says where
     # artifacts go, and a client such as `mlflow gc`, for which MLflow has a place of its own when nobody says one.
-    maker: Any = utils if artifact_uri is None else TrackingStoreRegistryWrapper
-    return maker._get_sqlalchemy_store(store_uri, artifact_uri)
+    maker = utils if artifact_uri is None else TrackingStoreRegistryWrapper
+    make: Callable[[str, str | None], SqlAlchemyStore] = maker._get_sqlalchemy_store
+    return make(store_uri, artifact_uri)
 
 
 @functools.cache
 def install() -> None:
     """Once, though several may ask in a worker: what is changed twice over asks the database twice over."""
-    import mlflow
+    import mlflow  # as above
 
     if mlflow.__version__ in COMPARED:
         for module in modules(written=mlflow.__version__ in WRITTEN):

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, NamedTuple
+
+import sqlalchemy
+from mlflow.store.tracking.dbmodels.models import SqlTraceInfo
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from sqlalchemy.orm import lazyload, object_session
+from sqlalchemy.orm.attributes import set_committed_value
+
+from .replacement import replace
 
 _reading: ContextVar[bool] = ContextVar("reading", default=False)
 """While one trace is read."""
@@ -26,38 +35,36 @@ class _Pair(NamedTuple):
 
 
 def install() -> None:
-    from sqlalchemy.orm import lazyload
-
-    module: Any = importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
+    module = importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
     store, table = module.SqlAlchemyStore, module.SqlTraceInfo
-    get, entity, load = store._get_trace, table.to_mlflow_entity, module.selectinload
+    get: Callable[[SqlAlchemyStore, str, bool], object] = store._get_trace
+    entity: Callable[[SqlTraceInfo], object] = table.to_mlflow_entity
+    load: Callable[..., object] = module.selectinload
 
-    def _get_trace(self: Any, trace_id: str, allow_partial: bool) -> Any:
+    def _get_trace(self: SqlAlchemyStore, trace_id: str, allow_partial: bool) -> object:
         token = _reading.set(True)
         try:
             return get(self, trace_id, allow_partial)
         finally:
             _reading.reset(token)
 
-    def selectinload(*relationships: Any) -> Any:
-        return (lazyload if _reading.get() else load)(*relationships)
+    def selectinload(*relationships: Any) -> object:
+        return lazyload(*relationships) if _reading.get() else load(*relationships)
 
-    def to_mlflow_entity(trace: Any) -> Any:
+    def to_mlflow_entity(trace: SqlTraceInfo) -> object:
         if _reading.get():
             _read(trace)
         return entity(trace)
 
-    store._get_trace = _get_trace
-    module.selectinload = selectinload
-    table.to_mlflow_entity = to_mlflow_entity
+    replace(store, _get_trace=_get_trace)
+    replace(module, selectinload=selectinload)
+    replace(table, to_mlflow_entity=to_mlflow_entity)
 
 
-def _read(trace: Any) -> None:
+def _read(trace: SqlTraceInfo) -> None:
     """Give a trace its tags and metadata; its assessments are MLflow's to read, if it has any."""
-    import sqlalchemy
-    from sqlalchemy.orm.attributes import set_committed_value
-
-    session: Any = sqlalchemy.orm.object_session(trace)
+    session = object_session(trace)
+    assert session is not None, "a trace that is being read has a session"
     found: dict[str, list[_Pair]] = {"tags": [], "request_metadata": [], "assessments": []}
     for kind, key, value in session.execute(sqlalchemy.text(_STATEMENT), {"trace_id": trace.request_id}):
         found[kind].append(_Pair(key, value))
