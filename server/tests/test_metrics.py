@@ -42,7 +42,7 @@ def request(application: Callable[..., Any], book: Book, **scope: Any) -> list[M
     async def send(message: Message) -> None:
         sent.append(message)
 
-    counted = Counted(application, book)  # type: ignore[arg-type]  # it has what is used of the figures
+    counted: Any = Counted(application, book)  # type: ignore[arg-type]  # it has what is used of the figures
     # Not asyncio.run, which takes the session's loop away from the tests of the components.
     loop = asyncio.new_event_loop()
     try:

@@ -15,7 +15,7 @@ import mlflow
 import sqlalchemy
 
 from ..database import merges
-from ..database.replacement import replace
+from ..replacement import replace
 
 _Parameters = ParamSpec("_Parameters")
 _Application = TypeVar("_Application")

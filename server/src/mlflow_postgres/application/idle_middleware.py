@@ -14,7 +14,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from ..database.replacement import replace
+from ..replacement import replace
 
 READ = {"3.17.2"}
 """Versions of MLflow whose middlewares have been found to do nothing there. No other's are passed by."""

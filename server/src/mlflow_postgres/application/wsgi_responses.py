@@ -12,7 +12,7 @@ import anyio.from_thread
 import mlflow
 from starlette.types import Message
 
-from ..database.replacement import replace
+from ..replacement import replace
 
 READ = {"3.17.2"}
 """Versions of MLflow whose own way has been read. No other's is replaced."""

@@ -14,8 +14,8 @@ import sqlalchemy
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+from ..replacement import replace
 from . import characters
-from .replacement import replace
 
 _Row = tuple[str, float, int, int, bool]
 """key, value, timestamp, step, is_nan"""

@@ -13,7 +13,7 @@ import sqlalchemy
 from mlflow.utils.search_utils import SearchUtils
 from sqlalchemy import ColumnElement
 
-from .replacement import replace
+from ..replacement import replace
 
 Comparison = Callable[[ColumnElement[str], object], ColumnElement[bool]]
 """What makes a condition of a column and a value."""

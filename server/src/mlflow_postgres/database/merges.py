@@ -22,8 +22,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
+from ..replacement import replace
 from . import names
-from .replacement import replace
 from .sessions import Managed
 
 _Parameters = ParamSpec("_Parameters")

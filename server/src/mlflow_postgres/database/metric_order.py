@@ -22,7 +22,7 @@ from mlflow.utils.search_utils import SearchUtils
 from sqlalchemy import ColumnElement, Subquery, false, select
 from sqlalchemy.orm import Session
 
-from .replacement import replace
+from ..replacement import replace
 from .store import WRITTEN
 
 Condition = dict[str, str]

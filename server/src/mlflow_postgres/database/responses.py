@@ -12,8 +12,8 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
+from ..replacement import replace
 from . import run_json
-from .replacement import replace
 
 # What these hold is written as it is.
 _PLAIN = {

@@ -18,8 +18,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, VARCHAR
 from sqlalchemy.orm import Session, object_session
 from sqlalchemy.orm.attributes import set_committed_value
 
+from ..replacement import replace
 from . import run_json
-from .replacement import replace
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")

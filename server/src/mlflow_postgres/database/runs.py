@@ -17,7 +17,7 @@ from mlflow.entities import LifecycleStage, Run, RunData, RunInfo, RunInputs, Ru
 from mlflow.store.tracking.dbmodels.models import SqlRun
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-from .replacement import replace
+from ..replacement import replace
 
 _PLACE = """
 SELECT artifact_location FROM experiments WHERE experiment_id = :experiment_id AND lifecycle_stage = 'active'

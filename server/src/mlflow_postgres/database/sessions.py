@@ -16,7 +16,7 @@ from psycopg import Connection
 from sqlalchemy import Dialect, Engine
 from sqlalchemy.orm import Session, sessionmaker
 
-from .replacement import replace
+from ..replacement import replace
 
 Managed = Callable[..., AbstractContextManager[Session]]
 """MLflow's maker of sessions; it takes `read_only`."""

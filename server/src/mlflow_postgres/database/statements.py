@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 
-from .replacement import replace
+from ..replacement import replace
 
 _LONGEST = 64 * 1024
 """Characters; psycopg remembers 128 statements."""

@@ -13,7 +13,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy.orm import lazyload, object_session
 from sqlalchemy.orm.attributes import set_committed_value
 
-from .replacement import replace
+from ..replacement import replace
 
 _reading: ContextVar[bool] = ContextVar("reading", default=False)
 """While one trace is read."""

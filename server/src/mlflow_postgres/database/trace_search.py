@@ -21,8 +21,8 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
+from ..replacement import replace
 from . import responses, run_json
-from .replacement import replace
 
 _wanted: ContextVar[bool] = ContextVar("wanted", default=False)
 """While traces are read for an answer in JSON."""

@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import psycopg
 
@@ -41,6 +41,9 @@ from .plans import DEFAULT, Clash, Experiment, Plan
 from .progress import tell
 from .tables import Table, described
 from .target import Connection
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
 
 
 def bring(order: Order, job: Job) -> None:
@@ -104,9 +107,10 @@ def bring(order: Order, job: Job) -> None:
         tell(done=sum(expected.values()), file=f"{file.name} in the volume {job.backups_volume}")
 
 
-def _models() -> Any:
+def _models() -> MetaData:
     # It brings in all of MLflow's models.
-    return importlib.import_module("mlflow.store.db.utils").Base.metadata
+    metadata: MetaData = importlib.import_module("mlflow.store.db.utils").Base.metadata
+    return metadata
 
 
 def _tables(connection: Connection, copy: sqlite3.Connection, job: Job, *, with_users: bool) -> list[Table]:

@@ -184,7 +184,7 @@ def _read_table(
     return tally
 
 
-def _comparable(table: Table, batch: Sequence[Sequence[object]]) -> Iterable[Sequence[Any]]:
+def _comparable(table: Table, batch: Sequence[Sequence[object]]) -> Iterable[Sequence[object]]:
     """Rows without what may be written in several ways."""
     places = [(place, column.kind) for place, column in enumerate(table.columns) if column.kind in _WRITTEN]
     if not places:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..migration.job import Refused
 from . import users
 from .sources import columns, quoted, revision
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 
 def fill(rows: Path, mlflow_version: str) -> Path:
@@ -23,6 +27,7 @@ def fill(rows: Path, mlflow_version: str) -> Path:
 
 def fill_users(rows: Path, mlflow_version: str) -> Path:
     """The same of the tables of a sign-in database."""
+    # Not above: it brings in all of MLflow's sign-in.
     from mlflow.server.auth.db.utils import INITIAL_REVISION, _get_alembic_config
 
     copy = rows.with_name("filled.db")
@@ -49,17 +54,18 @@ def _make_tables(copy: Path, current: str | None) -> None:
     from mlflow.store.db.utils import _get_alembic_config
     from mlflow.store.tracking.dbmodels.initial_models import Base
 
-    engine: Any = sqlalchemy.create_engine(f"sqlite:///{copy}")
+    engine = sqlalchemy.create_engine(f"sqlite:///{copy}")
     try:
         Base.metadata.create_all(engine)
     finally:
         engine.dispose()
     if current is not None:
-        configuration = _get_alembic_config(f"sqlite:///{copy}")  # type: ignore[no-untyped-call]  # MLflow gives no types
-        _upgrade(configuration, current)
+        configuration: Callable[[str], Config] = _get_alembic_config
+        _upgrade(configuration(f"sqlite:///{copy}"), current)
 
 
-def _upgrade(configuration: Any, current: str) -> None:
+def _upgrade(configuration: Config, current: str) -> None:
+    # Not above: only an import of rows needs Alembic.
     from alembic import command
 
     command.upgrade(configuration, current)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..migration.job import Failed
+
+if TYPE_CHECKING:
+    import sqlalchemy
 
 Cell = tuple[str, str]
 """A table and one of its columns."""
@@ -106,7 +109,7 @@ class Table:
 
 
 def described(
-    models: Iterable[Any], stored: Mapping[Cell, Stored], present: Mapping[str, Sequence[str]]
+    models: Iterable[sqlalchemy.Table], stored: Mapping[Cell, Stored], present: Mapping[str, Sequence[str]]
 ) -> list[Table]:
     """The tables of MLflow's models (SQLAlchemy's, parents first) that both stores have.
 
@@ -116,7 +119,7 @@ def described(
     return [_table(model, stored, present[model.name]) for model in models if model.name in here & set(present)]
 
 
-def _table(model: Any, stored: Mapping[Cell, Stored], present: Sequence[str]) -> Table:
+def _table(model: sqlalchemy.Table, stored: Mapping[Cell, Stored], present: Sequence[str]) -> Table:
     columns = [each for each in model.columns if (model.name, each.name) in stored and each.name in present]
     key = tuple(each.name for each in model.primary_key.columns)
     counter = model.autoincrement_column
@@ -132,14 +135,14 @@ def _table(model: Any, stored: Mapping[Cell, Stored], present: Sequence[str]) ->
     )
 
 
-def _rules(model: Any) -> Iterator[str]:
+def _rules(model: sqlalchemy.Table) -> Iterator[str]:
     for constraint in model.constraints:
         # A CHECK alone has one.
         if (text := getattr(constraint, "sqltext", None)) is not None:
             yield str(text.compile(compile_kwargs={"literal_binds": True}))
 
 
-def _column(table: str, column: Any, found: Stored) -> Column:
+def _column(table: str, column: sqlalchemy.Column[object], found: Stored) -> Column:
     if found.type not in KINDS:
         raise Failed(
             f"the column {table}.{column.name} is of the type {found.type}, which an import does not know yet; "
@@ -156,7 +159,7 @@ def _column(table: str, column: Any, found: Stored) -> Column:
     )
 
 
-def _root(table: str, column: Any) -> Cell:
+def _root(table: str, column: sqlalchemy.Column[object]) -> Cell:
     seen = set()
     while column.foreign_keys and column not in seen:
         seen.add(column)
@@ -167,7 +170,7 @@ def _root(table: str, column: Any) -> Cell:
     return EXPERIMENT if column.name == EXPERIMENT[1] else (table, column.name)
 
 
-def _references(model: Any, stored: Mapping[Cell, Stored]) -> Iterable[Reference]:
+def _references(model: sqlalchemy.Table, stored: Mapping[Cell, Stored]) -> Iterable[Reference]:
     said: set[str] = set()
     for constraint in sorted(model.foreign_key_constraints, key=lambda each: tuple(each.column_keys)):
         elements = list(constraint.elements)

@@ -9,7 +9,7 @@ from collections.abc import Set
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..migration import revisions
 from ..migration.job import Failed, Refused
@@ -20,15 +20,19 @@ from .sources import quoted
 from .tables import Cell
 from .target import Connection
 
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
 USER: Cell = ("users", "id")
 _VERSION = "alembic_version_auth"
 _OWN_ROLE = re.compile(r"__user_(\d+)__")
 """What MLflow calls the role of a single user, which holds what was granted to that user alone."""
 
 
-def models() -> Any:
+def models() -> MetaData:
     """The tables, as SQLAlchemy has them."""
-    return importlib.import_module("mlflow.server.auth.db.models").Base.metadata
+    metadata: MetaData = importlib.import_module("mlflow.server.auth.db.models").Base.metadata
+    return metadata
 
 
 def revision(given: Path, mlflow_version: str) -> str | None:

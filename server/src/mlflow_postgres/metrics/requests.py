@@ -8,9 +8,14 @@ import fcntl
 import itertools
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+
+import flask
+import uvicorn.config
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..replacement import replace
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Names the folder of those files. Set by `server.py` for the workers, and for nobody else."""
@@ -19,9 +24,6 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 # What a client makes up would be a new series each, for as long as the server runs.
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER = "other"
-
-Message = dict[str, Any]
-Send = Callable[[Message], Awaitable[None]]
 
 
 class Answer:
@@ -63,11 +65,13 @@ class Figures:
     """The three figures, and who writes them down."""
 
     def __init__(self, place: Place) -> None:
+        # Not above: it reads the environment when it is imported.
         import prometheus_client
         from prometheus_client import values
 
         # Before the first figure is made, MLflow's own about spans included.
-        values.ValueClass = values.MultiProcessValue(lambda: place.name)  # type: ignore[no-untyped-call]
+        make: Callable[[Callable[[], str]], type] = values.MultiProcessValue
+        replace(values, ValueClass=make(lambda: place.name))
         self._place = place
         self._requests = prometheus_client.Counter(
             "mlflow_http_requests", "Requests that were answered.", ["method", "route", "status"]
@@ -101,10 +105,10 @@ class Figures:
 class Counted:
     """An ASGI application, and figures about what it answers."""
 
-    def __init__(self, application: Any, figures: Figures) -> None:
+    def __init__(self, application: ASGIApp, figures: Figures) -> None:
         self._application, self._figures = application, figures
 
-    async def __call__(self, scope: Message, receive: Any, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
@@ -129,27 +133,21 @@ class Counted:
 
 def install() -> None:
     """In the process that workers are forked from, before MLflow is imported."""
-    import flask
-    import uvicorn.config
-
     figures = Figures(Place(os.environ[FOLDER]))
-    configuration: Any = uvicorn.config.Config
-    load = configuration.load
+    load = uvicorn.config.Config.load
 
     # Each worker calls this once, and nobody else does.
-    def load_and_count(config: Any) -> None:
+    def load_and_count(config: uvicorn.config.Config) -> None:
         load(config)
         figures.start()
         config.loaded_app = Counted(config.loaded_app, figures)
 
-    configuration.load = load_and_count
+    replace(uvicorn.config.Config, load=load_and_count)
     flask.request_started.connect(note_route)
 
 
-def note_route(*_: Any, **__: Any) -> None:
+def note_route(*_: object, **__: object) -> None:
     """Flask has found out whom a request is for; this thread's context has come along with the request."""
-    import flask
-
     rule = flask.request.url_rule
     if rule is not None and (answer := ANSWER.get(None)):
         answer.route = rule.rule

@@ -3,12 +3,17 @@
 Not on MLflow's own port, where everybody who reaches MLflow would read them, or nobody without a password.
 """
 
+from __future__ import annotations
+
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract import environment, paths
+
+if TYPE_CHECKING:
+    from prometheus_client.core import GaugeMetricFamily
 
 FOLDER = paths.METRICS
 """What the workers write down, by files that each has for itself."""
@@ -19,7 +24,8 @@ PATIENCE = 10
 class Room:
     """How full the file system is that the artifacts are on."""
 
-    def collect(self) -> Iterator[Any]:
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        # Not above: prometheus_client reads the environment when it is imported.
         from prometheus_client.core import GaugeMetricFamily
 
         there = os.statvfs(paths.ARTIFACTS)
@@ -37,11 +43,13 @@ def serve() -> None:
         return
     # Of this process and the workers alone: another Python of the container would leave files of its own there.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = FOLDER
+    # Only now: it reads the environment when it is imported.
     import prometheus_client
     from prometheus_client import multiprocess
 
     registry = prometheus_client.CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry, path=FOLDER)  # type: ignore[no-untyped-call]
+    collect: Callable[..., object] = multiprocess.MultiProcessCollector
+    collect(registry, path=FOLDER)
     registry.register(Room())
     server, _ = prometheus_client.start_http_server(int(port), registry=registry)
     server.RequestHandlerClass = patient(server.RequestHandlerClass)

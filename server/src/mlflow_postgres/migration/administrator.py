@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable
 
 from .job import Administrator, Refused
 
@@ -27,12 +28,14 @@ def password_of(administrator: Administrator) -> str:
 
 def ensure(administrator: Administrator, store_uri: str) -> bool:
     """Make the administrator, or give it this password and its rank again; whether it had another password."""
+    # Not above: a server without sign-in has no need of it.
     with warnings.catch_warnings(action="ignore"):
         from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 
     password = password_of(administrator)
     store = SqlAlchemyStore()
-    store.init_db(store_uri)  # type: ignore[no-untyped-call]  # MLflow gives it no types
+    init: Callable[[str], None] = store.init_db
+    init(store_uri)
     if not store.has_user(administrator.name):
         store.create_user(administrator.name, password, is_admin=True)
         print(f"made the administrator {administrator.name}", flush=True)

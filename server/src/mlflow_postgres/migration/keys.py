@@ -103,6 +103,7 @@ def _rewrap(connection: psycopg.Connection, version: int, folder: Path) -> None:
         ).fetchall()
         if not rows:
             return
+        # Not above: MLflow takes seconds to import, and most databases hold no secrets.
         from mlflow.utils.crypto import rotate_secret_encryption
 
         new = _manager(version, folder)
@@ -134,6 +135,7 @@ def replace(path: Path, content: str) -> None:
 
 
 def _manager(version: int, folder: Path) -> KEKManager:
+    # As above.
     from mlflow.utils.crypto import DEFAULT_KEK_PASSPHRASE, KEKManager
 
     built_in = version == BUILT_IN_KEY

@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import psycopg
 
 from .connections import tables
 from .job import Failed, Refused
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
 
 MAIN_SCRIPTS = "store/db_migrations"
 # MLflow's migrations of each of its two sets of tables, by the table that says how far they have come.
@@ -143,8 +146,9 @@ def _revision(connection: psycopg.Connection, version_table: str, found: Set[str
     return str(rows[0][0]) if rows else None
 
 
-def _scripts(folder: str) -> tuple[Any, str]:
+def _scripts(folder: str) -> tuple[ScriptDirectory, str]:
     """MLflow's migrations of a set of tables, as Alembic's `ScriptDirectory`, and the newest revision."""
+    # Not above: most commands of the schema job need neither.
     import mlflow
     from alembic.script import ScriptDirectory
 

@@ -10,9 +10,10 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 from contract import paths
+
+from ..replacement import replace
 
 SECRET_KEY = Path(paths.SECRETS, paths.SECRET_KEY)
 
@@ -28,11 +29,11 @@ def install() -> None:
     from ..metrics import server
 
     # Its `spawn` is uvicorn's one place where it chooses how its workers are made.
-    context: Any = multiprocessing.get_context("forkserver")
+    context = multiprocessing.get_context("forkserver")
     # What these modules import is never imported again, by no worker: no secret may be read at an import.
     # The first one changes what MLflow finds while the second imports it.
     context.set_forkserver_preload(["mlflow_postgres.metrics.requests", "mlflow_postgres.runtime.preloaded"])
-    uvicorn._subprocess.spawn = context
+    replace(uvicorn._subprocess, spawn=context)
     # Before the first worker, which takes over the environment.
     server.serve()
     if SECRET_KEY.exists():
