@@ -17,7 +17,10 @@ from typing import Any, NamedTuple
 import sqlalchemy
 from flask import Response, has_request_context, request
 from google.protobuf.message import Message
+from mlflow.entities.trace_info_v2 import _truncate_request_metadata, _truncate_tags
+from mlflow.protos.service_pb2 import TraceInfoV3
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.tracing import constant
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
@@ -106,8 +109,6 @@ def _is_answer() -> bool:
 
 def _written(module: ModuleType, session: Session, rows: Sequence[Row[tuple[object, ...]]]) -> list[_Written]:
     """Write each trace's JSON, and give what stands for it. Raises `UnknownForm`."""
-    from mlflow.protos.service_pb2 import TraceInfoV3
-
     parts = _parts(module, session, [row.request_id for row in rows])
     assessments = _assessments(module, session, [trace_id for trace_id, part in parts.items() if part[-1]])
     found = {}
@@ -120,8 +121,6 @@ def _written(module: ModuleType, session: Session, rows: Sequence[Row[tuple[obje
 
 def _parts(module: ModuleType, session: Session, trace_ids: list[str]) -> dict[str, Row[tuple[str, str, str, bool]]]:
     """By trace: its id, its tags and its metadata in JSON, and whether it has assessments."""
-    from mlflow.tracing import constant
-
     values = {
         "ids": trace_ids,
         "name": constant.TraceTagKey.TRACE_NAME,
@@ -146,8 +145,6 @@ def _text(
     module: ModuleType, row: Row[tuple[object, ...]], tags: str | None, metadata: str | None, assessments: list[object]
 ) -> str:
     """A trace as MLflow writes it."""
-    from mlflow.entities.trace_info_v2 import _truncate_request_metadata, _truncate_tags
-
     name = {} if row.trace_name is None else {module.TraceTagKey.TRACE_NAME: row.trace_name}
     columns = module.compatibility_metadata_from_columns(row)
     place = f'{{"type":"MLFLOW_EXPERIMENT","mlflow_experiment":{{"experiment_id":"{row.experiment_id}"}}}}'
