@@ -104,7 +104,7 @@ def test_what_is_old_goes_and_all_else_is_as_it_was(stack: Deployment, ids: dict
     for name, kind in REMOVED.items():
         assert f" {kind} {ids[name]}: removed" in said, said
     for name, version in KEPT.items():
-        assert f" {ids[name]}: kept, for {version} of the registered models is made of its files" in said, said
+        assert f" {ids[name]}: kept: the registered model {version} uses its files" in said, said
     assert "round done: 7 removed, 2 kept, 0 failed" in said
 
     gone = {ids[name] for name, kind in REMOVED.items() if kind != "experiment"}
@@ -254,7 +254,7 @@ def test_a_round_and_a_schema_job_are_never_at_work_together(stack: Deployment) 
     stack.container("postgres").exec_run(["psql", "-U", "postgres", "-d", "mlflow", "-c", held], detach=True)
     wait_for(lambda: sql(stack, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "1", "the lock")
     try:
-        assert "put off: a schema job, an import or another round" in collect(stack, ends="put off")
+        assert "postponed: a schema job, an import or another round" in collect(stack, ends="postponed")
         wait_until_healthy(stack)
     finally:
         sql(stack, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")

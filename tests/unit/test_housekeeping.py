@@ -97,7 +97,7 @@ def test_a_folder_of_ones_own_goes_with_all_that_is_in_it(tmp_path: Path) -> Non
 def test_a_folder_that_may_be_somebody_elses_is_left_and_that_is_said(tmp_path: Path, address: str) -> None:
     (tmp_path / "1" / "shared").mkdir(parents=True)
     removed = remove(tmp_path, address, RUN)
-    assert removed.left == f"its files are left, for {address} is not in a folder of its own in the artifact store"
+    assert removed.left == f"its files are kept: {address} is not a folder of its own in the artifact store"
     assert (tmp_path / "1" / "shared").exists()
 
 
@@ -112,7 +112,7 @@ def test_a_folder_that_may_be_somebody_elses_is_left_and_that_is_said(tmp_path: 
 def test_an_id_that_somebody_chose_leads_to_no_folder_but_its_own(tmp_path: Path, trace: str, address: str) -> None:
     (tmp_path / "1" / RUN / "artifacts").mkdir(parents=True)
     (tmp_path / "1" / "traces" / "tr-1" / "artifacts").mkdir(parents=True)
-    assert "its files are left" in remove(tmp_path, address, trace, "traces").left
+    assert "its files are kept" in remove(tmp_path, address, trace, "traces").left
     assert remove(tmp_path, "mlflow-artifacts:/1/traces/tr-1/artifacts", "tr-1", "traces") == Removed(0, 0)
     assert sorted(path.name for path in tmp_path.rglob("*")) == sorted(["1", RUN, "artifacts", "traces"])
 
@@ -121,7 +121,7 @@ def test_a_folder_behind_a_link_is_left(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere" / RUN / "artifacts"
     elsewhere.mkdir(parents=True)
     (tmp_path / "1").symlink_to(tmp_path / "elsewhere")
-    assert "there is a link in" in remove(tmp_path, f"mlflow-artifacts:/1/{RUN}/artifacts", RUN).left
+    assert "contains a symbolic link" in remove(tmp_path, f"mlflow-artifacts:/1/{RUN}/artifacts", RUN).left
     assert elsewhere.exists()
 
 
@@ -164,7 +164,7 @@ def test_one_that_was_cut_short_goes_on_at_once(monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize(
     ("ended", "pause", "why"),
     [
-        (collecting.Round(removed=3, failed=2), 600, "2 could not be removed: the log says why"),
+        (collecting.Round(removed=3, failed=2), 600, "2 could not be removed; the log has the reasons"),
         (psycopg.OperationalError("the server\nis gone"), 60, "the server is gone"),
         (psycopg.DataError("no\nDETAIL:  Failing row contains (hash)"), 60, "no DETAIL:"),
     ],
@@ -228,7 +228,7 @@ def test_rounds_go_on_past_any_number_that_cannot_be_removed(monkeypatch: pytest
     pauses = [collecting.once(URI, 30, so_far, tmp_path, tmp_path) for _ in range(3)]
     assert removed == [free.id]
     assert pauses == [5, 5, 600], "what is left is tried again later, from the first on"
-    assert (tmp_path / collecting.FAILED).read_text() == f"{2 * MOST} could not be removed: the log says why"
+    assert (tmp_path / collecting.FAILED).read_text() == f"{2 * MOST} could not be removed; the log has the reasons"
     assert so_far == collecting.Pass()
 
 

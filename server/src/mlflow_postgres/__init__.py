@@ -1,1 +1,1 @@
-"""What this project adds to MLflow inside its image. Each room is named after what it does."""
+"""The Python code that this project adds to MLflow's image. Each package is named after its task."""

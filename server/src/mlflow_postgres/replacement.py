@@ -1,9 +1,9 @@
-"""What stands in the place of MLflow's own functions, and of other libraries'."""
+"""Replaces functions of MLflow and of other libraries."""
 
 from __future__ import annotations
 
 
 def replace(owner: object, **attributes: object) -> None:
-    """Set attributes of a class, an object or a module that have these names already."""
+    """Replace existing attributes of a class, an object or a module."""
     for name, value in attributes.items():
         setattr(owner, name, value)

@@ -1,1 +1,1 @@
-"""The server's figures for Prometheus."""
+"""The server's metrics for Prometheus."""

@@ -1,7 +1,7 @@
-"""Figures about the requests that a worker answers, in files that the whole server's are summed from.
+"""Metrics of the requests that the workers answer.
 
-Each worker writes into files of its own in memory, by prometheus_client's way for several processes; the process that
-minds the workers reads all of them when it is asked (`server.py`).
+Each worker writes its own files in memory, in prometheus_client's multiprocess mode. The process that supervises the
+workers sums the files at every scrape (`server.py`).
 """
 
 import fcntl
@@ -18,16 +18,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..replacement import replace
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""Names the folder of those files. Set by `server.py` for the workers, and for nobody else."""
+"""The variable with the folder of these files. `server.py` sets it for the workers only."""
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-"""In seconds: from a small answer to an upload."""
-# What a client makes up would be a new series each, for as long as the server runs.
+"""Seconds: from a small response to an upload."""
+# Every method that a client invents would be a new time series until the server restarts.
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER = "other"
 
 
 class Answer:
-    """What is known of one answer: the route as MLflow declares it, and the status. 500 until there is another one."""
+    """The route of a request, as MLflow declares it, and the status of its response: 500 until it is known."""
 
     def __init__(self) -> None:
         self.route: str | None = None
@@ -38,18 +38,18 @@ ANSWER: ContextVar[Answer] = ContextVar("answer")
 
 
 class Place:
-    """Whose files this process writes into: those of the first worker that is no more, which are gone on with.
+    """The name of the files that this process writes: the lowest number that no running process uses.
 
-    By process id, as is usual, there would be new ones for each worker that is made anew, until the memory is full.
+    prometheus_client names them by process id. Then every new worker would add files, until the memory is full.
     """
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        # In the process that workers are forked from, which answers nothing.
+        # In the process that workers are forked from. It answers no requests.
         self.name = "parent"
 
     def take(self) -> None:
-        """Take a place for as long as this process lives."""
+        """Lock the lowest free number until this process ends."""
         for number in itertools.count():
             held = os.open(os.path.join(self._folder, f"place-{number}"), os.O_RDWR | os.O_CREAT, 0o600)
             try:
@@ -62,14 +62,14 @@ class Place:
 
 
 class Figures:
-    """The three figures, and who writes them down."""
+    """The three metrics of requests."""
 
     def __init__(self, place: Place) -> None:
-        # Not above: it reads the environment when it is imported.
+        # Not at the top: its import reads the environment, which `server.py` sets first.
         import prometheus_client
         from prometheus_client import values
 
-        # Before the first figure is made, MLflow's own about spans included.
+        # Before any metric is created, MLflow's own metrics of spans included.
         make: Callable[[Callable[[], str]], type] = values.MultiProcessValue
         replace(values, ValueClass=make(lambda: place.name))
         self._place = place
@@ -87,9 +87,9 @@ class Figures:
         )
 
     def start(self) -> None:
-        """In a worker, before its first request."""
+        """Call this in a worker before its first request."""
         self._place.take()
-        # Left by a worker that was killed.
+        # A killed worker may have left another value in the file.
         self._in_flight.set(0)
 
     def began(self) -> None:
@@ -103,7 +103,7 @@ class Figures:
 
 
 class Counted:
-    """An ASGI application, and figures about what it answers."""
+    """Middleware that measures the requests of an ASGI application."""
 
     def __init__(self, application: ASGIApp, figures: Figures) -> None:
         self._application, self._figures = application, figures
@@ -125,18 +125,18 @@ class Counted:
         try:
             await self._application(scope, receive, watched)
         finally:
-            # FastAPI leaves its own route here; Flask's part of MLflow is one application to it.
+            # FastAPI sets its route in the scope. For requests of Flask, `note_route` has set the route.
             answer.route = answer.route or getattr(scope.get("route"), "path", None)
             self._figures.ended(scope["method"], answer, time.perf_counter() - began)
             ANSWER.reset(token)
 
 
 def install() -> None:
-    """In the process that workers are forked from, before MLflow is imported."""
+    """Call this in the process that workers are forked from, before MLflow is imported."""
     figures = Figures(Place(os.environ[FOLDER]))
     load = uvicorn.config.Config.load
 
-    # Each worker calls this once, and nobody else does.
+    # Only workers call this, once each.
     def load_and_count(config: uvicorn.config.Config) -> None:
         load(config)
         figures.start()
@@ -147,7 +147,7 @@ def install() -> None:
 
 
 def note_route(*_: object, **__: object) -> None:
-    """Flask has found out whom a request is for; this thread's context has come along with the request."""
+    """Store the route that Flask has matched. The context variable reaches Flask's thread with the request."""
     rule = flask.request.url_rule
     if rule is not None and (answer := ANSWER.get(None)):
         answer.route = rule.rule

@@ -1,6 +1,6 @@
-"""The server's figures as Prometheus reads them, on a port of their own, from the process that minds the workers.
+"""Serves the metrics to Prometheus on their own port, from the process that supervises the workers.
 
-Not on MLflow's own port, where everybody who reaches MLflow would read them, or nobody without a password.
+Not on MLflow's port: there, every client of MLflow could read them, and with sign-in Prometheus would need a password.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from prometheus_client.core import GaugeMetricFamily
 
 FOLDER = paths.METRICS
-"""What the workers write down, by files that each has for itself."""
+"""The folder of the files that the workers write."""
 PATIENCE = 10
-"""Seconds that the server waits for the next that a client says."""
+"""Seconds that the server waits for a client that sends nothing."""
 
 
 class Room:
-    """How full the file system is that the artifacts are on."""
+    """Collects size and free space of the file system that holds the artifacts."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        # Not above: prometheus_client reads the environment when it is imported.
+        # Not at the top: the import of prometheus_client reads the environment, which `serve` sets first.
         from prometheus_client.core import GaugeMetricFamily
 
         there = os.statvfs(paths.ARTIFACTS)
@@ -37,13 +37,13 @@ class Room:
 
 
 def serve() -> None:
-    """Serve the figures from a thread of this process, which ends with it; without METRICS_PORT, nothing."""
+    """Serve the metrics from a daemon thread. Does nothing without METRICS_PORT."""
     port = os.environ.get(environment.METRICS_PORT)
     if not port:
         return
-    # Of this process and the workers alone: another Python of the container would leave files of its own there.
+    # Set here, for this process and its workers only: other Python processes of the container would leave files there.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = FOLDER
-    # Only now: it reads the environment when it is imported.
+    # Only now: the import reads the environment.
     import prometheus_client
     from prometheus_client import multiprocess
 
@@ -56,9 +56,9 @@ def serve() -> None:
 
 
 def patient(handler: Any) -> Any:
-    """A handler like this one that waits for a while: who says nothing would hold a thread for as long as they like."""
+    """A subclass of the handler with a timeout: a client that sends nothing would hold a thread for ever."""
 
-    class Patient(handler):  # type: ignore[misc]  # a class that is given at run time has no type to inherit
+    class Patient(handler):  # type: ignore[misc]  # mypy cannot check a base class that is known only at run time
         timeout = PATIENCE
 
         def handle(self) -> None:

@@ -1,5 +1,5 @@
-"""What was deleted long enough ago is removed for good: runs, models, experiments with their traces, and their files.
+"""Permanently removes runs, models and experiments that were deleted long enough ago, with their traces and files.
 
-`mlflow gc` does not do here: it takes the files of registered models along, reaches artifacts only as an administrator
-over HTTP, ends at the first address that it cannot read, and loads all traces of an experiment into memory.
+`mlflow gc` cannot be used. It removes the files of registered models, reaches artifacts only over HTTP as an
+administrator, stops at the first artifact URI that it cannot read, and loads all traces of an experiment into memory.
 """

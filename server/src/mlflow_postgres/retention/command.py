@@ -1,4 +1,4 @@
-"""`collect-deleted DAYS`: remove, day after day, what was deleted so many days ago. It does not end by itself."""
+"""`collect-deleted DAYS`: remove what was deleted at least DAYS days ago. Runs until it is stopped, once a day."""
 
 from __future__ import annotations
 
@@ -20,52 +20,53 @@ from .removal import Removal, removal, remove
 from .uploads import remove_unfinished
 
 STORE = Path(paths.ARTIFACTS)
-# The service's probe looks for these: the first is there from the first look at the database on, the second as long as
-# the last round that ended has not done all of its work.
+# Files that the service's health check reads. The first exists once the database was reached, the second while the last
+# round has left something undone.
 STATE = Path(paths.HOME)
 READY, FAILED = "collecting", "collecting-failed"
 
 _DAY = 24 * 3600
-# Seconds until the next round: after one that was cut short, that could not work, that could not remove something.
+# Seconds until the next round: after one that reached its limit, that failed, that could not remove an item.
 _SOON = 5
 _AGAIN = 60
 _LATER = 600
 
 
 class PutOff(Exception):
-    """Somebody else works on the whole database."""
+    """A schema job, an import or another round holds the lock of the database."""
 
 
 @dataclass
 class Round:
-    """What became of the things that were due."""
+    """The result of a round: numbers of items."""
 
     removed: int = 0
     kept: int = 0
     failed: int = 0
     cut_short: bool = False
-    """More is due than one round may take."""
+    """Whether the round reached its limit of items."""
 
 
 @dataclass
 class Pass:
-    """How far the rounds have come. One that was cut short is gone on with by the next, from where it ended."""
+    """The progress over several rounds. A round starts where the one before it reached its limit."""
 
     after: dict[str, str] = field(default_factory=dict)
-    """The last id that was tried, by the name of its kind."""
+    """The last id that was tried, by the name of the kind."""
     failed: int = 0
 
 
 def work(uri: str, days: float, so_far: Pass, store: Path = STORE, state: Path = STATE) -> Round:
-    """One round. Raises `PutOff`, `Failed` or `psycopg.Error` when it could not be carried through."""
+    """Run one round. Raises `PutOff`, `Failed` or `psycopg.Error` if it cannot be completed."""
     before = int((time.time() - days * _DAY) * 1000)
     done = Round()
     with connect(uri) as connection:
-        # It is ready: a first round may take longer than who brings a stack up waits for it.
+        # Before the round, which may take longer than `pulumi up` waits for the service.
         (state / READY).touch()
-        # The server's role has five minutes: who removes more files than that would be cut off from rows that stay.
+        # The server's role has a limit of five minutes. Removing many files takes longer, and the transaction would be
+        # ended after its files are gone.
         connection.execute("SET idle_in_transaction_session_timeout = 0")
-        # The schema job's own lock: no other round, no migration, no import and no restore at the same time.
+        # The schema job's lock: excludes other rounds, migrations, imports and restores.
         if not value(connection, "SELECT pg_try_advisory_lock(%s)", LOCK):
             raise PutOff
         plans = [removal(connection, kind) for kind in KINDS]
@@ -73,7 +74,7 @@ def work(uri: str, days: float, so_far: Pass, store: Path = STORE, state: Path =
             _all_of(connection, plan, before, so_far, store, done)
     unfinished = remove_unfinished(store, time.time() - _DAY)
     if unfinished.files:
-        say(f"removed {unfinished.files} files of {unfinished.size} bytes that uploads left when they were cut short")
+        say(f"removed {unfinished.files} files of interrupted uploads ({unfinished.size} bytes)")
     say(f"round done: {done.removed} removed, {done.kept} kept, {done.failed} failed")
     return done
 
@@ -82,7 +83,7 @@ def _all_of(connection: Connection, plan: Removal, before: int, so_far: Pass, st
     kind = plan.kind
     for thing in used(connection, kind, before):
         done.kept += 1
-        say(f"{kind.name} {thing.id}: kept, for {thing.used_by} of the registered models is made of its files")
+        say(f"{kind.name} {thing.id}: kept: the registered model {thing.used_by} uses its files")
     things = due(connection, kind, before, so_far.after.get(kind.name, ""))
     done.cut_short |= len(things) == MOST
     for thing in things:
@@ -93,7 +94,7 @@ def _all_of(connection: Connection, plan: Removal, before: int, so_far: Pass, st
                 done.removed += 1
                 say(f"{name}: {said}")
         except (psycopg.Error, OSError) as error:
-            # One that cannot go does not keep the others; without a connection none can.
+            # A failure of one item does not stop the others. A lost connection does.
             if connection.closed:
                 raise
             done.failed += 1
@@ -109,12 +110,12 @@ def _reason(error: Exception) -> str:
 
 
 def once(uri: str, days: float, so_far: Pass, store: Path = STORE, state: Path = STATE) -> int:
-    """One round, and in how many seconds the next one is due."""
+    """Run one round. Returns the seconds until the next one."""
     failed = state / FAILED
     try:
         done = work(uri, days, so_far, store, state)
     except PutOff:
-        say("put off: a schema job, an import or another round works on the database")
+        say("postponed: a schema job, an import or another round works on the database")
         return _AGAIN
     except (Failed, psycopg.Error, OSError) as error:
         say(f"round failed: {_reason(error)}")
@@ -122,7 +123,7 @@ def once(uri: str, days: float, so_far: Pass, store: Path = STORE, state: Path =
         return _AGAIN
     so_far.failed += done.failed
     if so_far.failed:
-        failed.write_text(f"{so_far.failed} could not be removed: the log says why")
+        failed.write_text(f"{so_far.failed} could not be removed; the log has the reasons")
     if done.cut_short:
         return _SOON
     all_removed = not so_far.failed

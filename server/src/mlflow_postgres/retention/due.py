@@ -1,4 +1,4 @@
-"""What is due to be removed, and what is not because a registered model is made of its files."""
+"""The deleted items that are due for removal, and those that are kept because a registered model uses their files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psycopg
 
 Connection = psycopg.Connection
 
-# Seconds of a round are seconds that a schema job waits: what is more than this is left to the next one.
+# Items of a kind in one round. A schema job waits until the round has ended.
 MOST = 1000
 
 _EXPERIMENT_IS_DUE: LiteralString = "(e.lifecycle_stage = 'deleted' AND e.last_update_time <= %(before)s)"
@@ -18,34 +18,34 @@ _EXPERIMENT_IS_DUE: LiteralString = "(e.lifecycle_stage = 'deleted' AND e.last_u
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of thing that is removed, each by itself."""
+    """A kind of item. Items are removed one at a time."""
 
     name: str
     table: str
     key: str
-    """The column with its id."""
+    """The column of its id."""
     due: LiteralString
-    """A query with the columns id, address and used_by, of those that are due before %(before)s."""
+    """A query for the items that were deleted before %(before)s, with the columns id, address and used_by."""
     links: Mapping[str, tuple[str, ...]]
-    """What it is called, in tables that name it without a foreign key."""
+    """Its type names in tables that link items by type and id, without a foreign key."""
     tables: tuple[str, ...] = ()
-    """Tables with its key, but without a foreign key."""
+    """Tables that have its key column without a foreign key."""
     folder: str = ""
-    """Name of the folder in which MLflow has one for each; none where its own id is that of nothing else."""
+    """The folder that MLflow keeps all items of this kind in; empty where ids are unique among all kinds."""
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One that is due."""
+    """An item that is due."""
 
     id: str
     address: str | None
     used_by: str | None
-    """The version of a registered model that is made of its files; it is kept as long as there is one."""
+    """The version of a registered model that uses its files. The item is kept as long as that version exists."""
 
 
-# What the versions of registered models are made of: every part of their addresses, ids among them. What is removed has
-# its id in its address, or its files stay. A version that is deleted keeps its row.
+# Every part of the artifact URIs of model versions. Some are ids of runs and models. Only files of an item whose URI
+# contains its id are removed, so this finds every use. A deleted version keeps its row, with another stage.
 _USED: LiteralString = """
 WITH used AS MATERIALIZED (
   SELECT part, min(name || ' version ' || version) AS used_by
@@ -55,7 +55,7 @@ WITH used AS MATERIALIZED (
    GROUP BY part
 )
 """
-# Deleted before MLflow wrote down when: it goes with its experiment, and otherwise stays, for nobody knows its age.
+# Older versions of MLflow did not set deleted_time. Such a run is removed only with its experiment.
 _RUNS: LiteralString = f"""
 {_USED}
 SELECT r.run_uuid AS id, r.artifact_uri AS address, used_by
@@ -75,7 +75,7 @@ SELECT t.request_id AS id, tag.value AS address, NULL AS used_by
   LEFT JOIN trace_tags tag ON tag.request_id = t.request_id AND tag.key = 'mlflow.artifactLocation'
  WHERE {_EXPERIMENT_IS_DUE}
 """
-# Last: one in which something is kept, or was deleted later than itself, stays.
+# Must be the last kind: an experiment stays while it contains anything.
 _EXPERIMENTS: LiteralString = f"""
 SELECT e.experiment_id::text AS id, e.artifact_location AS address, NULL AS used_by
   FROM experiments e
@@ -98,7 +98,7 @@ _MODEL_LINKS = {"inputs": ("MODEL_INPUT", "MODEL_OUTPUT"), "entity_associations"
 KINDS = (
     Kind("run", "runs", "run_uuid", _RUNS, _RUN_LINKS),
     Kind("model", "logged_models", "model_id", _MODELS, _MODEL_LINKS),
-    # Whoever logs a trace chooses its id and may change its address: either may be those of somebody else's run.
+    # A client chooses the id of a trace and can change its artifact location: both may be those of somebody else's run.
     Kind("trace", "trace_info", "request_id", _TRACES, {"entity_associations": ("trace",)}, folder="traces"),
     Kind(
         "experiment", "experiments", "experiment_id", _EXPERIMENTS, {"entity_associations": ("experiment",)}, _ROLLUPS
@@ -107,23 +107,23 @@ KINDS = (
 
 
 def due(connection: Connection, kind: Kind, before: int, after: str) -> list[Thing]:
-    """Those that were deleted before a moment, in milliseconds of Unix time, and that nobody uses, in the order of ids.
+    """The items that were deleted before `before`, in milliseconds of Unix time, and that nothing uses, ordered by id.
 
-    They begin after an id: what could not be removed does not stand before all others for ever.
+    Only those with an id above `after`: otherwise items that cannot be removed would fill every round.
     """
     query = f"SELECT * FROM ({kind.due}) AS found WHERE used_by IS NULL AND id > %(after)s ORDER BY id LIMIT {MOST}"
     return [Thing(*row) for row in connection.execute(query.encode(), {"before": before, "after": after})]
 
 
 def used(connection: Connection, kind: Kind, before: int) -> list[Thing]:
-    """Those that were deleted before a moment, and of whose files registered models are made."""
+    """The items that were deleted before `before` and whose files registered models use."""
     query = f"SELECT * FROM ({kind.due}) AS found WHERE used_by IS NOT NULL ORDER BY id LIMIT {MOST}"
     return [Thing(*row) for row in connection.execute(query.encode(), {"before": before})]
 
 
 def still_due(connection: Connection, kind: Kind, before: int, thing: Thing) -> bool:
-    """Whether it is due even now, and nobody else changes it until the transaction ends."""
-    # By itself, not as a part of the next one: that looks at what is there once the lock is had.
+    """Whether an item is still due. Locks its row until the transaction ends."""
+    # The lock is a statement of its own: the snapshot of the next one then includes what others committed meanwhile.
     held = f"SELECT FROM {kind.table} WHERE {kind.key} = %(id)s FOR UPDATE"
     if connection.execute(held.encode(), {"id": thing.id}).rowcount != 1:
         return False

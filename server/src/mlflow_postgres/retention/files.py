@@ -1,4 +1,4 @@
-"""The files of what is removed, where the server keeps them."""
+"""The artifact files of a removed run, model or trace."""
 
 from __future__ import annotations
 
@@ -11,33 +11,35 @@ from urllib.parse import urlsplit
 
 from ..importing.addresses import of_a_server
 
-# Whatever else is in a path may be read in more than one way.
+# Other characters, such as % or ?, have more than one reading in a URI.
 _PLAIN = re.compile(r"[\w .=@+,-]+")
 
 
 @dataclass(frozen=True)
 class Removed:
-    """Files that are gone, and what is to be said of those that were left."""
+    """The number and size of the removed files."""
 
     files: int = 0
     size: int = 0
     left: str = ""
+    """Why files were not removed; empty when all were."""
 
 
 def remove(store: Path, address: str | None, owner: str, below: str = "") -> Removed:
-    """Remove the folder at an address; only one that has its owner's id in its path is sure to be nobody else's.
+    """Remove the folder of an artifact URI.
 
-    With `below` only the artifacts in the owner's own folder in one of that name, for people choose the id themselves.
+    Its path must contain the owner's id: any other folder may belong to something else. With `below`, the path must end
+    in `below/owner/artifacts`: a client chooses the id of a trace, so it may be the id of somebody else's run.
     """
     if not address:
         return Removed()
     folder = folder_of(store, address)
     if folder is None or not _is_of(owner, folder.relative_to(store).parts, below):
-        return Removed(left=f"its files are left, for {address} is not in a folder of its own in the artifact store")
+        return Removed(left=f"its files are kept: {address} is not a folder of its own in the artifact store")
     if not folder.exists():
         return Removed()
     if folder.resolve() != store.resolve() / folder.relative_to(store):
-        return Removed(left=f"its files are left, for there is a link in {folder}")
+        return Removed(left=f"its files are kept: the path {folder} contains a symbolic link")
     sizes = [path.lstat().st_size for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
     shutil.rmtree(folder)
     if folder.parent.name == owner:
@@ -50,14 +52,14 @@ def _is_of(owner: str, parts: tuple[str, ...], below: str) -> bool:
 
 
 def remove_empty(*folders: Path) -> None:
-    """Remove folders that have nothing in them; others stay, and so does the store itself, which is a mount."""
+    """Remove those of the folders that are empty. The store itself stays: it is a mount point."""
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.rmdir()
 
 
 def folder_of(store: Path, address: str) -> Path | None:
-    """The folder that the server means by an address; None when it is elsewhere, or the store itself."""
+    """The folder that the server uses for an artifact URI; None for a URI elsewhere, or of the store itself."""
     where = urlsplit(address)
     parts = [part for part in where.path.split("/") if part]
     plain = all(_PLAIN.fullmatch(part) and part not in (".", "..") for part in parts)

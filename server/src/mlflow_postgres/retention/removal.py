@@ -1,4 +1,4 @@
-"""One thing is removed: its rows, then its files, then the rows for good. Whatever fails leaves all of its rows."""
+"""Removes one item: deletes its rows, removes its files, then commits. If anything fails, all of its rows stay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..migration.grants import quoted
 from . import files
 from .due import Connection, Kind, Thing, still_due
 
-# Children that a deletion takes along, or that lose their parent, PostgreSQL sees to by itself.
+# Without the foreign keys that cascade or are set to NULL: PostgreSQL follows those by itself.
 _CHILDREN = """
 SELECT relname, attname
   FROM pg_constraint
@@ -27,7 +27,7 @@ _LINKED = (
 
 @dataclass(frozen=True)
 class Removal:
-    """The statements that remove a kind of thing from this schema, whatever version of MLflow it is of."""
+    """The statements that delete an item of a kind. They fit the schema that the database has."""
 
     kind: Kind
     statements: tuple[tuple[str, dict[str, list[str]]], ...]
@@ -54,15 +54,16 @@ def _statements(connection: Connection, kind: Kind) -> Iterator[tuple[str, dict[
 
 
 def remove(connection: Connection, how: Removal, before: int, thing: Thing, store: Path) -> str | None:
-    """Remove one thing; what to say of it, or None when it is not due any more."""
+    """Remove one item. Returns a message for the log, or None if the item is not due any more."""
     kind = how.kind
     with connection.transaction():
         if not still_due(connection, kind, before, thing):
             return None
         for statement, parameters in how.statements:
             connection.execute(statement.encode(), {**parameters, "id": thing.id})
-        # In the transaction: what a foreign key refuses keeps its files, and who would restore it waits, and finds it
-        # gone. Killed in here, it is still due, and its rest goes with the next round.
+        # Inside the transaction. If a foreign key refuses the deletion, the files stay. A client that restores the item
+        # waits for the row lock, and then does not find it. After a kill the item is still due: the next round removes
+        # what is left.
         if kind.name == "experiment":
             if folder := thing.address and files.folder_of(store, thing.address):
                 files.remove_empty(folder / "models", folder / "traces", folder)

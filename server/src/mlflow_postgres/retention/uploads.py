@@ -1,4 +1,4 @@
-"""What an upload leaves in the artifact store when its server is killed."""
+"""The temporary files that an upload leaves in the artifact store when its server is killed."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from pathlib import Path
 
 from .files import Removed
 
-# MLflow writes an artifact under such a name beside its place, and moves it there when it is whole. It refuses
-# artifacts of such names and lists none: nobody else sees these files, and nobody else removes them.
+# MLflow writes an upload into a file with this prefix in the target's folder, and renames it when it is complete. It
+# rejects artifacts with such names and does not list them, so nobody else sees or removes these files.
 PREFIX = ".artifact.uploading."
 
 
 def remove_unfinished(store: Path, before: float) -> Removed:
-    """Remove the files of uploads that have written nothing since a moment, in seconds of Unix time.
+    """Remove the files of uploads that have written nothing since `before`, in seconds of Unix time.
 
-    One that is still going on writes with everything that arrives.
+    A running upload writes whenever data arrives.
     """
     files = size = 0
-    # A folder that goes meanwhile, or cannot be read, is left out.
+    # os.walk skips a folder that cannot be read or that disappears meanwhile.
     for folder, _, names in os.walk(store):
         for name in names:
             if not name.startswith(PREFIX):
                 continue
             path = Path(folder, name)
-            # It may be whole by now, and have another name.
+            # The upload may have completed and renamed its file.
             with contextlib.suppress(FileNotFoundError):
                 found = path.lstat()
                 if stat.S_ISREG(found.st_mode) and found.st_mtime < before:

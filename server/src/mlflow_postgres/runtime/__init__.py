@@ -1,1 +1,1 @@
-"""How the server's processes start: secret files, forked workers, what is imported before the fork, and the probe."""
+"""The start of the server's processes: secret files, forked workers, preloaded modules and the health check."""

@@ -1,7 +1,7 @@
-"""Workers that are forked from one process which has imported MLflow, where uvicorn would let each import it anew.
+"""Makes uvicorn fork its workers from one process that has imported MLflow. Otherwise each worker imports it again.
 
-Four workers start in the time of one, and share the memory of what was imported. `install` does something in
-`python -m uvicorn` alone, which is how `mlflow server` starts the process that supervises its workers.
+Four workers start in the time of one, and share the memory of the imported modules. `install` acts only in
+`python -m uvicorn`, the process that `mlflow server` starts to supervise its workers.
 """
 
 import os
@@ -21,30 +21,30 @@ SECRET_KEY = Path(paths.SECRETS, paths.SECRET_KEY)
 def install() -> None:
     if sys.orig_argv[1:3] != ["-m", "uvicorn"]:
         return
-    # Not above: the schema job's commands come by here too, and need none of this.
+    # Not at the top: every command of the image runs this module, and only uvicorn needs these.
     import multiprocessing
 
     import uvicorn._subprocess
 
     from ..metrics import server
 
-    # Its `spawn` is uvicorn's one place where it chooses how its workers are made.
+    # uvicorn creates its workers with `_subprocess.spawn` only.
     context = multiprocessing.get_context("forkserver")
-    # What these modules import is never imported again, by no worker: no secret may be read at an import.
-    # The first one changes what MLflow finds while the second imports it.
+    # Workers do not import these modules again, so no import may read a secret: workers would keep an old value.
+    # The order matters: metrics.requests must replace its functions before preloaded imports MLflow.
     context.set_forkserver_preload(["mlflow_postgres.metrics.requests", "mlflow_postgres.runtime.preloaded"])
     replace(uvicorn._subprocess, spawn=context)
-    # Before the first worker, which takes over the environment.
+    # Before the first worker, which inherits the environment.
     server.serve()
     if SECRET_KEY.exists():
         threading.Thread(target=renew_workers, args=(SECRET_KEY, 1.0), daemon=True).start()
 
 
 def renew_workers(secret_key: Path, pause: float) -> None:
-    """Have uvicorn replace its workers, one after the other, whenever the key changes. Looks every `pause` seconds.
+    """Make uvicorn replace its workers, one after the other, when the key changes. Checks every `pause` seconds.
 
-    Workers read this secret once, at their start. On a hang-up uvicorn starts a new worker before it stops the old
-    one, so nobody waits. Its own limit for that, 5 seconds, is less than what a worker takes (Dockerfile).
+    Workers read this secret once, at their start. On SIGHUP uvicorn starts a new worker before it stops the old one, so
+    no request waits. Its default limit of 5 seconds is too short for a worker to start; the Dockerfile raises it.
     """
     known = secret_key.read_bytes()
     while True:
@@ -53,9 +53,9 @@ def renew_workers(secret_key: Path, pause: float) -> None:
             found = secret_key.read_bytes()
         except OSError:
             continue
-        # Before uvicorn handles it, a hang-up would end this process.
+        # Until uvicorn has set its handler, SIGHUP would end this process.
         if found == known or not callable(signal.getsignal(signal.SIGHUP)):
             continue
         known = found
-        print("serve: the secret key has changed: every worker is replaced, one after the other", file=sys.stderr)
+        print("serve: the secret key has changed; workers are replaced one after the other", file=sys.stderr)
         os.kill(os.getpid(), signal.SIGHUP)

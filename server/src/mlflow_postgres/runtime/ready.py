@@ -1,4 +1,4 @@
-"""`ready`: succeed when the server answers a call that reads the database. Its /health says 200 without one."""
+"""`ready`: succeed if the server answers a call that reads the database. /health answers 200 without a database."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def main() -> None:
     request = urllib.request.Request(URL)
     sign_in = bool(os.environ.get(environment.AUTH_CONFIG_PATH))
     if sign_in:
-        # This user does not exist. MLflow reads the table of users and refuses it without the slow hashing.
+        # This user does not exist. MLflow reads the table of users and answers 401 without hashing, which is slow.
         request.add_header("Authorization", "Basic " + base64.b64encode(b"probe:probe").decode())
     try:
         with urllib.request.urlopen(request, timeout=8) as response:

@@ -1,29 +1,29 @@
-"""Secrets as files: `os.environ["NAME"]` reads the file that NAME_FILE names, when NAME itself is not set.
+"""Secrets as files: `os.environ["NAME"]` reads the file that NAME_FILE names, if NAME itself is not set.
 
-MLflow takes these secrets from its environment only, and /proc/PID/environ shows that to whoever may look. Here the
-value never enters an environment, neither this process's nor a child's. `startup/sitecustomize.py` installs it in
-every process under `serve`. Left out: any name that is not listed, and iteration over `os.environ`.
+MLflow reads these secrets only from its environment, and /proc/PID/environ shows an environment. With this module the
+value never enters an environment, neither of this process nor of a child. `startup/sitecustomize.py` installs it in
+every process under `serve`. Names that are not listed, and iteration over `os.environ`, behave as before.
 """
 
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-# MLflow makes this one up at every start, and hands it to its workers and jobs in their environment.
+# MLflow generates this token at every start, and passes it to its workers and jobs in their environment.
 GATEWAY_TOKEN = "_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN"
 NAMES = (
     GATEWAY_TOKEN,
     "MLFLOW_FLASK_SERVER_SECRET_KEY",
     "MLFLOW_AUTH_ADMIN_PASSWORD",
     "MLFLOW_CRYPTO_KEK_PASSPHRASE",
-    # No secret, but it changes with the passphrase, and a running server goes on with both.
+    # Not a secret, but it changes with the passphrase, and a running server must read both anew.
     "MLFLOW_CRYPTO_KEK_VERSION",
     "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY",
 )
 
 
 class Environ(os._Environ[str]):
-    """The environment, in which a listed name is looked up in its file; OSError or ValueError when that has none."""
+    """The environment. A listed name is read from its file. Raises OSError if that fails, ValueError if it is empty."""
 
     def __getitem__(self, key: str) -> str:
         try:
@@ -34,21 +34,21 @@ class Environ(os._Environ[str]):
         path = self[f"{key}_FILE"]
         with open(path, encoding="utf-8") as file:
             value = file.read().rstrip("\n")
-        # An empty passphrase would make MLflow fall back, without a word, to the one that everybody knows.
+        # With an empty passphrase MLflow silently uses its built-in one, which is public.
         if not value:
             raise ValueError(f"{key}_FILE names {path}, which is empty: it must hold the secret")
         return value
 
 
 def without_secrets(environment: Mapping[Any, Any]) -> dict[Any, Any]:
-    """A child's environment, without the names that the child finds in a file."""
+    """The environment for a child, without the names that the child reads from a file."""
     if token := environment.get(GATEWAY_TOKEN):
         environment = {**environment, f"{GATEWAY_TOKEN}_FILE": written(token)}
     return {key: value for key, value in environment.items() if not (key in NAMES and f"{key}_FILE" in environment)}
 
 
 def written(token: str) -> str:
-    """The path of a file, for this user alone, that holds the token; HOME is in memory and goes with the container."""
+    """Write the token into a file that only this user can read. Returns its path, in HOME, which is in memory."""
     path = os.path.join(os.environ["HOME"], ".gateway-token")
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(token)
@@ -56,7 +56,7 @@ def written(token: str) -> str:
 
 
 def keep_from_children(start: Callable[..., None]) -> Callable[..., None]:
-    """`Popen.__init__` that leaves secrets out: `mlflow server` hands the secret key on to its workers by `env`."""
+    """`Popen.__init__` without secrets in `env`, where `mlflow server` passes the secret key to its workers."""
 
     def __init__(self: Any, *args: Any, **options: Any) -> None:
         if options.get("env") is not None:
@@ -67,13 +67,13 @@ def keep_from_children(start: Callable[..., None]) -> Callable[..., None]:
 
 
 def install() -> None:
-    """Look up listed names in their files from now on, in this process. One that is given no such file pays nothing."""
+    """Read listed names from their files from now on, in this process. Does nothing if no such file is named."""
     if not any(f"{name}_FILE" in os.environ for name in NAMES):
         return
-    # Not above: it takes longer to import than everything else here.
+    # Not at the top: its import takes longer than all others here.
     import subprocess
 
-    # A subclass without fields of its own may take the place of the class: every holder of os.environ sees it.
+    # Change the class of the existing object: other modules hold references to os.environ.
     os.environ.__class__ = Environ
-    # Replaced on purpose, in the one place by which every child is started.
-    subprocess.Popen.__init__ = keep_from_children(subprocess.Popen.__init__)  # type: ignore[method-assign]  # above
+    # Every child is started through Popen.
+    subprocess.Popen.__init__ = keep_from_children(subprocess.Popen.__init__)  # type: ignore[method-assign]  # intended

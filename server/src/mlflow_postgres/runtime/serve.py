@@ -15,7 +15,7 @@ STARTUP = Path(__file__).with_name("startup")
 
 def main() -> None:
     """Replace this process by the command, or exit with 64."""
-    # With a misspelt or missing store, MLflow silently keeps its runs in a file that goes with the container.
+    # With a misspelt or missing URI, MLflow silently stores runs in a file that is lost with the container.
     uri = os.environ.get(environment.STORE_URI, "")
     if not uri.startswith(f"{SCHEME}://"):
         print(
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def scheme_of(uri: str) -> str:
-    """The scheme, or a word for its absence. What follows it may be a password, which is never shown."""
+    """The scheme, or words for a missing one. Never the rest of the URI, which may contain a password."""
     if not uri:
         return "nothing"
     scheme, colon, _ = uri.partition(":")

@@ -1,4 +1,4 @@
-"""Python imports this at the start of every process under `serve`: the server, its workers, and the jobs' commands."""
+"""Python imports this at the start of every process under `serve`: server, workers and commands of the jobs."""
 
 from mlflow_postgres.runtime import forked_workers, secret_files
 
