@@ -14,25 +14,25 @@ from wsgiref.simple_server import WSGIRequestHandler, demo_app, make_server
 import pytest
 
 from mlflow_postgres.metrics import server as metrics_server
-from mlflow_postgres.metrics.requests import ANSWER, Answer, Counted, Place
+from mlflow_postgres.metrics.requests import CURRENT_REQUEST, FileSlot, MetricsMiddleware, ObservedRequest
 
 Message = dict[str, Any]
 
 
 class Book:
-    """Stands in for the figures: what was written down, in order."""
+    """Stands in for the metrics: what was written down, in order."""
 
     def __init__(self) -> None:
         self.written: list[tuple[str, str | None, int]] = []
         self.in_flight = 0
 
-    def began(self) -> None:
+    def started(self) -> None:
         self.in_flight += 1
 
-    def ended(self, method: str, answer: Answer, seconds: float) -> None:
+    def finished(self, method: str, request: ObservedRequest, seconds: float) -> None:
         assert seconds >= 0
         self.in_flight -= 1
-        self.written.append((method, answer.route, answer.status))
+        self.written.append((method, request.route, request.status))
 
 
 def request(application: Callable[..., Any], book: Book, **scope: Any) -> list[Message]:
@@ -42,7 +42,7 @@ def request(application: Callable[..., Any], book: Book, **scope: Any) -> list[M
     async def send(message: Message) -> None:
         sent.append(message)
 
-    counted: Any = Counted(application, book)  # type: ignore[arg-type]  # it has what is used of the figures
+    counted: Any = MetricsMiddleware(application, book)  # type: ignore[arg-type]  # it has what is used of the metrics
     # Not asyncio.run, which takes the session's loop away from the tests of the components.
     loop = asyncio.new_event_loop()
     try:
@@ -70,7 +70,7 @@ def test_an_answer_is_written_down_by_its_route_and_its_status() -> None:
 def test_a_route_of_flasks_comes_from_the_thread_that_found_it() -> None:
     async def wrapped(_: Message, __: Any, send: Any) -> None:
         def flask_finds_it() -> None:
-            ANSWER.get().route = "/api/2.0/mlflow/runs/search"
+            CURRENT_REQUEST.get().route = "/api/2.0/mlflow/runs/search"
 
         await asyncio.to_thread(flask_finds_it)
         await send({"type": "http.response.start", "status": 200})
@@ -103,15 +103,15 @@ def test_what_is_no_request_is_passed_on_uncounted() -> None:
 
 def test_each_worker_has_a_place_and_takes_over_that_of_one_that_is_gone(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    first, second, third = (Place(str(tmp_path)) for _ in range(3))
+    first, second, third = (FileSlot(str(tmp_path)) for _ in range(3))
     assert first.name == "parent"
-    first.take()
-    second.take()
-    assert (first.name, second.name) == ("0", "1"), "two in one place would write over each other"
+    first.lock()
+    second.lock()
+    assert (first.name, second.name) == ("0", "1"), "two in one slot would write over each other"
     held = sorted(int(each) for each in os.listdir("/proc/self/fd"))
     # As when the first one's process ends.
     os.close(next(each for each in held if _is(each, tmp_path / "place-0")))
-    third.take()
+    third.lock()
     assert third.name == "0", "files of its own for each new worker would fill the memory that they are in"
     for each in held:
         if _is(each, tmp_path / "place-1") or _is(each, tmp_path / "place-0"):
@@ -136,8 +136,8 @@ def test_without_a_port_nothing_is_served(monkeypatch: pytest.MonkeyPatch) -> No
 def test_who_says_nothing_is_sent_away_and_no_error_is_written(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(metrics_server, "PATIENCE", 0.05)
-    handler = metrics_server.patient(WSGIRequestHandler)
+    monkeypatch.setattr(metrics_server, "CLIENT_TIMEOUT", 0.05)
+    handler = metrics_server.with_timeout(WSGIRequestHandler)
     with (
         make_server("127.0.0.1", 0, demo_app, handler_class=handler) as server,
         socket.create_connection(("127.0.0.1", server.server_port), 10) as silent,

@@ -17,8 +17,8 @@ import pytest
 from components.engine import probing
 from components.engine.workload import Probe
 from mlflow_postgres.retention import command as collecting
-from mlflow_postgres.retention.due import MOST, Kind, Thing
 from mlflow_postgres.retention.files import Removed, folder_of, remove, remove_empty
+from mlflow_postgres.retention.items import LIMIT, Item, Kind
 from mlflow_postgres.retention.removal import Removal
 from mlflow_postgres.retention.uploads import PREFIX, remove_unfinished
 
@@ -57,7 +57,7 @@ def test_it_is_unhealthy_while_its_last_round_failed_but_ready_before_that(tmp_p
     assert look()[0] != 0, "it has not looked at the database"
     (tmp_path / collecting.READY).touch()
     (tmp_path / collecting.FAILED).write_text("why")
-    assert look() == (0, ""), "who brings the stack up is not stopped by one thing that cannot be removed"
+    assert look() == (0, ""), "who brings the stack up is not stopped by one item that cannot be removed"
     ready.touch()
     assert look() == (1, "why")
     (tmp_path / collecting.FAILED).unlink()
@@ -97,7 +97,7 @@ def test_a_folder_of_ones_own_goes_with_all_that_is_in_it(tmp_path: Path) -> Non
 def test_a_folder_that_may_be_somebody_elses_is_left_and_that_is_said(tmp_path: Path, address: str) -> None:
     (tmp_path / "1" / "shared").mkdir(parents=True)
     removed = remove(tmp_path, address, RUN)
-    assert removed.left == f"its files are kept: {address} is not a folder of its own in the artifact store"
+    assert removed.kept_because == f"its files are kept: {address} is not a folder of its own in the artifact store"
     assert (tmp_path / "1" / "shared").exists()
 
 
@@ -112,7 +112,7 @@ def test_a_folder_that_may_be_somebody_elses_is_left_and_that_is_said(tmp_path: 
 def test_an_id_that_somebody_chose_leads_to_no_folder_but_its_own(tmp_path: Path, trace: str, address: str) -> None:
     (tmp_path / "1" / RUN / "artifacts").mkdir(parents=True)
     (tmp_path / "1" / "traces" / "tr-1" / "artifacts").mkdir(parents=True)
-    assert "its files are kept" in remove(tmp_path, address, trace, "traces").left
+    assert "its files are kept" in remove(tmp_path, address, trace, "traces").kept_because
     assert remove(tmp_path, "mlflow-artifacts:/1/traces/tr-1/artifacts", "tr-1", "traces") == Removed(0, 0)
     assert sorted(path.name for path in tmp_path.rglob("*")) == sorted(["1", RUN, "artifacts", "traces"])
 
@@ -121,7 +121,7 @@ def test_a_folder_behind_a_link_is_left(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere" / RUN / "artifacts"
     elsewhere.mkdir(parents=True)
     (tmp_path / "1").symlink_to(tmp_path / "elsewhere")
-    assert "contains a symbolic link" in remove(tmp_path, f"mlflow-artifacts:/1/{RUN}/artifacts", RUN).left
+    assert "contains a symbolic link" in remove(tmp_path, f"mlflow-artifacts:/1/{RUN}/artifacts", RUN).kept_because
     assert elsewhere.exists()
 
 
@@ -144,8 +144,8 @@ def test_a_removal_may_take_longer_than_the_servers_role_may_wait(
     connection.__enter__.return_value = connection
     monkeypatch.setattr(collecting, "connect", lambda *_: connection)
     monkeypatch.setattr(collecting, "value", lambda *_: False)
-    with pytest.raises(collecting.PutOff):
-        collecting.work(URI, 1, collecting.Pass(), tmp_path, tmp_path)
+    with pytest.raises(collecting.Postponed):
+        collecting.run_round(URI, 1, collecting.Progress(), tmp_path, tmp_path)
     assert connection.execute.call_args.args == ("SET idle_in_transaction_session_timeout = 0",), (
         "cut off in the middle, files are gone and their run can be restored"
     )
@@ -180,7 +180,7 @@ def test_one_that_was_put_off_is_tried_again_and_changes_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / collecting.FAILED).write_text("why")
-    assert after(monkeypatch, tmp_path, collecting.PutOff()) == 60
+    assert after(monkeypatch, tmp_path, collecting.Postponed()) == 60
     assert (tmp_path / collecting.FAILED).read_text() == "why"
 
 
@@ -192,24 +192,24 @@ def after(monkeypatch: pytest.MonkeyPatch, state: Path, ended: collecting.Round 
             raise ended
         return ended
 
-    monkeypatch.setattr(collecting, "work", work)
-    return collecting.once(URI, 30, collecting.Pass(), state, state)
+    monkeypatch.setattr(collecting, "run_round", work)
+    return collecting.attempt_round(URI, 30, collecting.Progress(), state, state)
 
 
 def test_rounds_go_on_past_any_number_that_cannot_be_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A thousand of them stood before all others, and with them retention was at its end for ever."""
-    stuck = [Thing(f"{number:04}", None, None) for number in range(2 * MOST)]
-    free = Thing("9999", None, None)
+    stuck = [Item(f"{number:04}", None, None) for number in range(2 * LIMIT)]
+    free = Item("9999", None, None)
     removed: list[str] = []
 
-    def due_of(_: object, kind: Kind, __: int, after: str) -> list[Thing]:
-        left = [thing for thing in [*stuck, free] if thing.id > after and thing.id not in removed]
-        return left[:MOST] if kind.name == "run" else []
+    def due_of(_: object, kind: Kind, __: int, after: str) -> list[Item]:
+        left = [item for item in [*stuck, free] if item.id > after and item.id not in removed]
+        return left[:LIMIT] if kind.name == "run" else []
 
-    def remove_one(_: object, __: object, ___: int, thing: Thing, ____: Path) -> str:
-        if thing is not free:
-            raise PermissionError(thing.id)
-        removed.append(thing.id)
+    def remove_one(_: object, __: object, ___: int, item: Item, ____: Path) -> str:
+        if item is not free:
+            raise PermissionError(item.id)
+        removed.append(item.id)
         return "removed"
 
     connection = MagicMock()
@@ -218,18 +218,18 @@ def test_rounds_go_on_past_any_number_that_cannot_be_removed(monkeypatch: pytest
     for name, stand_in in (
         ("connect", lambda *_: connection),
         ("value", lambda *_: True),
-        ("removal", lambda _, kind: Removal(kind, ())),
+        ("plan_removal", lambda _, kind: Removal(kind, ())),
         ("used", lambda *_: []),
         ("due", due_of),
         ("remove", remove_one),
     ):
         monkeypatch.setattr(collecting, name, stand_in)
-    so_far = collecting.Pass()
-    pauses = [collecting.once(URI, 30, so_far, tmp_path, tmp_path) for _ in range(3)]
+    progress = collecting.Progress()
+    pauses = [collecting.attempt_round(URI, 30, progress, tmp_path, tmp_path) for _ in range(3)]
     assert removed == [free.id]
     assert pauses == [5, 5, 600], "what is left is tried again later, from the first on"
-    assert (tmp_path / collecting.FAILED).read_text() == f"{2 * MOST} could not be removed; the log has the reasons"
-    assert so_far == collecting.Pass()
+    assert (tmp_path / collecting.FAILED).read_text() == f"{2 * LIMIT} could not be removed; the log has the reasons"
+    assert progress == collecting.Progress()
 
 
 def test_what_cut_short_uploads_left_goes_and_one_that_goes_on_stays(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER = "other"
 
 
-class Answer:
+class ObservedRequest:
     """The route of a request, as MLflow declares it, and the status of its response: 500 until it is known."""
 
     def __init__(self) -> None:
@@ -34,10 +34,10 @@ class Answer:
         self.status = 500
 
 
-ANSWER: ContextVar[Answer] = ContextVar("answer")
+CURRENT_REQUEST: ContextVar[ObservedRequest] = ContextVar("request")
 
 
-class Place:
+class FileSlot:
     """The name of the files that this process writes: the lowest number that no running process uses.
 
     prometheus_client names them by process id. Then every new worker would add files, until the memory is full.
@@ -48,7 +48,7 @@ class Place:
         # In the process that workers are forked from. It answers no requests.
         self.name = "parent"
 
-    def take(self) -> None:
+    def lock(self) -> None:
         """Lock the lowest free number until this process ends."""
         for number in itertools.count():
             held = os.open(os.path.join(self._folder, f"place-{number}"), os.O_RDWR | os.O_CREAT, 0o600)
@@ -61,18 +61,18 @@ class Place:
                 return
 
 
-class Figures:
+class RequestMetrics:
     """The three metrics of requests."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, slot: FileSlot) -> None:
         # Not at the top: its import reads the environment, which `server.py` sets first.
         import prometheus_client
         from prometheus_client import values
 
         # Before any metric is created, MLflow's own metrics of spans included.
         make: Callable[[Callable[[], str]], type] = values.MultiProcessValue
-        replace(values, ValueClass=make(lambda: place.name))
-        self._place = place
+        replace(values, ValueClass=make(lambda: slot.name))
+        self._slot = slot
         self._requests = prometheus_client.Counter(
             "mlflow_http_requests", "Requests that were answered.", ["method", "route", "status"]
         )
@@ -88,69 +88,69 @@ class Figures:
 
     def start(self) -> None:
         """Call this in a worker before its first request."""
-        self._place.take()
+        self._slot.lock()
         # A killed worker may have left another value in the file.
         self._in_flight.set(0)
 
-    def began(self) -> None:
+    def started(self) -> None:
         self._in_flight.inc()
 
-    def ended(self, method: str, answer: Answer, seconds: float) -> None:
-        method, route = method if method in METHODS else OTHER, answer.route or OTHER
+    def finished(self, method: str, request: ObservedRequest, seconds: float) -> None:
+        method, route = method if method in METHODS else OTHER, request.route or OTHER
         self._in_flight.dec()
-        self._requests.labels(method, route, str(answer.status)).inc()
+        self._requests.labels(method, route, str(request.status)).inc()
         self._durations.labels(method, route).observe(seconds)
 
 
-class Counted:
+class MetricsMiddleware:
     """Middleware that measures the requests of an ASGI application."""
 
-    def __init__(self, application: ASGIApp, figures: Figures) -> None:
-        self._application, self._figures = application, figures
+    def __init__(self, application: ASGIApp, metrics: RequestMetrics) -> None:
+        self._application, self._metrics = application, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        answer = Answer()
+        request = ObservedRequest()
 
-        async def watched(message: Message) -> None:
+        async def send_and_observe(message: Message) -> None:
             if message["type"] == "http.response.start":
-                answer.status = message["status"]
+                request.status = message["status"]
             await send(message)
 
-        token = ANSWER.set(answer)
-        self._figures.began()
-        began = time.perf_counter()
+        token = CURRENT_REQUEST.set(request)
+        self._metrics.started()
+        started = time.perf_counter()
         try:
-            await self._application(scope, receive, watched)
+            await self._application(scope, receive, send_and_observe)
         finally:
-            # FastAPI sets its route in the scope. For requests of Flask, `note_route` has set the route.
-            answer.route = answer.route or getattr(scope.get("route"), "path", None)
-            self._figures.ended(scope["method"], answer, time.perf_counter() - began)
-            ANSWER.reset(token)
+            # FastAPI sets its route in the scope. For requests of Flask, `store_route` has set the route.
+            request.route = request.route or getattr(scope.get("route"), "path", None)
+            self._metrics.finished(scope["method"], request, time.perf_counter() - started)
+            CURRENT_REQUEST.reset(token)
 
 
 def install() -> None:
     """Call this in the process that workers are forked from, before MLflow is imported."""
-    figures = Figures(Place(os.environ[FOLDER]))
+    metrics = RequestMetrics(FileSlot(os.environ[FOLDER]))
     load = uvicorn.config.Config.load
 
     # Only workers call this, once each.
-    def load_and_count(config: uvicorn.config.Config) -> None:
+    def load_and_measure(config: uvicorn.config.Config) -> None:
         load(config)
-        figures.start()
-        config.loaded_app = Counted(config.loaded_app, figures)
+        metrics.start()
+        config.loaded_app = MetricsMiddleware(config.loaded_app, metrics)
 
-    replace(uvicorn.config.Config, load=load_and_count)
-    flask.request_started.connect(note_route)
+    replace(uvicorn.config.Config, load=load_and_measure)
+    flask.request_started.connect(store_route)
 
 
-def note_route(*_: object, **__: object) -> None:
+def store_route(*_: object, **__: object) -> None:
     """Store the route that Flask has matched. The context variable reaches Flask's thread with the request."""
     rule = flask.request.url_rule
-    if rule is not None and (answer := ANSWER.get(None)):
-        answer.route = rule.rule
+    if rule is not None and (request := CURRENT_REQUEST.get(None)):
+        request.route = rule.rule
 
 
 if FOLDER in os.environ:

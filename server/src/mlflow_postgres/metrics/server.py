@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 FOLDER = paths.METRICS
 """The folder of the files that the workers write."""
-PATIENCE = 10
+CLIENT_TIMEOUT = 10
 """Seconds that the server waits for a client that sends nothing."""
 
 
-class Room:
+class ArtifactSpace:
     """Collects size and free space of the file system that holds the artifacts."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -50,19 +50,19 @@ def serve() -> None:
     registry = prometheus_client.CollectorRegistry()
     collect: Callable[..., object] = multiprocess.MultiProcessCollector
     collect(registry, path=FOLDER)
-    registry.register(Room())
+    registry.register(ArtifactSpace())
     server, _ = prometheus_client.start_http_server(int(port), registry=registry)
-    server.RequestHandlerClass = patient(server.RequestHandlerClass)
+    server.RequestHandlerClass = with_timeout(server.RequestHandlerClass)
 
 
-def patient(handler: Any) -> Any:
+def with_timeout(handler: Any) -> Any:
     """A subclass of the handler with a timeout: a client that sends nothing would hold a thread for ever."""
 
-    class Patient(handler):  # type: ignore[misc]  # mypy cannot check a base class that is known only at run time
-        timeout = PATIENCE
+    class HandlerWithTimeout(handler):  # type: ignore[misc]  # its type is known only at run time
+        timeout = CLIENT_TIMEOUT
 
         def handle(self) -> None:
             with suppress(TimeoutError):
                 super().handle()
 
-    return Patient
+    return HandlerWithTimeout

@@ -15,8 +15,8 @@ from contract import paths
 from ..migration.connections import LOCK, connect, value
 from ..migration.job import Failed
 from ..migration.programs import without_rows
-from .due import KINDS, MOST, Connection, due, used
-from .removal import Removal, removal, remove
+from .items import KINDS, LIMIT, Connection, due, used
+from .removal import Removal, plan_removal, remove
 from .uploads import remove_unfinished
 
 STORE = Path(paths.ARTIFACTS)
@@ -27,12 +27,12 @@ READY, FAILED = "collecting", "collecting-failed"
 
 _DAY = 24 * 3600
 # Seconds until the next round: after one that reached its limit, that failed, that could not remove an item.
-_SOON = 5
-_AGAIN = 60
-_LATER = 600
+_AFTER_LIMIT = 5
+_AFTER_FAILED_ROUND = 60
+_AFTER_FAILED_ITEM = 600
 
 
-class PutOff(Exception):
+class Postponed(Exception):
     """A schema job, an import or another round holds the lock of the database."""
 
 
@@ -48,7 +48,7 @@ class Round:
 
 
 @dataclass
-class Pass:
+class Progress:
     """The progress over several rounds. A round starts where the one before it reached its limit."""
 
     after: dict[str, str] = field(default_factory=dict)
@@ -56,8 +56,8 @@ class Pass:
     failed: int = 0
 
 
-def work(uri: str, days: float, so_far: Pass, store: Path = STORE, state: Path = STATE) -> Round:
-    """Run one round. Raises `PutOff`, `Failed` or `psycopg.Error` if it cannot be completed."""
+def run_round(uri: str, days: float, progress: Progress, store: Path = STORE, state: Path = STATE) -> Round:
+    """Run one round. Raises `Postponed`, `Failed` or `psycopg.Error` if it cannot be completed."""
     before = int((time.time() - days * _DAY) * 1000)
     done = Round()
     with connect(uri) as connection:
@@ -68,40 +68,42 @@ def work(uri: str, days: float, so_far: Pass, store: Path = STORE, state: Path =
         connection.execute("SET idle_in_transaction_session_timeout = 0")
         # The schema job's lock: excludes other rounds, migrations, imports and restores.
         if not value(connection, "SELECT pg_try_advisory_lock(%s)", LOCK):
-            raise PutOff
-        plans = [removal(connection, kind) for kind in KINDS]
+            raise Postponed
+        plans = [plan_removal(connection, kind) for kind in KINDS]
         for plan in plans:
-            _all_of(connection, plan, before, so_far, store, done)
+            _remove_kind(connection, plan, before, progress, store, done)
     unfinished = remove_unfinished(store, time.time() - _DAY)
     if unfinished.files:
-        say(f"removed {unfinished.files} files of interrupted uploads ({unfinished.size} bytes)")
-    say(f"round done: {done.removed} removed, {done.kept} kept, {done.failed} failed")
+        log(f"removed {unfinished.files} files of interrupted uploads ({unfinished.size} bytes)")
+    log(f"round done: {done.removed} removed, {done.kept} kept, {done.failed} failed")
     return done
 
 
-def _all_of(connection: Connection, plan: Removal, before: int, so_far: Pass, store: Path, done: Round) -> None:
+def _remove_kind(
+    connection: Connection, plan: Removal, before: int, progress: Progress, store: Path, done: Round
+) -> None:
     kind = plan.kind
-    for thing in used(connection, kind, before):
+    for item in used(connection, kind, before):
         done.kept += 1
-        say(f"{kind.name} {thing.id}: kept: the registered model {thing.used_by} uses its files")
-    things = due(connection, kind, before, so_far.after.get(kind.name, ""))
-    done.cut_short |= len(things) == MOST
-    for thing in things:
-        name = f"{kind.name} {thing.id}"
-        so_far.after[kind.name] = thing.id
+        log(f"{kind.name} {item.id}: kept: the registered model {item.used_by} uses its files")
+    items = due(connection, kind, before, progress.after.get(kind.name, ""))
+    done.cut_short |= len(items) == LIMIT
+    for item in items:
+        name = f"{kind.name} {item.id}"
+        progress.after[kind.name] = item.id
         try:
-            if said := remove(connection, plan, before, thing, store):
+            if message := remove(connection, plan, before, item, store):
                 done.removed += 1
-                say(f"{name}: {said}")
+                log(f"{name}: {message}")
         except (psycopg.Error, OSError) as error:
             # A failure of one item does not stop the others. A lost connection does.
             if connection.closed:
                 raise
             done.failed += 1
-            say(f"{name}: not removed: {_reason(error)}")
+            log(f"{name}: not removed: {_reason(error)}")
 
 
-def say(text: str) -> None:
+def log(text: str) -> None:
     print(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {text}", flush=True)
 
 
@@ -109,27 +111,27 @@ def _reason(error: Exception) -> str:
     return " ".join(without_rows(str(error)).split())
 
 
-def once(uri: str, days: float, so_far: Pass, store: Path = STORE, state: Path = STATE) -> int:
+def attempt_round(uri: str, days: float, progress: Progress, store: Path = STORE, state: Path = STATE) -> int:
     """Run one round. Returns the seconds until the next one."""
     failed = state / FAILED
     try:
-        done = work(uri, days, so_far, store, state)
-    except PutOff:
-        say("postponed: a schema job, an import or another round works on the database")
-        return _AGAIN
+        done = run_round(uri, days, progress, store, state)
+    except Postponed:
+        log("postponed: a schema job, an import or another round works on the database")
+        return _AFTER_FAILED_ROUND
     except (Failed, psycopg.Error, OSError) as error:
-        say(f"round failed: {_reason(error)}")
+        log(f"round failed: {_reason(error)}")
         failed.write_text(_reason(error))
-        return _AGAIN
-    so_far.failed += done.failed
-    if so_far.failed:
-        failed.write_text(f"{so_far.failed} could not be removed; the log has the reasons")
+        return _AFTER_FAILED_ROUND
+    progress.failed += done.failed
+    if progress.failed:
+        failed.write_text(f"{progress.failed} could not be removed; the log has the reasons")
     if done.cut_short:
-        return _SOON
-    all_removed = not so_far.failed
-    so_far.after, so_far.failed = {}, 0
+        return _AFTER_LIMIT
+    all_removed = not progress.failed
+    progress.after, progress.failed = {}, 0
     if not all_removed:
-        return _LATER
+        return _AFTER_FAILED_ITEM
     failed.unlink(missing_ok=True)
     return _DAY
 
@@ -139,8 +141,8 @@ def main() -> None:
     parser.add_argument("days", type=int, help="how long ago it must have been deleted")
     days = parser.parse_args().days
     uri = os.environ["MLFLOW_BACKEND_STORE_URI"].replace("postgresql+mlflow://", "postgresql://", 1)
-    so_far = Pass()
+    progress = Progress()
     while True:
-        pause = once(uri, days, so_far)
-        say(f"the next round is in {pause} s")
+        pause = attempt_round(uri, days, progress)
+        log(f"the next round is in {pause} s")
         time.sleep(pause)

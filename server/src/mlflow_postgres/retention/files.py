@@ -21,7 +21,7 @@ class Removed:
 
     files: int = 0
     size: int = 0
-    left: str = ""
+    kept_because: str = ""
     """Why files were not removed; empty when all were."""
 
 
@@ -34,12 +34,12 @@ def remove(store: Path, address: str | None, owner: str, below: str = "") -> Rem
     if not address:
         return Removed()
     folder = folder_of(store, address)
-    if folder is None or not _is_of(owner, folder.relative_to(store).parts, below):
-        return Removed(left=f"its files are kept: {address} is not a folder of its own in the artifact store")
+    if folder is None or not _belongs_to(owner, folder.relative_to(store).parts, below):
+        return Removed(kept_because=f"its files are kept: {address} is not a folder of its own in the artifact store")
     if not folder.exists():
         return Removed()
     if folder.resolve() != store.resolve() / folder.relative_to(store):
-        return Removed(left=f"its files are kept: the path {folder} contains a symbolic link")
+        return Removed(kept_because=f"its files are kept: the path {folder} contains a symbolic link")
     sizes = [path.lstat().st_size for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
     shutil.rmtree(folder)
     if folder.parent.name == owner:
@@ -47,7 +47,7 @@ def remove(store: Path, address: str | None, owner: str, below: str = "") -> Rem
     return Removed(len(sizes), sum(sizes))
 
 
-def _is_of(owner: str, parts: tuple[str, ...], below: str) -> bool:
+def _belongs_to(owner: str, parts: tuple[str, ...], below: str) -> bool:
     return parts[-3:] == (below, owner, "artifacts") if below else owner in parts
 
 
@@ -60,9 +60,9 @@ def remove_empty(*folders: Path) -> None:
 
 def folder_of(store: Path, address: str) -> Path | None:
     """The folder that the server uses for an artifact URI; None for a URI elsewhere, or of the store itself."""
-    where = urlsplit(address)
-    parts = [part for part in where.path.split("/") if part]
+    uri = urlsplit(address)
+    parts = [part for part in uri.path.split("/") if part]
     plain = all(_PLAIN.fullmatch(part) and part not in (".", "..") for part in parts)
-    if not of_a_server(address) or not parts or not plain or where.query or where.fragment:
+    if not of_a_server(address) or not parts or not plain or uri.query or uri.fragment:
         return None
     return store.joinpath(*parts)

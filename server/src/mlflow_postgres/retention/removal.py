@@ -9,7 +9,7 @@ from pathlib import Path
 from ..migration.connections import tables
 from ..migration.grants import quoted
 from . import files
-from .due import Connection, Kind, Thing, still_due
+from .items import Connection, Item, Kind, still_due
 
 # Without the foreign keys that cascade or are set to NULL: PostgreSQL follows those by itself.
 _CHILDREN = """
@@ -33,14 +33,14 @@ class Removal:
     statements: tuple[tuple[str, dict[str, list[str]]], ...]
 
 
-def removal(connection: Connection, kind: Kind) -> Removal:
+def plan_removal(connection: Connection, kind: Kind) -> Removal:
     return Removal(kind, tuple(_statements(connection, kind)))
 
 
 def _statements(connection: Connection, kind: Kind) -> Iterator[tuple[str, dict[str, list[str]]]]:
-    there = tables(connection)
+    present = tables(connection)
     for table, types in kind.links.items():
-        if table in there:
+        if table in present:
             if table == "inputs":
                 yield (
                     f"DELETE FROM input_tags WHERE input_uuid IN (SELECT input_uuid FROM inputs WHERE {_LINKED})",
@@ -48,26 +48,26 @@ def _statements(connection: Connection, kind: Kind) -> Iterator[tuple[str, dict[
                 )
             yield f"DELETE FROM {table} WHERE {_LINKED}", {"types": list(types)}
     children = connection.execute(_CHILDREN.encode(), (f"public.{kind.table}",)).fetchall()
-    beside = [(table, kind.key) for table in kind.tables if table in there]
-    for table, column in [*children, *beside, (kind.table, kind.key)]:
+    unlinked = [(table, kind.key) for table in kind.tables if table in present]
+    for table, column in [*children, *unlinked, (kind.table, kind.key)]:
         yield f"DELETE FROM {quoted(table)} WHERE {quoted(column)} = %(id)s", {}
 
 
-def remove(connection: Connection, how: Removal, before: int, thing: Thing, store: Path) -> str | None:
+def remove(connection: Connection, plan: Removal, before: int, item: Item, store: Path) -> str | None:
     """Remove one item. Returns a message for the log, or None if the item is not due any more."""
-    kind = how.kind
+    kind = plan.kind
     with connection.transaction():
-        if not still_due(connection, kind, before, thing):
+        if not still_due(connection, kind, before, item):
             return None
-        for statement, parameters in how.statements:
-            connection.execute(statement.encode(), {**parameters, "id": thing.id})
+        for statement, parameters in plan.statements:
+            connection.execute(statement.encode(), {**parameters, "id": item.id})
         # Inside the transaction. If a foreign key refuses the deletion, the files stay. A client that restores the item
         # waits for the row lock, and then does not find it. After a kill the item is still due: the next round removes
         # what is left.
         if kind.name == "experiment":
-            if folder := thing.address and files.folder_of(store, thing.address):
+            if folder := item.address and files.folder_of(store, item.address):
                 files.remove_empty(folder / "models", folder / "traces", folder)
             return "removed"
-        removed = files.remove(store, thing.address, thing.id, kind.folder)
-    said = f"removed, with {removed.files} files of {removed.size} bytes"
-    return f"{said}; {removed.left}" if removed.left else said
+        removed = files.remove(store, item.address, item.id, kind.folder)
+    message = f"removed, with {removed.files} files of {removed.size} bytes"
+    return f"{message}; {removed.kept_because}" if removed.kept_because else message

@@ -11,7 +11,7 @@ import psycopg
 Connection = psycopg.Connection
 
 # Items of a kind in one round. A schema job waits until the round has ended.
-MOST = 1000
+LIMIT = 1000
 
 _EXPERIMENT_IS_DUE: LiteralString = "(e.lifecycle_stage = 'deleted' AND e.last_update_time <= %(before)s)"
 
@@ -35,7 +35,7 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Thing:
+class Item:
     """An item that is due."""
 
     id: str
@@ -106,26 +106,26 @@ KINDS = (
 )
 
 
-def due(connection: Connection, kind: Kind, before: int, after: str) -> list[Thing]:
+def due(connection: Connection, kind: Kind, before: int, after: str) -> list[Item]:
     """The items that were deleted before `before`, in milliseconds of Unix time, and that nothing uses, ordered by id.
 
     Only those with an id above `after`: otherwise items that cannot be removed would fill every round.
     """
-    query = f"SELECT * FROM ({kind.due}) AS found WHERE used_by IS NULL AND id > %(after)s ORDER BY id LIMIT {MOST}"
-    return [Thing(*row) for row in connection.execute(query.encode(), {"before": before, "after": after})]
+    query = f"SELECT * FROM ({kind.due}) AS found WHERE used_by IS NULL AND id > %(after)s ORDER BY id LIMIT {LIMIT}"
+    return [Item(*row) for row in connection.execute(query.encode(), {"before": before, "after": after})]
 
 
-def used(connection: Connection, kind: Kind, before: int) -> list[Thing]:
+def used(connection: Connection, kind: Kind, before: int) -> list[Item]:
     """The items that were deleted before `before` and whose files registered models use."""
-    query = f"SELECT * FROM ({kind.due}) AS found WHERE used_by IS NOT NULL ORDER BY id LIMIT {MOST}"
-    return [Thing(*row) for row in connection.execute(query.encode(), {"before": before})]
+    query = f"SELECT * FROM ({kind.due}) AS found WHERE used_by IS NOT NULL ORDER BY id LIMIT {LIMIT}"
+    return [Item(*row) for row in connection.execute(query.encode(), {"before": before})]
 
 
-def still_due(connection: Connection, kind: Kind, before: int, thing: Thing) -> bool:
+def still_due(connection: Connection, kind: Kind, before: int, item: Item) -> bool:
     """Whether an item is still due. Locks its row until the transaction ends."""
     # The lock is a statement of its own: the snapshot of the next one then includes what others committed meanwhile.
-    held = f"SELECT FROM {kind.table} WHERE {kind.key} = %(id)s FOR UPDATE"
-    if connection.execute(held.encode(), {"id": thing.id}).rowcount != 1:
+    lock = f"SELECT FROM {kind.table} WHERE {kind.key} = %(id)s FOR UPDATE"
+    if connection.execute(lock.encode(), {"id": item.id}).rowcount != 1:
         return False
     query = f"SELECT FROM ({kind.due}) AS found WHERE id = %(id)s AND used_by IS NULL"
-    return connection.execute(query.encode(), {"before": before, "id": thing.id}).rowcount == 1
+    return connection.execute(query.encode(), {"before": before, "id": item.id}).rowcount == 1
