@@ -68,7 +68,7 @@ def test_nothing_is_left_to_do_when_every_row_has_the_newest_key() -> None:
 
 
 def test_a_row_whose_key_is_lost_is_refused_even_when_it_is_the_one_that_would_be_made() -> None:
-    with pytest.raises(Refused, match="wrapped with kek-2, and the keys volume does not hold it"):
+    with pytest.raises(Refused, match="encrypted with kek-2, which is not in the keys volume"):
         keys.plan(2, set(), {2})
 
 

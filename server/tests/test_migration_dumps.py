@@ -77,9 +77,9 @@ def programs(folder: Path, **scripts: str) -> None:
 @pytest.mark.parametrize(
     ("psql", "pg_restore", "reason"),
     [
-        ("cat >/dev/null; kill -9 $$", "echo SELECT 1", "psql ended with exit code -9 and said nothing"),
-        ("exec <&-; kill -9 $$", "yes", "psql ended with exit code -9 and said nothing"),
-        ("cat >/dev/null; exit 3", "exit 1", "psql ended with exit code 3 and said nothing"),
+        ("cat >/dev/null; kill -9 $$", "echo SELECT 1", "psql ended with exit code -9 and printed no error"),
+        ("exec <&-; kill -9 $$", "yes", "psql ended with exit code -9 and printed no error"),
+        ("cat >/dev/null; exit 3", "exit 1", "psql ended with exit code 3 and printed no error"),
         ("cat >/dev/null", "echo it is torn >&2; exit 1", "it is torn"),
         ("cat >/dev/null; echo ERROR: taken >&2; exit 3", "exit 0", "ERROR: taken"),
     ],
@@ -96,7 +96,7 @@ def test_a_dump_that_was_not_put_back_is_named_whatever_died(
     )
     with pytest.raises(Failed) as error:
         restore.put_back(connection, job, NAME)
-    assert str(error.value).startswith(f"the dump {NAME} was not put back ({reason}); the database is as it was.")
+    assert str(error.value).startswith(f"the dump {NAME} was not restored ({reason}); the database is unchanged.")
 
 
 @pytest.mark.parametrize("name", ["before-3.6.0-20261124T103000Z", "../keys/kek-2", ""])

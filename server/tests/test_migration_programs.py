@@ -23,7 +23,7 @@ def test_the_reason_is_the_error_and_not_what_is_printed_after_it() -> None:
 def test_a_program_without_a_traceback_is_quoted_with_its_last_line() -> None:
     said = "pg_dump: hint\npg_dump: error: could not write to output file: No space left on device\n"
     assert Outcome(False, "", said).reason == "pg_dump: error: could not write to output file: No space left on device"
-    assert Outcome(False, "", "").reason == "it said nothing"
+    assert Outcome(False, "", "").reason == "it printed no error"
 
 
 def test_an_old_server_is_not_sent_a_setting_that_it_does_not_know() -> None:

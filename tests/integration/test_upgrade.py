@@ -139,7 +139,7 @@ def test_a_migration_that_fails_leaves_the_old_server_on_the_old_schema(old: Dep
     assert old.container("mlflow").attrs["State"]["StartedAt"] == started, "the old server answers all the while"
     assert (contents(old), revision(old), indexes(old)) == (before, schema, made)
     log = logged(old)
-    for step in ("dropped, a migration may touch tags", "made on tags"):
+    for step in ("dropped, a migration may touch tags", "creating on tags"):
         assert f"index mlflow_postgres_tags_value: {step}" in log
     as_owner(old, "DROP TABLE issues")
 
@@ -166,7 +166,7 @@ def test_an_upgrade_dumps_first_and_keeps_everything(old: Deployment) -> None:
     assert revision(old) != schema
     assert contents(old) == before
     assert indexes(old) == made
-    assert "index mlflow_postgres_latest_metrics_value: made anew on latest_metrics" in logged(old)
+    assert "index mlflow_postgres_latest_metrics_value: rebuilding on latest_metrics" in logged(old)
     newest = dumps(old)[0]
     assert newest["name"].startswith(f"before-{NEW}-")
     assert (newest["from_version"], newest["to_version"], newest["from_revision"]) == (OLD, NEW, schema)

@@ -1,4 +1,4 @@
-"""The schema job: bring MLflow's database to the schema of this image's MLflow, with a way back.
+"""The schema job: upgrades the database to the schema of this image's MLflow, after a dump.
 
-Runs once before a server is replaced, as the role that owns the tables. It never touches artifacts.
+It runs once before a server is replaced, as the role that owns the tables. It never touches artifacts.
 """

@@ -1,4 +1,4 @@
-"""The administrator of a server with sign-in: there, an administrator, and with the password of this stack."""
+"""The administrator of a server with sign-in. It exists, is an administrator, and has the password of this stack."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .job import Administrator, Refused
 
 
 def password_of(administrator: Administrator) -> str:
-    """The password in the administrator's file; Refused when MLflow would not take it."""
+    """The password in the administrator's file. Raises `Refused` if MLflow would reject it."""
     try:
         password = administrator.password_file.read_text().rstrip("\n")
     except OSError as error:
@@ -20,15 +20,15 @@ def password_of(administrator: Administrator) -> str:
         ) from error
     if len(password) < 12:
         raise Refused(
-            f"the administrator's password is {len(password)} characters long: MLflow takes 12 or more. "
+            f"the administrator's password is {len(password)} characters long: MLflow requires at least 12. "
             "Mend it with: make up"
         )
     return password
 
 
 def ensure(administrator: Administrator, store_uri: str) -> bool:
-    """Make the administrator, or give it this password and its rank again; whether it had another password."""
-    # Not above: a server without sign-in has no need of it.
+    """Create the administrator, or set its password and rank. Returns whether it had another password before."""
+    # Not at the top: only a server with sign-in needs it.
     with warnings.catch_warnings(action="ignore"):
         from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
 
@@ -38,17 +38,17 @@ def ensure(administrator: Administrator, store_uri: str) -> bool:
     init(store_uri)
     if not store.has_user(administrator.name):
         store.create_user(administrator.name, password, is_admin=True)
-        print(f"made the administrator {administrator.name}", flush=True)
+        print(f"created the administrator {administrator.name}", flush=True)
         return False
     renewed = not store.authenticate_user(administrator.name, password)
     if renewed or not store.get_user(administrator.name).is_admin:
         store.update_user(administrator.name, password=password, is_admin=True)
-        print(f"gave the administrator {administrator.name} the password of this stack", flush=True)
+        print(f"set the password of the administrator {administrator.name}", flush=True)
     return renewed
 
 
 def wait_until_forgotten(server_is_there: bool, seconds: int) -> None:
-    """Wait until no worker of a server takes the former password for right: each has remembered it for itself."""
+    """Wait until no worker of a running server accepts the former password: each worker caches it."""
     if server_is_there:
-        print(f"waiting {seconds} s, until the server has forgotten the former password", flush=True)
+        print(f"waiting {seconds} s until the server no longer accepts the former password", flush=True)
         time.sleep(seconds)

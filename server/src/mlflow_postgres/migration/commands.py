@@ -1,6 +1,6 @@
-"""`migrate`, `restore NAME` and `dumps` are the schema job's commands. `schema-requirements` is the doctor's.
+"""The schema job's commands `migrate`, `restore NAME` and `dumps`, and `schema-requirements` for `ops doctor`.
 
-Exit codes: 0 done; 1 tried without success, the last line says what is left; 64 refused, nothing was touched.
+Exit codes: 0 success; 1 failure, the last line says in which state the database is; 64 refused, nothing was touched.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .revisions import Due
 
 
 def migrate(job: Job) -> None:
-    """Everything between a database in whatever state and a server that may start on it."""
+    """Prepare the database so that this image's server can start on it."""
     with alone(job.database_uri), connect(job.database_uri) as connection:
         dump.clean()
         remembered = recorded_version(connection)
@@ -32,7 +32,7 @@ def migrate(job: Job) -> None:
             mlflow_version=job.mlflow_version,
             remembered=remembered,
         )
-        # Whatever may be refused is refused before anything is changed.
+        # Everything that can be refused is checked before anything is changed.
         todo = keys.planned(connection, job.key_version)
         if job.administrator:
             administrator.password_of(job.administrator)
@@ -45,7 +45,7 @@ def migrate(job: Job) -> None:
             record_version(connection, job.mlflow_version)
         except Exception as error:
             raise Failed(
-                f"the schema is that of MLflow {job.mlflow_version}, but not all that comes after it was done: "
+                f"the schema is that of MLflow {job.mlflow_version}, but a later step failed: "
                 f"{type(error).__name__}: {' '.join(without_rows(str(error)).split())}. Mend it with: make up, "
                 "or make rollback"
             ) from error
@@ -57,7 +57,7 @@ def migrate(job: Job) -> None:
 
 
 def put_back(job: Job, name: str) -> None:
-    """Replace what is there by a dump, after a dump of what is there; nothing else may work on the database."""
+    """Dump the database, then restore an earlier dump. Nothing else may work on the database."""
     with alone(job.database_uri), connect(job.database_uri) as connection:
         server_version = connection.info.server_version
         dump.verified(name, server_version)
@@ -76,18 +76,18 @@ def put_back(job: Job, name: str) -> None:
         )
         print(f"dumped the database as {kept.name} ({kept.size} bytes)", flush=True)
         restore.put_back(connection, job, name)
-        print(f"put back {name}: schema {chosen.from_revision}", flush=True)
+        print(f"restored {name}: schema {chosen.from_revision}", flush=True)
 
 
 def migrate_command() -> int:
     """`migrate`."""
-    argparse.ArgumentParser(prog="migrate", description="Make or migrate MLflow's tables, after a dump.").parse_args()
+    argparse.ArgumentParser(prog="migrate", description="Create or migrate MLflow's tables, after a dump.").parse_args()
     return _exit_code("migrate", lambda: migrate(job_of(os.environ, version("mlflow"))))
 
 
 def restore_command() -> int:
     """`restore NAME`."""
-    parser = argparse.ArgumentParser(prog="restore", description="Put a dump back.")
+    parser = argparse.ArgumentParser(prog="restore", description="Restore a dump.")
     parser.add_argument("name", help="as `dumps` lists it")
     name = parser.parse_args().name
     return _exit_code("restore", lambda: put_back(job_of(os.environ, version("mlflow")), name))
@@ -96,21 +96,21 @@ def restore_command() -> int:
 def dumps_command() -> int:
     """`dumps [--lost]`."""
     parser = argparse.ArgumentParser(prog="dumps", description="Print the dumps as JSON, newest first.")
-    parser.add_argument("--lost", action="store_true", help="also those whose file is gone")
+    parser.add_argument("--lost", action="store_true", help="include dumps whose file is missing")
     lost = parser.parse_args().lost
     return _exit_code("dumps", lambda: print(dumps.dump(dump.listed(lost=lost))))
 
 
 def requirements_command() -> int:
     """`schema-requirements`."""
-    description = "Print what this image requires of its database as JSON; the database is not asked."
+    description = "Print what this image requires of its database, as JSON. Does not connect to the database."
     argparse.ArgumentParser(prog="schema-requirements", description=description).parse_args()
     sign_in = environment.AUTH_CONFIG_PATH in os.environ
     return _exit_code("schema-requirements", lambda: print(schema.dump(requirements.requirements(sign_in=sign_in))))
 
 
 def _exit_code(command: str, work: Callable[[], None]) -> int:
-    # A dump holds password hashes, whoever comes to mount its volume.
+    # Dumps contain password hashes: only their owner may read them.
     os.umask(0o077)
     try:
         work()

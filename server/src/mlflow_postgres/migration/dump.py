@@ -1,6 +1,6 @@
-"""Dumps of the database in the backups volume: each a pg_dump archive with a JSON file beside it that says of what.
+"""Dumps of the database in the backups volume. Each is a pg_dump archive with a JSON file, its sidecar.
 
-A dump is named only when it is whole: what a killed job leaves is called .partial, and the next job removes it.
+A dump gets its name when it is complete. Files of a killed job are named .partial, and the next job removes them.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _NAME = re.compile(r"before-[A-Za-z0-9.]+-\d{8}T\d{6}Z")
 
 
 def name_at(reason: str, moment: datetime) -> str:
-    """A dump's name: before what it was made (an MLflow version, or 'rollback'), and when."""
+    """A dump's name: the reason (the new version of MLflow, or 'rollback') and the time."""
     return f"before-{reason}-{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
 def listed(folder: Path = BACKUPS, *, lost: bool = False) -> list[ListedDump]:
-    """Every sidecar whose dump is there, newest first; with `lost` those whose dump is gone too.
+    """The dumps, newest first. With `lost`, includes those whose archive is missing.
 
-    `bytes_there` is the size of the dump's file as it is now; None when there is no file.
+    `bytes_there` is the present size of the archive; None if it is missing.
     """
     found = []
     for path in folder.glob("before-*.json"):
@@ -60,7 +60,7 @@ def make(
     versions: tuple[str | None, str | None],
     folder: Path = BACKUPS,
 ) -> Dump:
-    """Dump MLflow's tables and our own record; Failed when that is not sure to have worked, and then nothing is kept.
+    """Dump MLflow's tables and our record of versions. Raises `Failed` if that fails, and keeps no file then.
 
     `revisions` and `versions` are (from, to), as in the sidecar.
     """
@@ -88,15 +88,15 @@ def make(
         clean(folder)
         free = shutil.disk_usage(folder).free
         raise Failed(
-            f"the dump before the change did not succeed ({error}): the backups volume has {free} bytes free, the "
-            f"database is {database_bytes} bytes uncompressed. Nothing was changed. "
-            "Mend it by making room for the backups volume, then: make up"
+            f"the dump before the change failed ({error}): the backups volume has {free} bytes free, the "
+            f"database has {database_bytes} bytes uncompressed. Nothing was changed. "
+            "Mend it by freeing space in the backups volume, then: make up"
         ) from error
     return sidecar
 
 
 def verified(name: str, server_version: int, folder: Path = BACKUPS) -> tuple[Path, list[str]]:
-    """A dump's archive and its table of contents; Refused when it is not there, or not what was written."""
+    """A dump's archive and its table of contents. Raises `Refused` if it is missing or damaged."""
     names = [each.name for each in listed(folder)]
     if not _NAME.fullmatch(name) or name not in names:
         raise Refused(
@@ -106,7 +106,7 @@ def verified(name: str, server_version: int, folder: Path = BACKUPS) -> tuple[Pa
     archive = folder / f"{name}.dump"
     sidecar = json.loads((folder / f"{name}.json").read_text())
     if checksum(archive) != sidecar["sha256"]:
-        raise Refused(f"the dump {name} is not what was written: its checksum differs; nothing was touched")
+        raise Refused(f"the dump {name} is damaged: its checksum differs; nothing was touched")
     contents = run(["pg_restore", "--list", str(archive)], server_version)
     if not contents.succeeded:
         raise Refused(f"the dump {name} cannot be read: {contents.reason}; nothing was touched")
@@ -114,7 +114,7 @@ def verified(name: str, server_version: int, folder: Path = BACKUPS) -> tuple[Pa
 
 
 def clean(folder: Path = BACKUPS) -> None:
-    """Remove what a killed job left behind."""
+    """Remove the partial files of a killed job."""
     for path in folder.glob(f"{PARTIAL}*"):
         path.unlink()
 
@@ -125,7 +125,7 @@ def checksum(path: Path) -> str:
 
 
 def _archive(uri: str, server_version: int, path: Path) -> None:
-    # Two schemas, not the database: an extension is its superuser's, and could not be put back by the owner.
+    # Two schemas, not the whole database: the owner cannot restore extensions, which belong to a superuser.
     dumped = run(
         [
             *("pg_dump", "--format=custom", "--no-password", "--lock-wait-timeout=60s"),
@@ -141,7 +141,7 @@ def _archive(uri: str, server_version: int, path: Path) -> None:
 
 
 def _keep(renames: Sequence[tuple[Path, Path]]) -> None:
-    """Give finished files their names, so that they survive a loss of power."""
+    """Rename complete files to their final names, and sync them to disk."""
     for partial, final in renames:
         with partial.open("rb+") as file:
             os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""Who may do what with the tables, besides their owner; credentials and their hashes are not for the read-only role."""
+"""The privileges of the server's role and the read-only role. The latter cannot read tables with credentials."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def quoted(identifier: str) -> str:
 
 
 def statements(job: Job) -> list[str]:
-    """SQL, to be run in one transaction, that gives both roles what they need and takes the rest."""
+    """Statements that grant both roles their privileges and revoke all others. Run them in one transaction."""
     server, readonly = quoted(job.server_role), quoted(job.readonly_role)
     private = ", ".join(_literal(name) for name in job.private_tables)
     return [
@@ -29,7 +29,7 @@ def statements(job: Job) -> list[str]:
 
 
 def grant(connection: psycopg.Connection, job: Job) -> None:
-    """Give both roles their rights, all at once: no reader sees a private table in between."""
+    """Grant both roles their privileges. In one transaction, so that no reader sees a private table in between."""
     with connection.transaction():
         for statement in statements(job):
             connection.execute(statement.encode())

@@ -1,4 +1,4 @@
-"""What a schema job is told, and the two ways in which it may end badly."""
+"""The settings of a schema job, and its two errors."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from contract import paths
 BACKUPS = Path(paths.BACKUPS)
 KEYS = Path(paths.KEYS)
 
-# Version 1 is the passphrase that is built into MLflow, and which stacks without credentials of their own have used.
+# Version 1 is the passphrase built into MLflow. Stacks from before `credentialsVersion` have used it.
 BUILT_IN_KEY = 1
 
 
 class Refused(Exception):
-    """The job cannot be done as it is asked for; nothing was touched."""
+    """The job cannot run with these settings. Nothing was touched."""
 
 
 class Failed(Exception):
-    """The job did not succeed; the text says what is left, and how to go on."""
+    """The job failed. The message says in which state the database is, and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Administrator:
-    """Who may do everything when sign-in is on."""
+    """The administrator of a server with sign-in."""
 
     name: str
     password_file: Path
@@ -37,27 +37,27 @@ class Job:
     """One schema job."""
 
     store_uri: str
-    """For SQLAlchemy, as the role that owns the tables; without a password, which libpq finds in its pass file."""
+    """SQLAlchemy's URI, as the role that owns the tables. Without a password: libpq reads it from the pass file."""
 
     server_role: str
     private_tables: tuple[str, ...]
-    """Those that the reading role does not read."""
+    """Tables that the read-only role may not read."""
 
     credentials_version: int
     administrator: Administrator | None
     """None without sign-in."""
 
     remembered: int
-    """How long a worker of the server may take an administrator's former password for right, in seconds."""
+    """Seconds that a worker of the server caches a correct password."""
 
     backups_volume: str
-    """What the engine calls the volume that the dumps are in."""
+    """Docker's name for the volume of the dumps, for messages."""
 
     mlflow_version: str
 
     @property
     def database_uri(self) -> str:
-        """The same database for libpq."""
+        """The same database as a libpq URI."""
         return self.store_uri.replace("postgresql+mlflow://", "postgresql://", 1)
 
     @property
@@ -66,12 +66,12 @@ class Job:
 
     @property
     def key_version(self) -> int:
-        """Version of the passphrase that wraps the gateway's secrets."""
+        """Version of the passphrase that encrypts the gateway's secrets."""
         return self.credentials_version + BUILT_IN_KEY
 
 
 def job_of(environment: Mapping[str, str], mlflow_version: str) -> Job:
-    """The job that the environment describes; Refused when it does not."""
+    """The job that the environment variables describe. Raises `Refused` if one is missing or invalid."""
     store_uri = _given(environment, names.STORE_URI)
     if not store_uri.startswith("postgresql+mlflow://"):
         raise Refused(
@@ -106,5 +106,5 @@ def job_of(environment: Mapping[str, str], mlflow_version: str) -> Job:
 
 def _given(environment: Mapping[str, str], name: str) -> str:
     if not environment.get(name):
-        raise Refused(f"{name} is not set: a schema job cannot do without. Mend it with: make up")
+        raise Refused(f"{name} is not set: the schema job needs it. Mend it with: make up")
     return environment[name]

@@ -1,7 +1,7 @@
-"""The passphrases that wrap the gateway's secrets: a file for each version, and rows re-wrapped with the newest.
+"""The passphrases that wrap the keys of the gateway's secrets: a file for each version. All rows use the newest one.
 
-The folder `current` is what the server reads. The file `webhooks` is the key that the secrets of webhooks are
-encrypted with: MLflow has no way to change it, so it is made once.
+The server reads the folder `current`. The file `webhooks` is the key that encrypts the secrets of webhooks. It is
+created once: MLflow cannot change it.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ _FILE = re.compile(r"kek-(\d+)")
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done so that every secret is wrapped with the passphrase of version `version`."""
+    """What remains to be done until every secret is wrapped with the passphrase of version `version`."""
 
     version: int
     make: bool
-    """The file of that version does not exist yet."""
+    """Whether the file of that version must be created."""
 
     rewrap: tuple[int, ...]
-    """Versions that rows are still wrapped with."""
+    """Other versions that rows are wrapped with."""
 
 
 def plan(version: int, files: Set[int], rows: Set[int]) -> Plan:
-    """What the files there are and the versions that rows need ask for; Refused when a key is lacking."""
+    """The plan for existing files and the versions in the rows. Raises `Refused` if a key is missing."""
     newest = max(files, default=version)
     if newest > version:
         raise Refused(
             f"credentialsVersion is {version - BUILT_IN_KEY}, and {newest - BUILT_IN_KEY} was used before: it may only "
-            "grow, as secrets are wrapped with the newest key; nothing was touched. "
+            "grow, because secrets are encrypted with the newest key; nothing was touched. "
             f"Mend it with: bin/pulumi config set credentialsVersion {newest - BUILT_IN_KEY}"
         )
     missing = sorted(rows - files - {BUILT_IN_KEY})
     if missing:
         names = ", ".join(f"kek-{number}" for number in missing)
         raise Refused(
-            f"the gateway's secrets are wrapped with {names}, and the keys volume does not hold it; nothing was "
-            "touched. Mend it by putting that file back, or delete these secrets from MLflow with: "
+            f"the gateway's secrets are encrypted with {names}, which is not in the keys volume; nothing was "
+            "touched. Mend it by restoring that file, or delete these secrets from MLflow with: "
             f"DELETE FROM secrets WHERE kek_version IN ({', '.join(map(str, missing))})"
         )
     return Plan(version=version, make=version not in files, rewrap=tuple(sorted(rows - {version})))
@@ -68,20 +68,20 @@ def planned(connection: psycopg.Connection, version: int, folder: Path = KEYS) -
 
 
 def carry_out(connection: psycopg.Connection, todo: Plan, folder: Path = KEYS) -> None:
-    """Make the passphrase if it is not there, re-wrap every secret, and let the server use it."""
+    """Create the passphrase if it is missing, re-wrap every secret, and switch the server to it."""
     if todo.make:
         replace(folder / f"kek-{todo.version}", secrets.token_hex(32))
-        print(f"made the key kek-{todo.version}", flush=True)
+        print(f"created the key kek-{todo.version}", flush=True)
     _rewrap(connection, todo.version, folder)
     _switch(todo.version, folder)
-    # What a server has sealed in the meantime, still with the former one.
+    # Secrets that a running server has saved meanwhile, with the former passphrase.
     _rewrap(connection, todo.version, folder)
     if not (folder / "webhooks").exists():
         replace(folder / "webhooks", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
 
 
 def _switch(version: int, folder: Path) -> None:
-    """Show the server both the passphrase and its version anew in one step; it looks at every use."""
+    """Replace the passphrase and its version in one step. The server reads both at every use."""
     pair = folder / f"pair-{version}"
     pair.mkdir(mode=0o700, exist_ok=True)
     replace(pair / "version", str(version))
@@ -103,7 +103,7 @@ def _rewrap(connection: psycopg.Connection, version: int, folder: Path) -> None:
         ).fetchall()
         if not rows:
             return
-        # Not above: MLflow takes seconds to import, and most databases hold no secrets.
+        # Not at the top: MLflow takes seconds to import, and most databases hold no secrets.
         from mlflow.utils.crypto import rotate_secret_encryption
 
         new = _manager(version, folder)
@@ -118,14 +118,14 @@ def _rewrap(connection: psycopg.Connection, version: int, folder: Path) -> None:
 
 
 def replace(path: Path, content: str) -> None:
-    """Write a file; it is there whole, or as it was."""
+    """Write a file atomically and durably."""
     partial = path.with_name(f".partial-{path.name}")
     partial.unlink(missing_ok=True)
     with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "w") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    # What is wrapped with a key that a loss of power takes away is lost.
+    # Without fsync a power failure could lose the key, and with it every secret that is wrapped with it.
     partial.rename(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
@@ -135,7 +135,7 @@ def replace(path: Path, content: str) -> None:
 
 
 def _manager(version: int, folder: Path) -> KEKManager:
-    # As above.
+    # Not at the top, as above.
     from mlflow.utils.crypto import DEFAULT_KEK_PASSPHRASE, KEKManager
 
     built_in = version == BUILT_IN_KEY

@@ -1,4 +1,4 @@
-"""Other programs that the job runs: PostgreSQL's tools and MLflow's own commands."""
+"""Runs PostgreSQL's client programs and MLflow's commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .connections import session_options
 
-# What SQLAlchemy and PostgreSQL add to an error: the rows that a statement was about, password hashes among them.
+# SQLAlchemy and PostgreSQL append the statement's rows to an error. Rows may contain password hashes.
 _ROWS = re.compile(r"\[parameters: .*|Failing row contains .*|\[SQL: .*", re.DOTALL)
 _ERROR = re.compile(r"\w+(\.\w+)+: ")
 
@@ -26,30 +26,30 @@ class Outcome:
 
     @property
     def reason(self) -> str:
-        """The error that it ended with."""
+        """The error that the program ended with."""
         lines = [line.strip() for line in self.shown if line.strip()]
-        # SQLAlchemy puts the statement and a link after its error.
+        # SQLAlchemy prints the statement and a link after its error.
         errors = [line for line in lines if _ERROR.match(line)]
-        return [*lines, *errors][-1] if lines else "it said nothing"
+        return [*lines, *errors][-1] if lines else "it printed no error"
 
     @property
     def shown(self) -> list[str]:
-        """What may be shown of what it complained of."""
+        """The lines of standard error, without rows."""
         return [line for line in map(without_rows, self.errors.splitlines()) if line]
 
 
 def without_rows(complaint: str) -> str:
-    """An error's text without the rows that it was about."""
+    """An error message without the rows in it."""
     return _ROWS.sub("", complaint).rstrip()
 
 
 def environment(server_version: int) -> dict[str, str]:
-    """What a program gets that works on the database; libpq takes the session's settings and the pass file from it."""
+    """The environment of a program that uses the database, with libpq's settings of the session."""
     return {**os.environ, "PGOPTIONS": session_options(server_version), "PGCONNECT_TIMEOUT": "10"}
 
 
 def run(command: Sequence[str], server_version: int) -> Outcome:
-    """Run a program to its end; its output is kept, not shown."""
+    """Run a program to its end, and capture its output."""
     ended = subprocess.run(
         command, env=environment(server_version), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
@@ -57,5 +57,5 @@ def run(command: Sequence[str], server_version: int) -> Outcome:
 
 
 def python(arguments: Sequence[str], server_version: int) -> Outcome:
-    """Run a module of this image's Python."""
+    """Run this image's Python."""
     return run([sys.executable, *arguments], server_version)

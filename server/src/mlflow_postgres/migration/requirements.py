@@ -1,4 +1,4 @@
-"""What this image's MLflow requires of its database. It reads files alone, neither the database nor MLflow."""
+"""What this image's MLflow requires of its database. Reads files only: no connection, no import of MLflow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .tuning import INDEXES, described
 
 
 def requirements(*, sign_in: bool) -> schema.Requirements:
-    """The version of MLflow, the newest revision by the table that records it, and our indexes by name."""
+    """The version of MLflow, the newest revision of each version table, and our indexes by name."""
     records = MIGRATIONS if sign_in else {"alembic_version": MIGRATIONS["alembic_version"]}
     return schema.Requirements(
         mlflow=version("mlflow"),
@@ -29,9 +29,9 @@ def requirements(*, sign_in: bool) -> schema.Requirements:
 
 
 def newest(scripts: Iterable[Path]) -> str:
-    """The one revision that no other script builds on; Failed when there is none, or more than one.
+    """The head revision: no other script has it as its down_revision. Raises `Failed` unless there is exactly one.
 
-    Alembic answers the same, but runs the scripts, and with them imports half of MLflow: seconds, for every look.
+    Alembic would run the scripts, which import half of MLflow. That takes seconds, and `ops doctor` asks often.
     """
     revisions: set[str] = set()
     former: set[str] = set()
@@ -48,7 +48,7 @@ def newest(scripts: Iterable[Path]) -> str:
 
 
 def _constants(script: ast.Module) -> dict[str, str | tuple[str, ...] | None]:
-    """What a script sets its two names to."""
+    """The values of `revision` and `down_revision` in a script."""
     found: dict[str, str | tuple[str, ...] | None] = {}
     for node in script.body:
         match node:
@@ -60,7 +60,7 @@ def _constants(script: ast.Module) -> dict[str, str | tuple[str, ...] | None]:
 
 
 def _package(folder: str) -> Path:
-    # Found, not imported.
+    # Without importing it.
     spec = find_spec("mlflow")
     if spec is None or spec.origin is None:
         raise Failed("MLflow is not installed here")

@@ -1,4 +1,4 @@
-"""Put a dump back in place of what is there, in one transaction: all of it or nothing."""
+"""Replaces the database's contents by a dump, in one transaction."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .grants import statements
 from .job import Failed, Job
 from .programs import environment, without_rows
 
-# Objects of the owner alone: what belongs to an extension is its superuser's, and stays. A column's sequence goes with
-# its table.
+# Drops only objects of the owner. Extensions belong to a superuser and stay. DROP TABLE drops the sequences of its
+# columns.
 _EMPTY = """
 SET client_min_messages = error;
 DROP SCHEMA IF EXISTS mlflow_postgres CASCADE;
@@ -56,13 +56,13 @@ END $$;
 
 
 def chosen(contents: Iterable[str]) -> list[str]:
-    """The lines of an archive's table of contents that are put back: not the schema public, which was never away."""
+    """The entries of an archive's table of contents to restore: all but the schema public, which still exists."""
     public = (" SCHEMA - public ", " - SCHEMA public ")
     return [line for line in contents if line and not line.startswith(";") and not any(part in line for part in public)]
 
 
 def put_back(connection: psycopg.Connection, job: Job, name: str) -> None:
-    """Replace all of MLflow's tables by the dump's; Failed when that did not succeed, and all is as it was."""
+    """Replace all of MLflow's tables by those of the dump. Raises `Failed` if that fails; the database is unchanged."""
     server_version = connection.info.server_version
     archive, contents = dump.verified(name, server_version)
     with tempfile.NamedTemporaryFile("w", suffix=".list") as use, tempfile.TemporaryFile("w+") as complaints:
@@ -94,23 +94,23 @@ def put_back(connection: psycopg.Connection, job: Job, name: str) -> None:
                 check=False,
             )
             if reader.returncode == 0:
-                # Not psql's --single-transaction, which commits whatever a killed pg_restore had sent until then.
+                # Not psql's --single-transaction: it would commit what a killed pg_restore has sent so far.
                 psql.stdin.write("\n" + ";\n".join(statements(job)) + ";\nCOMMIT;\n")
         except BrokenPipeError:
-            # It has ended at an error, which is read below.
+            # psql has ended with an error, which is read below.
             pass
-        # What it has not read yet is tried once more, and then given up.
+        # close() flushes the buffer, which fails again if psql has ended.
         with suppress(BrokenPipeError):
             psql.stdin.close()
         ended = psql.wait()
         complaints.seek(0)
         said = [line.strip() for line in complaints if line.strip()]
     if reader is None or ended != 0 or reader.returncode != 0:
-        # Who was killed has said nothing.
+        # A killed program prints nothing.
         words = said or (reader.stderr.strip().splitlines()[-1:] if reader else [])
-        reason = without_rows(words[0]) if words else f"psql ended with exit code {ended} and said nothing"
+        reason = without_rows(words[0]) if words else f"psql ended with exit code {ended} and printed no error"
         raise Failed(
-            f"the dump {name} was not put back ({reason}); the database is as it was. "
-            "Mend it by stopping whatever still works on the database, then: make rollback"
+            f"the dump {name} was not restored ({reason}); the database is unchanged. "
+            "Mend it by stopping everything that still uses the database, then: make rollback"
         )
     connection.execute("ANALYZE")

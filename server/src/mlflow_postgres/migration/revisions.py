@@ -1,4 +1,4 @@
-"""Which schema the database has, which one this MLflow wants, and what follows from the two."""
+"""The revision that the database has, the head revision of this MLflow, and what must be migrated."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
 MAIN_SCRIPTS = "store/db_migrations"
-# MLflow's migrations of each of its two sets of tables, by the table that says how far they have come.
+# The folders of MLflow's migrations of its two sets of tables, by the version table of each.
 MIGRATIONS = {"alembic_version": MAIN_SCRIPTS, "alembic_version_auth": "server/auth/db/migrations"}
 
 MAIN_TABLES = frozenset({"experiments", "runs", "metrics", "params", "tags"})
 SIGN_IN_TABLES = frozenset({"users"})
 
-# A script names a table, or the class that MLflow's store has for it.
+# Migration scripts use a table's name, or the class of MLflow's model.
 CLASSES = {
     "runs": "SqlRun",
     "latest_metrics": "SqlLatestMetric",
@@ -37,7 +37,7 @@ CLASSES = {
 
 
 class Due(Enum):
-    """What a set of tables needs."""
+    """What must be done with a set of tables."""
 
     MAKE = "make"
     NOTHING = "nothing"
@@ -46,58 +46,61 @@ class Due(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One of the two sets of tables that MLflow migrates by itself."""
+    """One of the two sets of tables that MLflow migrates separately."""
 
     name: str
     current: str | None
-    """Revision in the database; None when there is none, or the tables are older than revisions."""
+    """The revision in the database; None without tables, or for tables from before MLflow had revisions."""
 
     head: str
     due: Due
     pending: tuple[Path, ...]
-    """MLflow's scripts between the two, if it is to be migrated."""
+    """MLflow's migration scripts between the two revisions."""
 
 
 def decide(*, current: str | None, head: str, known: Set[str], found: Set[str], expected: Set[str]) -> Due:
-    """What is due; Refused for a revision that this MLflow does not know, and for a stranger's tables."""
+    """What is due. Raises `Refused` with the revision if this MLflow does not know it."""
     if current == head:
         return Due.NOTHING
     if current is not None:
         if current not in known:
             raise Refused(current)
         return Due.MIGRATE
-    # MLflow itself makes its first tables and its first revision in two steps.
+    # MLflow creates its first tables and records its first revision in two steps.
     return Due.MIGRATE if expected <= found else Due.MAKE
 
 
 def known(version_table: str = "alembic_version") -> tuple[set[str], str]:
-    """The revisions of the main tables, or of the others, that this MLflow knows, and the newest."""
+    """The revisions of a version table that this MLflow knows, and the newest of them."""
     scripts, head = _scripts(MIGRATIONS[version_table])
     return {script.revision for script in scripts.walk_revisions()}, head
 
 
 def unknown(revision: str, mlflow_version: str, remembered: str | None) -> Refused:
-    """What to say of a schema that a newer MLflow has made."""
+    """The error for a schema of a newer MLflow."""
     other = remembered or "and the one that ran before"
     return Refused(
-        f"the database has the schema {revision}, which MLflow {mlflow_version} does not know: it was made by a newer "
-        f"MLflow or something else; nothing was touched. Mend it with: bin/pulumi config set mlflowVersion {other}, "
+        f"the database has the schema {revision}, which MLflow {mlflow_version} does not know: a newer MLflow or "
+        f"another program made it; nothing was touched. Mend it with: bin/pulumi config set mlflowVersion {other}, "
         "or make rollback"
     )
 
 
 def foreign(found: Set[str]) -> str | None:
-    """A table in a database without MLflow's, in which MLflow would fail to make its own; None when it is empty."""
+    """A table of another program in a database without MLflow's tables; None if there is none.
+
+    MLflow would fail to create its tables in such a database.
+    """
     strangers = sorted(name for name in found - SIGN_IN_TABLES if not name.startswith("alembic_"))
     return None if not strangers or found >= MAIN_TABLES else strangers[0]
 
 
 def parts(connection: psycopg.Connection, *, sign_in: bool, mlflow_version: str, remembered: str | None) -> list[Part]:
-    """Every set of tables with what it needs; Refused when one is not for this MLflow."""
+    """Every set of tables, with what is due. Raises `Refused` for tables that this MLflow cannot use."""
     found = tables(connection)
     if stranger := foreign(found):
         raise Refused(
-            f"the database holds tables, such as {stranger}, but none of MLflow's; nothing was touched. "
+            f"the database holds tables of another program, such as {stranger}; nothing was touched. "
             "Mend it with: bin/pulumi config set postgresDatabase, and the name of a database for MLflow alone"
         )
     wanted = [("main", "alembic_version", MAIN_TABLES)]
@@ -119,14 +122,14 @@ def parts(connection: psycopg.Connection, *, sign_in: bool, mlflow_version: str,
 
 
 def touched(pending: Iterable[Path], among: Iterable[str]) -> set[str]:
-    """Those tables that scripts may change: each that one names, alone or within SQL, for whatever reason."""
+    """The tables that scripts may change: every table that a script names, alone or in SQL."""
     words = "\n".join(word for script in pending for word in _words(ast.parse(script.read_bytes())))
-    # In "runs.run_uuid" it is a foreign key's target, and not changed.
+    # A name such as "runs.run_uuid" is the target of a foreign key. That table is not changed.
     return {table for table in among if re.search(rf"\b({table}(?!\.)|{CLASSES[table]})\b", words)}
 
 
 def _words(script: ast.Module) -> Iterator[str]:
-    """Texts and imported names; not the comments and explanations, in which something 'runs' all the time."""
+    """String constants and imported names. Not docstrings, where words such as 'runs' are no tables."""
     explained = {id(node.value) for node in ast.walk(script) if isinstance(node, ast.Expr)}
     for node in ast.walk(script):
         match node:
@@ -142,13 +145,13 @@ def _revision(connection: psycopg.Connection, version_table: str, found: Set[str
     query = psycopg.sql.SQL("SELECT version_num FROM public.{}").format(psycopg.sql.Identifier(version_table))
     rows = connection.execute(query).fetchall()
     if len(rows) > 1:
-        raise Failed(f"{version_table} holds {len(rows)} revisions, it must hold one. Mend it with: make rollback")
+        raise Failed(f"{version_table} holds {len(rows)} revisions: it must hold one. Mend it with: make rollback")
     return str(rows[0][0]) if rows else None
 
 
 def _scripts(folder: str) -> tuple[ScriptDirectory, str]:
-    """MLflow's migrations of a set of tables, as Alembic's `ScriptDirectory`, and the newest revision."""
-    # Not above: most commands of the schema job need neither.
+    """MLflow's migrations of a set of tables, as Alembic's `ScriptDirectory`, and the head revision."""
+    # Not at the top: most commands of the schema job need neither.
     import mlflow
     from alembic.script import ScriptDirectory
 

@@ -1,7 +1,7 @@
-"""What PostgreSQL is told beside MLflow's own schema: indexes for its searches, and earlier vacuums for big tables.
+"""Adds to MLflow's schema: indexes for searches, and autovacuum settings for growing tables.
 
-An index's name says that it is ours, and its comment what it was made as: one that is made as something else today is
-replaced, one that is wanted no more is dropped. All of it is for speed alone, so that none of it may fail a job.
+Our indexes have a common prefix, and each has its definition as its comment. An index whose definition has changed is
+replaced. One that is no longer in `INDEXES` is dropped. All of this is only for speed, so no failure stops the job.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from .connections import tables
 
 PREFIX = "mlflow_postgres_"
 
-# A value of a parameter or a tag may have 8,000 characters, an index row holds 2,704 bytes: the whole of it in an index
-# would make logging it fail. `database/filters.py` asks by its first 128.
+# A value of a parameter or a tag may have 8,000 characters, and an index row holds 2,704 bytes. With an index on the
+# whole value, logging a long one would fail. `database/filters.py` searches by the first 128 characters.
 INDEXES = {
     "mlflow_postgres_runs_newest": ("runs", "(experiment_id, lifecycle_stage, start_time DESC, run_uuid)"),
     "mlflow_postgres_latest_metrics_value": ("latest_metrics", "(key, value DESC) INCLUDE (run_uuid, is_nan)"),
     "mlflow_postgres_params_value": ("params", "(key, left(value, 128) text_pattern_ops)"),
     "mlflow_postgres_tags_value": ("tags", "(key, left(value, 128) text_pattern_ops)"),
-    # Many runs have the same tag: of this one the runs can be read without the table. PostgreSQL does not do so with an
-    # index on an expression; what is too long for it is found by the one above.
+    # Many runs have the same tag. This index allows index-only scans, which PostgreSQL does not do for an index on an
+    # expression. Longer values are found through the index above.
     "mlflow_postgres_tags_short": ("tags", "(key, value, run_uuid) WHERE octet_length(value) <= 128"),
     "mlflow_postgres_trace_tags_short": ("trace_tags", "(key, value, request_id) WHERE octet_length(value) <= 128"),
     "mlflow_postgres_trace_metadata_short": (
@@ -34,14 +34,14 @@ INDEXES = {
     ),
 }
 
-# As they come, a table of 100 million rows is vacuumed after 20 million changes, and planned with old figures until 10.
+# With PostgreSQL's defaults, a table of 100 million rows is vacuumed after 20 million changes and analyzed after 10.
 AUTOVACUUM = {"autovacuum_vacuum_scale_factor": "0.05", "autovacuum_analyze_scale_factor": "0.02"}
 GROWING = (
     *("metrics", "latest_metrics", "params", "tags"),
     *("trace_info", "trace_tags", "trace_request_metadata", "trace_metrics", "spans", "span_metrics", "assessments"),
 )
 
-# What belongs to somebody else is not ours, whatever its name. Not LIKE: there '_' stands for any character.
+# Only indexes that belong to this role. Not LIKE, where '_' matches any character.
 _OURS = """
 SELECT made.relname, parent.relname, indisvalid, obj_description(made.oid, 'pg_class')
   FROM pg_index JOIN pg_class AS made ON made.oid = indexrelid JOIN pg_class AS parent ON parent.oid = indrelid
@@ -52,18 +52,19 @@ SELECT made.relname, parent.relname, indisvalid, obj_description(made.oid, 'pg_c
 
 
 class Index(NamedTuple):
-    """One of our indexes, as it is in the database."""
+    """One of our indexes in the database."""
 
     name: str
     table: str
     valid: bool
-    """False for what an interrupted job has left: PostgreSQL keeps it up to date, and never reads it."""
+    """False after an interrupted CREATE INDEX CONCURRENTLY. PostgreSQL updates such an index, but never uses it."""
 
     made_as: str | None
+    """Its comment: the definition that it was created with."""
 
 
 def tune(connection: psycopg.Connection) -> None:
-    """Make what is missing or made otherwise, drop what is left over; what cannot be done now is left for later."""
+    """Create missing indexes, replace changed ones, drop obsolete ones. The next run repeats what fails."""
     present = tables(connection)
     _tidy(connection)
     found = {index.name: index.made_as for index in _ours(connection)}
@@ -71,7 +72,7 @@ def tune(connection: psycopg.Connection) -> None:
         if table in present and found.get(name) != described(table, definition):
             with _or_later(connection, f"index {name}"):
                 _make(connection, name, table, definition, replaces=name in found)
-    # What was replaced, and what did not get done.
+    # Drops the replaced indexes, and those that were not completed.
     _tidy(connection)
     for table in GROWING:
         if table in present:
@@ -80,19 +81,19 @@ def tune(connection: psycopg.Connection) -> None:
 
 
 def make_way(connection: psycopg.Connection, touched: Set[str]) -> None:
-    """Drop our indexes on tables that are about to be migrated: `tune` makes them again afterwards."""
+    """Drop our indexes on tables that are about to be migrated. `tune` creates them again afterwards."""
     for index in _ours(connection):
         if index.table in touched:
             _drop(connection, index.name, f"a migration may touch {index.table}")
 
 
 def described(table: str, definition: str) -> str:
-    """An index's comment, by which the next job knows what it was made as."""
+    """The comment of an index, which the next job compares."""
     return f"{table} {definition}"
 
 
 def leftover(index: Index) -> bool:
-    """Whether an index is wanted no more, or of no use."""
+    """Whether an index is obsolete or invalid."""
     return index.name not in INDEXES or not index.valid
 
 
@@ -103,7 +104,7 @@ def _ours(connection: psycopg.Connection) -> list[Index]:
 def _tidy(connection: psycopg.Connection) -> None:
     for index in _ours(connection):
         if leftover(index):
-            _drop(connection, index.name, "not wanted any more" if index.valid else "it was not finished")
+            _drop(connection, index.name, "obsolete" if index.valid else "incomplete")
 
 
 def _drop(connection: psycopg.Connection, name: str, why: str) -> None:
@@ -113,8 +114,8 @@ def _drop(connection: psycopg.Connection, name: str, why: str) -> None:
 
 
 def _make(connection: psycopg.Connection, name: str, table: str, definition: str, *, replaces: bool) -> None:
-    """Under another name until it is whole: the one that it replaces is read meanwhile, and dropped by `_tidy`."""
-    print(f"index {name}: {'made anew' if replaces else 'made'} on {table}", flush=True)
+    """Create an index under another name, then rename it: searches use the old one meanwhile. `_tidy` drops that."""
+    print(f"index {name}: {'rebuilding' if replaces else 'creating'} on {table}", flush=True)
     new = f"{name}_new"
     connection.execute(
         sql.SQL("CREATE INDEX CONCURRENTLY {} ON {} ").format(sql.Identifier(new), sql.Identifier("public", table))
@@ -151,14 +152,14 @@ def _autovacuum(connection: psycopg.Connection, table: str) -> None:
 
 @contextmanager
 def _or_later(connection: psycopg.Connection, what: str) -> Iterator[None]:
-    """What PostgreSQL does not do now is said, and left for the next job; only a lost connection is raised."""
+    """Print an error of PostgreSQL and go on: the next job tries again. Only a lost connection is raised."""
     try:
         yield
     except psycopg.Error as error:
         if connection.closed:
             raise
-        # The first line alone: what follows may show rows.
+        # Only the first line: the others may show rows.
         reason = str(error).partition("\n")[0]
         if isinstance(error, psycopg.errors.LockNotAvailable):
-            reason = "somebody's transaction is in the way for over a minute"
+            reason = "another transaction has held a lock for more than a minute"
         print(f"{what}: {reason}; left for the next run", flush=True)

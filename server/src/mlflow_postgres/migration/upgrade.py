@@ -1,4 +1,4 @@
-"""Bring every set of tables to MLflow's schema by its own commands, after a dump that is put back if that fails."""
+"""Upgrades the tables with MLflow's own commands, after a dump. If that fails, the dump is restored."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .job import Failed, Job
 from .programs import Outcome, python, without_rows
 from .revisions import Due, Part, parts, touched
 
-# What `mlflow db upgrade` does with an empty database; older versions fail on one, as only their server makes it.
+# Creates the tables as the server does. `mlflow db upgrade` of older versions fails on an empty database.
 _MAKE = (
     "import sys; from mlflow.store.db import utils;"
     "utils._initialize_tables(utils.create_sqlalchemy_engine_with_retry(sys.argv[1]))"
@@ -22,7 +22,7 @@ _MAKE = (
 
 
 def change(connection: psycopg.Connection, job: Job, wanted: Sequence[Part], remembered: str | None) -> None:
-    """Make or migrate what is due; Failed when that did not succeed, with the database as it was."""
+    """Create or migrate what is due. Raises `Failed` if that fails; the database is then as it was."""
     kept = None
     if any(part.due is Due.MIGRATE for part in wanted):
         kept = before(connection, job, wanted, remembered)
@@ -32,13 +32,13 @@ def change(connection: psycopg.Connection, job: Job, wanted: Sequence[Part], rem
         _bring(connection, job, wanted, kept)
     except Exception:
         if kept:
-            # The former server goes on, and searches with them.
+            # The former server continues to run, and its searches need the indexes.
             _indexes_again(connection)
         raise
 
 
 def _indexes_again(connection: psycopg.Connection) -> None:
-    """Make what is missing again; what goes wrong with it is said, for the failure before it is what must be read."""
+    """Create the dropped indexes again. An error is only printed: the migration's error must stay the last one."""
     try:
         tuning.tune(connection)
     except psycopg.Error as error:
@@ -57,7 +57,7 @@ def _bring(connection: psycopg.Connection, job: Job, wanted: Sequence[Part], kep
 
 
 def before(connection: psycopg.Connection, job: Job, wanted: Sequence[Part], remembered: str | None) -> Dump:
-    """A dump of the database as it is before it is migrated."""
+    """Dump the database before it is migrated."""
     main = wanted[0]
     return _dump(connection, job, job.mlflow_version, (main.current, main.head), (remembered, job.mlflow_version))
 
@@ -91,28 +91,28 @@ def _command(part: Part, job: Job, server_version: int) -> Outcome:
 
 
 def _put_back(connection: psycopg.Connection, job: Job, wanted: Sequence[Part], kept: Dump | None) -> str:
-    """Make sure that the database is as it was, and say so, with what to do; the reason is to follow."""
+    """Restore the dump if the database has changed. Returns an error message that ends before the reason."""
     if kept is None:
-        return "MLflow could not make its tables; what it has made is left, and the next run goes on from there:"
+        return "MLflow could not create its tables; the tables made so far are kept, and the next run continues:"
     now = parts(connection, sign_in=job.administrator is not None, mlflow_version=job.mlflow_version, remembered=None)
     state = f"the database is as it was, at {wanted[0].current},"
     if [part.current for part in now] != [part.current for part in wanted]:
-        # The former server went on: what it has accepted since the dump is in this one.
+        # The former server has continued to log since the dump. This dump keeps those changes.
         since = _dump(connection, job, "rollback", (None, kept.from_revision), (None, kept.from_version))
         try:
             restore.put_back(connection, job, kept.name)
         except Failed as error:
             return (
-                f"MLflow {job.mlflow_version} could not migrate all tables, and {error}, which is between two schemas. "
-                f"Take that dump: {kept.name}. The reason of the first,"
+                f"MLflow {job.mlflow_version} could not migrate all tables: the database is between two schemas. "
+                f"Restoring it failed: {error}. Use the dump {kept.name}. The first error,"
             )
         state = (
-            f"the database was put back from the dump, at {wanted[0].current} (what was logged since is in "
+            f"the database was restored from the dump, at {wanted[0].current} (what was logged since is in "
             f"{since.name}),"
         )
     return (
         f"MLflow {job.mlflow_version} could not migrate; {state} and the former server still runs on it; the dump is "
         f"{kept.name} in the volume {job.backups_volume}. Go on with: bin/pulumi config set mlflowVersion "
-        f"{kept.from_version or 'and the version that ran before'}, or mend the reason and run make up again."
-        " The reason,"
+        f"{kept.from_version or 'and the version that ran before'}, or remove the cause and run make up again."
+        " The cause,"
     )
