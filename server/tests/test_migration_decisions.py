@@ -31,7 +31,7 @@ def due(current: str | None, found: Set[str]) -> Due:
 
 
 def test_an_empty_database_is_made_an_older_one_migrated_and_the_right_one_left_alone() -> None:
-    assert due(None, set()) is Due.MAKE
+    assert due(None, set()) is Due.CREATE
     assert due("old", MAIN_TABLES) is Due.MIGRATE
     assert due("new", MAIN_TABLES) is Due.NOTHING
 
@@ -46,25 +46,25 @@ def test_a_revision_that_this_mlflow_does_not_know_is_refused() -> None:
 
 
 def test_an_unknown_revision_is_reported_with_the_version_that_made_it() -> None:
-    text = str(revisions.unknown("abc", "3.17.2", "3.19.0"))
+    text = str(revisions.unknown_revision("abc", "3.17.2", "3.19.0"))
     assert text.startswith("the database has the schema abc, which MLflow 3.17.2 does not know")
     assert text.endswith("bin/pulumi config set mlflowVersion 3.19.0, or make rollback")
-    assert "the one that ran before" in str(revisions.unknown("abc", "3.17.2", None))
+    assert "the one that ran before" in str(revisions.unknown_revision("abc", "3.17.2", None))
 
 
 def test_a_stranger_s_tables_are_named_and_mlflow_s_own_are_not_strange() -> None:
-    assert revisions.foreign({"orders", "alembic_version"}) == "orders"
-    assert revisions.foreign(set()) is None
-    assert revisions.foreign({"users", "alembic_version_auth"}) is None
-    assert revisions.foreign(MAIN_TABLES | {"orders"}) is None
+    assert revisions.foreign_table({"orders", "alembic_version"}) == "orders"
+    assert revisions.foreign_table(set()) is None
+    assert revisions.foreign_table({"users", "alembic_version_auth"}) is None
+    assert revisions.foreign_table(MAIN_TABLES | {"orders"}) is None
 
 
 def test_the_first_key_is_made_and_rows_of_the_built_in_one_are_wrapped_with_it() -> None:
-    assert keys.plan(2, set(), {1}) == keys.Plan(version=2, make=True, rewrap=(1,))
+    assert keys.plan(2, set(), {1}) == keys.Plan(version=2, create=True, rewrap=(1,))
 
 
 def test_nothing_is_left_to_do_when_every_row_has_the_newest_key() -> None:
-    assert keys.plan(3, {2, 3}, {3}) == keys.Plan(version=3, make=False, rewrap=())
+    assert keys.plan(3, {2, 3}, {3}) == keys.Plan(version=3, create=False, rewrap=())
 
 
 def test_a_row_whose_key_is_lost_is_refused_even_when_it_is_the_one_that_would_be_made() -> None:
@@ -80,8 +80,8 @@ def test_a_credentials_version_that_goes_down_is_refused_with_the_one_to_set() -
 
 
 def test_a_key_is_whole_or_as_it_was_and_secret_to_others(tmp_path: Path) -> None:
-    keys.replace(tmp_path / "kek-2", "old")
-    keys.replace(tmp_path / "kek-2", "new")
+    keys.write_file(tmp_path / "kek-2", "old")
+    keys.write_file(tmp_path / "kek-2", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["kek-2"]
     assert (tmp_path / "kek-2").stat().st_mode & 0o777 == 0o400
     assert (tmp_path / "kek-2").read_text() == "new"

@@ -47,7 +47,7 @@ def test_dumps_are_listed_newest_first_and_only_when_their_archive_is_there(tmp_
     kept(tmp_path, "before-rollback-20261125T103000Z", "2026-11-25T10:30:00+00:00")
     (tmp_path / "before-3.18.0-20261126T103000Z.json").write_text('{"created": "2026-11-26T10:30:00+00:00"}')
     (tmp_path / ".partial-before-3.18.0-20261127T103000Z.json").write_text("{")
-    assert [sidecar.name for sidecar in dump.listed(tmp_path)] == [
+    assert [sidecar.name for sidecar in dump.list_dumps(tmp_path)] == [
         "before-rollback-20261125T103000Z",
         "before-3.17.2-20261124T103000Z",
     ]
@@ -57,13 +57,13 @@ def test_a_dump_whose_archive_is_gone_or_cut_short_is_told_to_whoever_asks(tmp_p
     kept(tmp_path, "before-3.17.2-20261124T103000Z", "2026-11-24T10:30:00+00:00")
     kept(tmp_path, "before-3.18.0-20261126T103000Z", "2026-11-26T10:30:00+00:00")
     (tmp_path / "before-3.18.0-20261126T103000Z.dump").unlink()
-    assert [sidecar.bytes_there for sidecar in dump.listed(tmp_path, lost=True)] == [None, len(b"archive")]
+    assert [sidecar.bytes_there for sidecar in dump.list_dumps(tmp_path, lost=True)] == [None, len(b"archive")]
 
 
 def test_what_a_killed_job_left_is_removed_and_finished_dumps_stay(tmp_path: Path) -> None:
     kept(tmp_path, NAME, "2026-11-24T10:30:00+00:00")
     (tmp_path / f"{dump.PARTIAL}{NAME}.dump").write_bytes(b"half")
-    dump.clean(tmp_path)
+    dump.remove_partial_files(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {f"{NAME}.dump", f"{NAME}.json"}
 
 
@@ -89,13 +89,13 @@ def test_a_dump_that_was_not_put_back_is_named_whatever_died(
 ) -> None:
     programs(tmp_path, psql=psql, pg_restore=f"[ $1 = --list ] || {{ {pg_restore}; }}")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(dump, "verified", lambda *_: (tmp_path / "archive", ["one"]))
+    monkeypatch.setattr(dump, "verify", lambda *_: (tmp_path / "archive", ["one"]))
     connection: Any = SimpleNamespace(info=SimpleNamespace(server_version=170012))
     job: Any = SimpleNamespace(
         database_uri="postgresql://", server_role="server", readonly_role="reader", private_tables=("users",)
     )
     with pytest.raises(Failed) as error:
-        restore.put_back(connection, job, NAME)
+        restore.restore(connection, job, NAME)
     assert str(error.value).startswith(f"the dump {NAME} was not restored ({reason}); the database is unchanged.")
 
 
@@ -103,21 +103,21 @@ def test_a_dump_that_was_not_put_back_is_named_whatever_died(
 def test_a_dump_that_is_not_listed_is_refused_with_those_that_are(tmp_path: Path, name: str) -> None:
     kept(tmp_path, NAME, "2026-11-24T10:30:00+00:00")
     with pytest.raises(Refused, match=f"there is no dump '{name}': the backups volume holds {NAME}"):
-        dump.verified(name, 170012, tmp_path)
+        dump.verify(name, 170012, tmp_path)
 
 
 def test_a_dump_that_was_changed_on_disk_is_refused(tmp_path: Path) -> None:
     kept(tmp_path, NAME, "2026-11-24T10:30:00+00:00")
     (tmp_path / f"{NAME}.dump").write_bytes(b"other")
     with pytest.raises(Refused, match="its checksum differs; nothing was touched"):
-        dump.verified(NAME, 170012, tmp_path)
+        dump.verify(NAME, 170012, tmp_path)
 
 
 def test_all_of_a_dump_is_put_back_but_the_schema_that_was_never_away() -> None:
     table = "215; 1259 16388 TABLE public runs mlflow_owner"
     ours = "6; 2615 16387 SCHEMA - mlflow_postgres mlflow_owner"
     comment = "6; 0 0 COMMENT - SCHEMA public pg_database_owner"
-    assert restore.chosen(
+    assert restore.restored_entries(
         ["; Archive", "", comment, "5; 2615 2200 SCHEMA - public pg_database_owner", ours, table]
     ) == [
         ours,

@@ -28,13 +28,13 @@ def test_no_index_holds_the_whole_of_a_value_that_may_be_8000_characters_long() 
 
 def test_an_index_of_another_list_and_one_that_is_not_whole_are_left_over() -> None:
     name = "mlflow_postgres_runs_newest"
-    assert not tuning.leftover(Index(name, "runs", True, None)), "it serves until its successor is there"
-    assert tuning.leftover(Index(name, "runs", False, None))
-    assert tuning.leftover(Index(f"{name}_old", "runs", True, None))
+    assert not tuning.is_obsolete(Index(name, "runs", True, None)), "it serves until its successor is there"
+    assert tuning.is_obsolete(Index(name, "runs", False, None))
+    assert tuning.is_obsolete(Index(f"{name}_old", "runs", True, None))
 
 
 def test_what_an_index_was_made_as_tells_its_table_too() -> None:
-    assert tuning.described("runs", "(name)") != tuning.described("tags", "(name)")
+    assert tuning.comment("runs", "(name)") != tuning.comment("tags", "(name)")
 
 
 def test_the_class_of_every_table_with_an_index_is_known() -> None:
@@ -63,8 +63,8 @@ def test_a_table_is_touched_that_a_migration_names(tmp_path: Path, line: str, to
     script.write_text(f'"""It runs for all tags."""\n\ndef upgrade():\n    """It runs."""\n    {line}\n')
     other = tmp_path / "other.py"
     other.write_text("revision = 'a'\n")
-    assert revisions.touched([other, script], TABLES) == touched
+    assert revisions.named_tables([other, script], TABLES) == touched
 
 
 def test_a_migration_that_is_not_due_touches_nothing() -> None:
-    assert revisions.touched([], TABLES) == set()
+    assert revisions.named_tables([], TABLES) == set()

@@ -194,8 +194,8 @@ from mlflow_postgres.migration.job import job_of
 import os
 uri = job_of(os.environ, version("mlflow")).database_uri
 with connect(uri) as connection:
-    print(dump.make(uri=uri, server_version=connection.info.server_version, database="mlflow", database_bytes=0,
-                    reason="doctor", revisions=(None, None), versions=(None, None)).name)
+    print(dump.create(uri=uri, server_version=connection.info.server_version, database="mlflow", database_bytes=0,
+                      reason="doctor", revisions=(None, None), versions=(None, None)).name)
 """
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from ..migration.connections import alone, connect
+from ..migration.connections import connect, schema_job_lock
 from ..migration.job import BACKUPS, Failed, Job, Refused
 from . import (
     artifact_plan,
@@ -70,7 +70,7 @@ def bring(order: Order, job: Job) -> None:
             people = sqlite_copy.fill_users(people, job.mlflow_version)
         users.join(people, copy_file, job.mlflow_version, set(_models().tables))
     with (
-        alone(job.database_uri),
+        schema_job_lock(job.database_uri),
         connect(job.database_uri) as connection,
         closing(sources.opened(copy_file)) as copy,
     ):

@@ -143,7 +143,7 @@ def _convert(folder: Path, copy: Path) -> None:
     ended = python(command, 0)
     if not ended.succeeded:
         raise Failed(f"MLflow could not read the folder: {ended.reason}; nothing was changed")
-    for line in ended.shown:
+    for line in ended.error_lines:
         if "Failed to read" in line:
             raise Failed(
                 f"MLflow could not read all of the folder: {line.strip()}; nothing was changed. Mend that file, or "
@@ -174,7 +174,7 @@ def revision(copy: Path, mlflow_version: str) -> tuple[str | None, str]:
         current = None
         if "alembic_version" in found:
             current = connection.execute("SELECT max(version_num) FROM alembic_version").fetchone()[0]
-    known, head = revisions.known()
+    known, head = revisions.known_revisions()
     if current is not None and current not in known:
         raise Refused(
             f"the store has the schema {current}, which MLflow {mlflow_version} does not know: it was made by a newer "

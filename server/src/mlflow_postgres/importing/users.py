@@ -47,7 +47,7 @@ def revision(given: Path, mlflow_version: str) -> str | None:
         current = None
         if _VERSION in found:
             current = connection.execute(f"SELECT max(version_num) FROM {_VERSION}").fetchone()[0]
-    if current is not None and current not in revisions.known(_VERSION)[0]:
+    if current is not None and current not in revisions.known_revisions(_VERSION)[0]:
         raise Refused(
             f"the users have the schema {current}, which MLflow {mlflow_version} does not know: it was made by a newer "
             "MLflow. Mend it with: bin/pulumi config set mlflowVersion, and the version that made it"

@@ -40,15 +40,15 @@ def ensure(administrator: Administrator, store_uri: str) -> bool:
         store.create_user(administrator.name, password, is_admin=True)
         print(f"created the administrator {administrator.name}", flush=True)
         return False
-    renewed = not store.authenticate_user(administrator.name, password)
-    if renewed or not store.get_user(administrator.name).is_admin:
+    changed = not store.authenticate_user(administrator.name, password)
+    if changed or not store.get_user(administrator.name).is_admin:
         store.update_user(administrator.name, password=password, is_admin=True)
         print(f"set the password of the administrator {administrator.name}", flush=True)
-    return renewed
+    return changed
 
 
-def wait_until_forgotten(server_is_there: bool, seconds: int) -> None:
+def wait_for_password_cache(server_runs: bool, seconds: int) -> None:
     """Wait until no worker of a running server accepts the former password: each worker caches it."""
-    if server_is_there:
+    if server_runs:
         print(f"waiting {seconds} s until the server no longer accepts the former password", flush=True)
         time.sleep(seconds)

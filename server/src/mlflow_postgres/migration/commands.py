@@ -14,7 +14,7 @@ from importlib.metadata import version
 from contract import dumps, environment, schema
 
 from . import administrator, dump, keys, requirements, restore, revisions, tuning, upgrade
-from .connections import alone, connect, has_sessions, record_version, recorded_version, value
+from .connections import connect, has_sessions, record_version, recorded_version, schema_job_lock, value
 from .grants import grant
 from .job import Failed, Job, Refused, job_of
 from .programs import without_rows
@@ -23,25 +23,25 @@ from .revisions import Due
 
 def migrate(job: Job) -> None:
     """Prepare the database so that this image's server can start on it."""
-    with alone(job.database_uri), connect(job.database_uri) as connection:
-        dump.clean()
-        remembered = recorded_version(connection)
-        wanted = revisions.parts(
+    with schema_job_lock(job.database_uri), connect(job.database_uri) as connection:
+        dump.remove_partial_files()
+        recorded = recorded_version(connection)
+        sets = revisions.table_sets(
             connection,
             sign_in=job.administrator is not None,
             mlflow_version=job.mlflow_version,
-            remembered=remembered,
+            recorded=recorded,
         )
         # Everything that can be refused is checked before anything is changed.
-        todo = keys.planned(connection, job.key_version)
+        key_plan = keys.plan_for(connection, job.key_version)
         if job.administrator:
             administrator.password_of(job.administrator)
-        upgrade.change(connection, job, wanted, remembered)
+        upgrade.upgrade(connection, job, sets, recorded)
         try:
             grant(connection, job)
             tuning.tune(connection)
             renewed = bool(job.administrator and administrator.ensure(job.administrator, job.store_uri))
-            keys.carry_out(connection, todo)
+            keys.apply(connection, key_plan)
             record_version(connection, job.mlflow_version)
         except Exception as error:
             raise Failed(
@@ -50,22 +50,22 @@ def migrate(job: Job) -> None:
                 "or make rollback"
             ) from error
         if renewed:
-            administrator.wait_until_forgotten(has_sessions(connection, job.server_role), job.remembered)
-        changed = [part.name for part in wanted if part.due is not Due.NOTHING]
+            administrator.wait_for_password_cache(has_sessions(connection, job.server_role), job.password_cache_seconds)
+        changed = [table_set.name for table_set in sets if table_set.due is not Due.NOTHING]
         done = f"{' and '.join(changed)} tables changed" if changed else "nothing to change"
-        print(f"MLflow {job.mlflow_version}: schema {wanted[0].head}, {done}", flush=True)
+        print(f"MLflow {job.mlflow_version}: schema {sets[0].head}, {done}", flush=True)
 
 
-def put_back(job: Job, name: str) -> None:
+def restore_dump(job: Job, name: str) -> None:
     """Dump the database, then restore an earlier dump. Nothing else may work on the database."""
-    with alone(job.database_uri), connect(job.database_uri) as connection:
+    with schema_job_lock(job.database_uri), connect(job.database_uri) as connection:
         server_version = connection.info.server_version
-        dump.verified(name, server_version)
-        chosen = next(each for each in dump.listed() if each.name == name)
+        dump.verify(name, server_version)
+        chosen = next(each for each in dump.list_dumps() if each.name == name)
         revision = None
         if value(connection, "SELECT to_regclass('public.alembic_version')"):
             revision = value(connection, "SELECT version_num FROM public.alembic_version")
-        kept = dump.make(
+        current = dump.create(
             uri=job.database_uri,
             server_version=server_version,
             database=connection.info.dbname,
@@ -74,8 +74,8 @@ def put_back(job: Job, name: str) -> None:
             revisions=(revision, chosen.from_revision),
             versions=(recorded_version(connection), chosen.from_version),
         )
-        print(f"dumped the database as {kept.name} ({kept.size} bytes)", flush=True)
-        restore.put_back(connection, job, name)
+        print(f"dumped the database as {current.name} ({current.size} bytes)", flush=True)
+        restore.restore(connection, job, name)
         print(f"restored {name}: schema {chosen.from_revision}", flush=True)
 
 
@@ -90,7 +90,7 @@ def restore_command() -> int:
     parser = argparse.ArgumentParser(prog="restore", description="Restore a dump.")
     parser.add_argument("name", help="as `dumps` lists it")
     name = parser.parse_args().name
-    return _exit_code("restore", lambda: put_back(job_of(os.environ, version("mlflow")), name))
+    return _exit_code("restore", lambda: restore_dump(job_of(os.environ, version("mlflow")), name))
 
 
 def dumps_command() -> int:
@@ -98,7 +98,7 @@ def dumps_command() -> int:
     parser = argparse.ArgumentParser(prog="dumps", description="Print the dumps as JSON, newest first.")
     parser.add_argument("--lost", action="store_true", help="include dumps whose file is missing")
     lost = parser.parse_args().lost
-    return _exit_code("dumps", lambda: print(dumps.dump(dump.listed(lost=lost))))
+    return _exit_code("dumps", lambda: print(dumps.dump(dump.list_dumps(lost=lost))))
 
 
 def requirements_command() -> int:

@@ -13,7 +13,7 @@ from .job import Failed
 
 # The key of the advisory lock. It must never change: old and new schema jobs exclude each other.
 LOCK = int.from_bytes(b"mlflowdb", "big")
-PATIENCE = 60.0
+CONNECT_TIMEOUT = 60.0
 """Seconds to wait until the server accepts connections with this password."""
 
 
@@ -29,9 +29,9 @@ def session_options(server_version: int) -> str:
     return options
 
 
-def connect(uri: str, patience: float = PATIENCE) -> psycopg.Connection:
+def connect(uri: str, timeout: float = CONNECT_TIMEOUT) -> psycopg.Connection:
     """A connection in autocommit mode. Raises `Failed` if there is none within `patience` seconds."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while True:
         try:
             connection = psycopg.connect(
@@ -48,7 +48,7 @@ def connect(uri: str, patience: float = PATIENCE) -> psycopg.Connection:
             if time.monotonic() > deadline:
                 reason = " ".join(str(error).split())
                 raise Failed(
-                    f"no connection within {patience:.0f} s: {reason}. Nothing was touched. "
+                    f"no connection within {timeout:.0f} s: {reason}. Nothing was touched. "
                     "Mend it with: make up; if that fails, make logs shows why"
                 ) from error
             time.sleep(1)
@@ -59,7 +59,7 @@ def connect(uri: str, patience: float = PATIENCE) -> psycopg.Connection:
 
 
 @contextmanager
-def alone(uri: str) -> Iterator[None]:
+def schema_job_lock(uri: str) -> Iterator[None]:
     """Hold the schema job's lock. Waits for another schema job without a limit."""
     with connect(uri) as connection:
         connection.execute("SET lock_timeout = 0")

@@ -29,7 +29,7 @@ def name_at(reason: str, moment: datetime) -> str:
     return f"before-{reason}-{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
-def listed(folder: Path = BACKUPS, *, lost: bool = False) -> list[ListedDump]:
+def list_dumps(folder: Path = BACKUPS, *, lost: bool = False) -> list[ListedDump]:
     """The dumps, newest first. With `lost`, includes those whose archive is missing.
 
     `bytes_there` is the present size of the archive; None if it is missing.
@@ -49,7 +49,7 @@ def _read(path: Path, bytes_there: int | None) -> ListedDump:
     return ListedDump(**{each.name: found[each.name] for each in fields(Dump)}, bytes_there=bytes_there)
 
 
-def make(
+def create(
     *,
     uri: str,
     server_version: int,
@@ -68,7 +68,7 @@ def make(
     name = name_at(reason, moment)
     partial = folder / f"{PARTIAL}{name}.dump"
     try:
-        clean(folder)
+        remove_partial_files(folder)
         _archive(uri, server_version, partial)
         sidecar = Dump(
             name=name,
@@ -83,9 +83,9 @@ def make(
         )
         note = folder / f"{PARTIAL}{name}.json"
         note.write_text(json.dumps(asdict(sidecar), indent=2) + "\n")
-        _keep([(note, folder / f"{name}.json"), (partial, folder / f"{name}.dump")])
+        _rename([(note, folder / f"{name}.json"), (partial, folder / f"{name}.dump")])
     except (OSError, Failed) as error:
-        clean(folder)
+        remove_partial_files(folder)
         free = shutil.disk_usage(folder).free
         raise Failed(
             f"the dump before the change failed ({error}): the backups volume has {free} bytes free, the "
@@ -95,9 +95,9 @@ def make(
     return sidecar
 
 
-def verified(name: str, server_version: int, folder: Path = BACKUPS) -> tuple[Path, list[str]]:
+def verify(name: str, server_version: int, folder: Path = BACKUPS) -> tuple[Path, list[str]]:
     """A dump's archive and its table of contents. Raises `Refused` if it is missing or damaged."""
-    names = [each.name for each in listed(folder)]
+    names = [each.name for each in list_dumps(folder)]
     if not _NAME.fullmatch(name) or name not in names:
         raise Refused(
             f"there is no dump '{name}': the backups volume holds {', '.join(names) or 'none'}. "
@@ -113,7 +113,7 @@ def verified(name: str, server_version: int, folder: Path = BACKUPS) -> tuple[Pa
     return archive, contents.output.splitlines()
 
 
-def clean(folder: Path = BACKUPS) -> None:
+def remove_partial_files(folder: Path = BACKUPS) -> None:
     """Remove the partial files of a killed job."""
     for path in folder.glob(f"{PARTIAL}*"):
         path.unlink()
@@ -140,7 +140,7 @@ def _archive(uri: str, server_version: int, path: Path) -> None:
         raise Failed(contents.reason)
 
 
-def _keep(renames: Sequence[tuple[Path, Path]]) -> None:
+def _rename(renames: Sequence[tuple[Path, Path]]) -> None:
     """Rename complete files to their final names, and sync them to disk."""
     for partial, final in renames:
         with partial.open("rb+") as file:

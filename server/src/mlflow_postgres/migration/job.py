@@ -47,7 +47,7 @@ class Job:
     administrator: Administrator | None
     """None without sign-in."""
 
-    remembered: int
+    password_cache_seconds: int
     """Seconds that a worker of the server caches a correct password."""
 
     backups_volume: str
@@ -72,39 +72,39 @@ class Job:
 
 def job_of(environment: Mapping[str, str], mlflow_version: str) -> Job:
     """The job that the environment variables describe. Raises `Refused` if one is missing or invalid."""
-    store_uri = _given(environment, names.STORE_URI)
+    store_uri = _required(environment, names.STORE_URI)
     if not store_uri.startswith("postgresql+mlflow://"):
         raise Refused(
             f"MLFLOW_BACKEND_STORE_URI begins with '{store_uri.partition(':')[0]}': "
             "it must begin with 'postgresql+mlflow://'"
         )
-    credentials = _given(environment, names.CREDENTIALS_VERSION)
+    credentials = _required(environment, names.CREDENTIALS_VERSION)
     if not credentials.isdecimal() or int(credentials) < 1:
         raise Refused(
             f"CREDENTIALS_VERSION is '{credentials}': it must be a whole number from 1. "
             "Mend it with: bin/pulumi config set credentialsVersion 1"
         )
-    sign_in = _given(environment, names.SIGN_IN)
+    sign_in = _required(environment, names.SIGN_IN)
     if sign_in not in ("true", "false"):
         raise Refused(f"SIGN_IN is '{sign_in}': it must be true or false. Mend it with: bin/pulumi config set signIn")
     return Job(
         store_uri=store_uri,
-        server_role=_given(environment, names.POSTGRES_USER),
-        private_tables=tuple(_given(environment, "MLFLOW_POSTGRES_PRIVATE_TABLES").split(",")),
+        server_role=_required(environment, names.POSTGRES_USER),
+        private_tables=tuple(_required(environment, "MLFLOW_POSTGRES_PRIVATE_TABLES").split(",")),
         credentials_version=int(credentials),
         administrator=Administrator(
-            name=_given(environment, names.ADMIN_USERNAME),
-            password_file=Path(_given(environment, names.ADMIN_PASSWORD_FILE)),
+            name=_required(environment, names.ADMIN_USERNAME),
+            password_file=Path(_required(environment, names.ADMIN_PASSWORD_FILE)),
         )
         if sign_in == "true"
         else None,
-        remembered=int(_given(environment, names.SIGN_IN_REMEMBERED)) if sign_in == "true" else 0,
-        backups_volume=_given(environment, names.BACKUPS_VOLUME),
+        password_cache_seconds=int(_required(environment, names.SIGN_IN_REMEMBERED)) if sign_in == "true" else 0,
+        backups_volume=_required(environment, names.BACKUPS_VOLUME),
         mlflow_version=mlflow_version,
     )
 
 
-def _given(environment: Mapping[str, str], name: str) -> str:
+def _required(environment: Mapping[str, str], name: str) -> str:
     if not environment.get(name):
         raise Refused(f"{name} is not set: the schema job needs it. Mend it with: make up")
     return environment[name]

@@ -31,7 +31,7 @@ class Plan:
     """What remains to be done until every secret is wrapped with the passphrase of version `version`."""
 
     version: int
-    make: bool
+    create: bool
     """Whether the file of that version must be created."""
 
     rewrap: tuple[int, ...]
@@ -55,10 +55,10 @@ def plan(version: int, files: Set[int], rows: Set[int]) -> Plan:
             "touched. Mend it by restoring that file, or delete these secrets from MLflow with: "
             f"DELETE FROM secrets WHERE kek_version IN ({', '.join(map(str, missing))})"
         )
-    return Plan(version=version, make=version not in files, rewrap=tuple(sorted(rows - {version})))
+    return Plan(version=version, create=version not in files, rewrap=tuple(sorted(rows - {version})))
 
 
-def planned(connection: psycopg.Connection, version: int, folder: Path = KEYS) -> Plan:
+def plan_for(connection: psycopg.Connection, version: int, folder: Path = KEYS) -> Plan:
     """The plan for this database and this keys volume."""
     files = {int(found[1]) for path in folder.iterdir() if (found := _FILE.fullmatch(path.name))}
     rows: set[int] = set()
@@ -67,25 +67,25 @@ def planned(connection: psycopg.Connection, version: int, folder: Path = KEYS) -
     return plan(version, files, rows)
 
 
-def carry_out(connection: psycopg.Connection, todo: Plan, folder: Path = KEYS) -> None:
+def apply(connection: psycopg.Connection, key_plan: Plan, folder: Path = KEYS) -> None:
     """Create the passphrase if it is missing, re-wrap every secret, and switch the server to it."""
-    if todo.make:
-        replace(folder / f"kek-{todo.version}", secrets.token_hex(32))
-        print(f"created the key kek-{todo.version}", flush=True)
-    _rewrap(connection, todo.version, folder)
-    _switch(todo.version, folder)
+    if key_plan.create:
+        write_file(folder / f"kek-{key_plan.version}", secrets.token_hex(32))
+        print(f"created the key kek-{key_plan.version}", flush=True)
+    _rewrap(connection, key_plan.version, folder)
+    _switch(key_plan.version, folder)
     # Secrets that a running server has saved meanwhile, with the former passphrase.
-    _rewrap(connection, todo.version, folder)
+    _rewrap(connection, key_plan.version, folder)
     if not (folder / "webhooks").exists():
-        replace(folder / "webhooks", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+        write_file(folder / "webhooks", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
 
 
 def _switch(version: int, folder: Path) -> None:
     """Replace the passphrase and its version in one step. The server reads both at every use."""
     pair = folder / f"pair-{version}"
     pair.mkdir(mode=0o700, exist_ok=True)
-    replace(pair / "version", str(version))
-    replace(pair / "passphrase", (folder / f"kek-{version}").read_text())
+    write_file(pair / "version", str(version))
+    write_file(pair / "passphrase", (folder / f"kek-{version}").read_text())
     partial = folder / ".partial-current"
     partial.unlink(missing_ok=True)
     partial.symlink_to(pair.name)
@@ -117,7 +117,7 @@ def _rewrap(connection: psycopg.Connection, version: int, folder: Path) -> None:
     print(f"re-wrapped {len(rows)} secrets of the gateway with kek-{version}", flush=True)
 
 
-def replace(path: Path, content: str) -> None:
+def write_file(path: Path, content: str) -> None:
     """Write a file atomically and durably."""
     partial = path.with_name(f".partial-{path.name}")
     partial.unlink(missing_ok=True)

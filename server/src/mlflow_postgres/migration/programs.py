@@ -27,20 +27,20 @@ class Outcome:
     @property
     def reason(self) -> str:
         """The error that the program ended with."""
-        lines = [line.strip() for line in self.shown if line.strip()]
+        lines = [line.strip() for line in self.error_lines if line.strip()]
         # SQLAlchemy prints the statement and a link after its error.
         errors = [line for line in lines if _ERROR.match(line)]
         return [*lines, *errors][-1] if lines else "it printed no error"
 
     @property
-    def shown(self) -> list[str]:
+    def error_lines(self) -> list[str]:
         """The lines of standard error, without rows."""
         return [line for line in map(without_rows, self.errors.splitlines()) if line]
 
 
-def without_rows(complaint: str) -> str:
+def without_rows(message: str) -> str:
     """An error message without the rows in it."""
-    return _ROWS.sub("", complaint).rstrip()
+    return _ROWS.sub("", message).rstrip()
 
 
 def environment(server_version: int) -> dict[str, str]:

@@ -12,7 +12,7 @@ from contract import schema
 
 from .job import Failed
 from .revisions import MIGRATIONS
-from .tuning import INDEXES, described
+from .tuning import INDEXES, comment
 
 
 def requirements(*, sign_in: bool) -> schema.Requirements:
@@ -22,7 +22,7 @@ def requirements(*, sign_in: bool) -> schema.Requirements:
         mlflow=version("mlflow"),
         revisions={record: newest(_package(folder).glob("versions/*.py")) for record, folder in records.items()},
         indexes={
-            name: schema.Index(table=table, made_as=described(table, definition))
+            name: schema.Index(table=table, made_as=comment(table, definition))
             for name, (table, definition) in INDEXES.items()
         },
     )
@@ -52,10 +52,10 @@ def _constants(script: ast.Module) -> dict[str, str | tuple[str, ...] | None]:
     found: dict[str, str | tuple[str, ...] | None] = {}
     for node in script.body:
         match node:
-            case ast.Assign(targets=[ast.Name(id=("revision" | "down_revision") as name)], value=said):
-                found[name] = ast.literal_eval(said)
-            case ast.AnnAssign(target=ast.Name(id=("revision" | "down_revision") as name), value=ast.expr() as said):
-                found[name] = ast.literal_eval(said)
+            case ast.Assign(targets=[ast.Name(id=("revision" | "down_revision") as name)], value=value):
+                found[name] = ast.literal_eval(value)
+            case ast.AnnAssign(target=ast.Name(id=("revision" | "down_revision") as name), value=ast.expr() as value):
+                found[name] = ast.literal_eval(value)
     return found
 
 

@@ -16,7 +16,7 @@ from .programs import environment, without_rows
 
 # Drops only objects of the owner. Extensions belong to a superuser and stay. DROP TABLE drops the sequences of its
 # columns.
-_EMPTY = """
+_DROP_ALL = """
 SET client_min_messages = error;
 DROP SCHEMA IF EXISTS mlflow_postgres CASCADE;
 DO $$
@@ -55,19 +55,19 @@ END $$;
 """
 
 
-def chosen(contents: Iterable[str]) -> list[str]:
+def restored_entries(contents: Iterable[str]) -> list[str]:
     """The entries of an archive's table of contents to restore: all but the schema public, which still exists."""
     public = (" SCHEMA - public ", " - SCHEMA public ")
     return [line for line in contents if line and not line.startswith(";") and not any(part in line for part in public)]
 
 
-def put_back(connection: psycopg.Connection, job: Job, name: str) -> None:
+def restore(connection: psycopg.Connection, job: Job, name: str) -> None:
     """Replace all of MLflow's tables by those of the dump. Raises `Failed` if that fails; the database is unchanged."""
     server_version = connection.info.server_version
-    archive, contents = dump.verified(name, server_version)
-    with tempfile.NamedTemporaryFile("w", suffix=".list") as use, tempfile.TemporaryFile("w+") as complaints:
-        use.write("\n".join(chosen(contents)) + "\n")
-        use.flush()
+    archive, contents = dump.verify(name, server_version)
+    with tempfile.NamedTemporaryFile("w", suffix=".list") as use_list, tempfile.TemporaryFile("w+") as stderr:
+        use_list.write("\n".join(restored_entries(contents)) + "\n")
+        use_list.flush()
         psql = subprocess.Popen(
             [
                 *("psql", "--no-psqlrc", "--no-password", "--quiet", "--set=ON_ERROR_STOP=1"),
@@ -75,17 +75,17 @@ def put_back(connection: psycopg.Connection, job: Job, name: str) -> None:
             ],
             env=environment(server_version),
             stdin=subprocess.PIPE,
-            stderr=complaints,
+            stderr=stderr,
             text=True,
         )
         assert psql.stdin is not None
         reader = None
         try:
-            psql.stdin.write("BEGIN;\n" + _EMPTY)
+            psql.stdin.write("BEGIN;\n" + _DROP_ALL)
             psql.stdin.flush()
             reader = subprocess.run(
                 [
-                    *("pg_restore", "--no-owner", "--no-privileges", f"--use-list={use.name}", "--file=-"),
+                    *("pg_restore", "--no-owner", "--no-privileges", f"--use-list={use_list.name}", "--file=-"),
                     str(archive),
                 ],
                 stdout=psql.stdin,
@@ -103,11 +103,11 @@ def put_back(connection: psycopg.Connection, job: Job, name: str) -> None:
         with suppress(BrokenPipeError):
             psql.stdin.close()
         ended = psql.wait()
-        complaints.seek(0)
-        said = [line.strip() for line in complaints if line.strip()]
+        stderr.seek(0)
+        errors = [line.strip() for line in stderr if line.strip()]
     if reader is None or ended != 0 or reader.returncode != 0:
         # A killed program prints nothing.
-        words = said or (reader.stderr.strip().splitlines()[-1:] if reader else [])
+        words = errors or (reader.stderr.strip().splitlines()[-1:] if reader else [])
         reason = without_rows(words[0]) if words else f"psql ended with exit code {ended} and printed no error"
         raise Failed(
             f"the dump {name} was not restored ({reason}); the database is unchanged. "

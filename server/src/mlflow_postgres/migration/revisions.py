@@ -39,13 +39,13 @@ CLASSES = {
 class Due(Enum):
     """What must be done with a set of tables."""
 
-    MAKE = "make"
+    CREATE = "create"
     NOTHING = "nothing"
     MIGRATE = "migrate"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class TableSet:
     """One of the two sets of tables that MLflow migrates separately."""
 
     name: str
@@ -67,18 +67,18 @@ def decide(*, current: str | None, head: str, known: Set[str], found: Set[str], 
             raise Refused(current)
         return Due.MIGRATE
     # MLflow creates its first tables and records its first revision in two steps.
-    return Due.MIGRATE if expected <= found else Due.MAKE
+    return Due.MIGRATE if expected <= found else Due.CREATE
 
 
-def known(version_table: str = "alembic_version") -> tuple[set[str], str]:
+def known_revisions(version_table: str = "alembic_version") -> tuple[set[str], str]:
     """The revisions of a version table that this MLflow knows, and the newest of them."""
     scripts, head = _scripts(MIGRATIONS[version_table])
     return {script.revision for script in scripts.walk_revisions()}, head
 
 
-def unknown(revision: str, mlflow_version: str, remembered: str | None) -> Refused:
+def unknown_revision(revision: str, mlflow_version: str, recorded: str | None) -> Refused:
     """The error for a schema of a newer MLflow."""
-    other = remembered or "and the one that ran before"
+    other = recorded or "and the one that ran before"
     return Refused(
         f"the database has the schema {revision}, which MLflow {mlflow_version} does not know: a newer MLflow or "
         f"another program made it; nothing was touched. Mend it with: bin/pulumi config set mlflowVersion {other}, "
@@ -86,54 +86,56 @@ def unknown(revision: str, mlflow_version: str, remembered: str | None) -> Refus
     )
 
 
-def foreign(found: Set[str]) -> str | None:
+def foreign_table(found: Set[str]) -> str | None:
     """A table of another program in a database without MLflow's tables; None if there is none.
 
     MLflow would fail to create its tables in such a database.
     """
-    strangers = sorted(name for name in found - SIGN_IN_TABLES if not name.startswith("alembic_"))
-    return None if not strangers or found >= MAIN_TABLES else strangers[0]
+    foreign = sorted(name for name in found - SIGN_IN_TABLES if not name.startswith("alembic_"))
+    return None if not foreign or found >= MAIN_TABLES else foreign[0]
 
 
-def parts(connection: psycopg.Connection, *, sign_in: bool, mlflow_version: str, remembered: str | None) -> list[Part]:
+def table_sets(
+    connection: psycopg.Connection, *, sign_in: bool, mlflow_version: str, recorded: str | None
+) -> list[TableSet]:
     """Every set of tables, with what is due. Raises `Refused` for tables that this MLflow cannot use."""
     found = tables(connection)
-    if stranger := foreign(found):
+    if foreign_name := foreign_table(found):
         raise Refused(
-            f"the database holds tables of another program, such as {stranger}; nothing was touched. "
+            f"the database holds tables of another program, such as {foreign_name}; nothing was touched. "
             "Mend it with: bin/pulumi config set postgresDatabase, and the name of a database for MLflow alone"
         )
-    wanted = [("main", "alembic_version", MAIN_TABLES)]
+    sets = [("main", "alembic_version", MAIN_TABLES)]
     if sign_in:
-        wanted.append(("sign-in", "alembic_version_auth", SIGN_IN_TABLES))
+        sets.append(("sign-in", "alembic_version_auth", SIGN_IN_TABLES))
     result = []
-    for name, version_table, expected in wanted:
+    for name, version_table, expected in sets:
         scripts, head = _scripts(MIGRATIONS[version_table])
         revisions = {script.revision for script in scripts.walk_revisions()}
         current = _revision(connection, version_table, found)
         try:
             due = decide(current=current, head=head, known=revisions, found=found, expected=expected)
         except Refused as error:
-            raise unknown(str(error), mlflow_version, remembered) from None
-        between = scripts.iterate_revisions(head, current) if due is Due.MIGRATE else ()
-        pending = tuple(Path(script.path) for script in between)
-        result.append(Part(name=name, current=current, head=head, due=due, pending=pending))
+            raise unknown_revision(str(error), mlflow_version, recorded) from None
+        scripts_between = scripts.iterate_revisions(head, current) if due is Due.MIGRATE else ()
+        pending = tuple(Path(script.path) for script in scripts_between)
+        result.append(TableSet(name=name, current=current, head=head, due=due, pending=pending))
     return result
 
 
-def touched(pending: Iterable[Path], among: Iterable[str]) -> set[str]:
+def named_tables(pending: Iterable[Path], among: Iterable[str]) -> set[str]:
     """The tables that scripts may change: every table that a script names, alone or in SQL."""
-    words = "\n".join(word for script in pending for word in _words(ast.parse(script.read_bytes())))
+    words = "\n".join(word for script in pending for word in _names(ast.parse(script.read_bytes())))
     # A name such as "runs.run_uuid" is the target of a foreign key. That table is not changed.
     return {table for table in among if re.search(rf"\b({table}(?!\.)|{CLASSES[table]})\b", words)}
 
 
-def _words(script: ast.Module) -> Iterator[str]:
+def _names(script: ast.Module) -> Iterator[str]:
     """String constants and imported names. Not docstrings, where words such as 'runs' are no tables."""
-    explained = {id(node.value) for node in ast.walk(script) if isinstance(node, ast.Expr)}
+    docstrings = {id(node.value) for node in ast.walk(script) if isinstance(node, ast.Expr)}
     for node in ast.walk(script):
         match node:
-            case ast.Constant(value=str(text)) if id(node) not in explained:
+            case ast.Constant(value=str(text)) if id(node) not in docstrings:
                 yield text
             case ast.alias(name=name) | ast.Attribute(attr=name):
                 yield name

@@ -42,7 +42,7 @@ GROWING = (
 )
 
 # Only indexes that belong to this role. Not LIKE, where '_' matches any character.
-_OURS = """
+_OUR_INDEXES = """
 SELECT made.relname, parent.relname, indisvalid, obj_description(made.oid, 'pg_class')
   FROM pg_index JOIN pg_class AS made ON made.oid = indexrelid JOIN pg_class AS parent ON parent.oid = indrelid
  WHERE made.relnamespace = 'public'::regnamespace AND made.relkind = 'i' AND starts_with(made.relname::text, %s)
@@ -66,54 +66,54 @@ class Index(NamedTuple):
 def tune(connection: psycopg.Connection) -> None:
     """Create missing indexes, replace changed ones, drop obsolete ones. The next run repeats what fails."""
     present = tables(connection)
-    _tidy(connection)
-    found = {index.name: index.made_as for index in _ours(connection)}
+    _drop_obsolete(connection)
+    found = {index.name: index.made_as for index in _our_indexes(connection)}
     for name, (table, definition) in INDEXES.items():
-        if table in present and found.get(name) != described(table, definition):
-            with _or_later(connection, f"index {name}"):
-                _make(connection, name, table, definition, replaces=name in found)
+        if table in present and found.get(name) != comment(table, definition):
+            with _continuing(connection, f"index {name}"):
+                _create_index(connection, name, table, definition, replaces=name in found)
     # Drops the replaced indexes, and those that were not completed.
-    _tidy(connection)
+    _drop_obsolete(connection)
     for table in GROWING:
         if table in present:
-            with _or_later(connection, f"autovacuum of {table}"):
+            with _continuing(connection, f"autovacuum of {table}"):
                 _autovacuum(connection, table)
 
 
-def make_way(connection: psycopg.Connection, touched: Set[str]) -> None:
+def drop_indexes(connection: psycopg.Connection, tables_touched: Set[str]) -> None:
     """Drop our indexes on tables that are about to be migrated. `tune` creates them again afterwards."""
-    for index in _ours(connection):
-        if index.table in touched:
-            _drop(connection, index.name, f"a migration may touch {index.table}")
+    for index in _our_indexes(connection):
+        if index.table in tables_touched:
+            _drop_index(connection, index.name, f"a migration may touch {index.table}")
 
 
-def described(table: str, definition: str) -> str:
+def comment(table: str, definition: str) -> str:
     """The comment of an index, which the next job compares."""
     return f"{table} {definition}"
 
 
-def leftover(index: Index) -> bool:
+def is_obsolete(index: Index) -> bool:
     """Whether an index is obsolete or invalid."""
     return index.name not in INDEXES or not index.valid
 
 
-def _ours(connection: psycopg.Connection) -> list[Index]:
-    return [Index(*row) for row in connection.execute(_OURS, (PREFIX,))]
+def _our_indexes(connection: psycopg.Connection) -> list[Index]:
+    return [Index(*row) for row in connection.execute(_OUR_INDEXES, (PREFIX,))]
 
 
-def _tidy(connection: psycopg.Connection) -> None:
-    for index in _ours(connection):
-        if leftover(index):
-            _drop(connection, index.name, "obsolete" if index.valid else "incomplete")
+def _drop_obsolete(connection: psycopg.Connection) -> None:
+    for index in _our_indexes(connection):
+        if is_obsolete(index):
+            _drop_index(connection, index.name, "obsolete" if index.valid else "incomplete")
 
 
-def _drop(connection: psycopg.Connection, name: str, why: str) -> None:
-    with _or_later(connection, f"index {name}"):
+def _drop_index(connection: psycopg.Connection, name: str, why: str) -> None:
+    with _continuing(connection, f"index {name}"):
         connection.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(sql.Identifier("public", name)))
         print(f"index {name}: dropped, {why}", flush=True)
 
 
-def _make(connection: psycopg.Connection, name: str, table: str, definition: str, *, replaces: bool) -> None:
+def _create_index(connection: psycopg.Connection, name: str, table: str, definition: str, *, replaces: bool) -> None:
     """Create an index under another name, then rename it: searches use the old one meanwhile. `_tidy` drops that."""
     print(f"index {name}: {'rebuilding' if replaces else 'creating'} on {table}", flush=True)
     new = f"{name}_new"
@@ -124,7 +124,7 @@ def _make(connection: psycopg.Connection, name: str, table: str, definition: str
     with connection.transaction():
         connection.execute(
             sql.SQL("COMMENT ON INDEX {} IS {}").format(
-                sql.Identifier("public", new), sql.Literal(described(table, definition))
+                sql.Identifier("public", new), sql.Literal(comment(table, definition))
             )
         )
         if replaces:
@@ -151,7 +151,7 @@ def _autovacuum(connection: psycopg.Connection, table: str) -> None:
 
 
 @contextmanager
-def _or_later(connection: psycopg.Connection, what: str) -> Iterator[None]:
+def _continuing(connection: psycopg.Connection, what: str) -> Iterator[None]:
     """Print an error of PostgreSQL and go on: the next job tries again. Only a lost connection is raised."""
     try:
         yield

@@ -12,32 +12,34 @@ from . import dump, restore, tuning
 from .connections import value
 from .job import Failed, Job
 from .programs import Outcome, python, without_rows
-from .revisions import Due, Part, parts, touched
+from .revisions import Due, TableSet, named_tables, table_sets
 
 # Creates the tables as the server does. `mlflow db upgrade` of older versions fails on an empty database.
-_MAKE = (
+_CREATE_TABLES = (
     "import sys; from mlflow.store.db import utils;"
     "utils._initialize_tables(utils.create_sqlalchemy_engine_with_retry(sys.argv[1]))"
 )
 
 
-def change(connection: psycopg.Connection, job: Job, wanted: Sequence[Part], remembered: str | None) -> None:
+def upgrade(connection: psycopg.Connection, job: Job, sets: Sequence[TableSet], recorded: str | None) -> None:
     """Create or migrate what is due. Raises `Failed` if that fails; the database is then as it was."""
-    kept = None
-    if any(part.due is Due.MIGRATE for part in wanted):
-        kept = before(connection, job, wanted, remembered)
+    earlier = None
+    if any(table_set.due is Due.MIGRATE for table_set in sets):
+        earlier = dump_before(connection, job, sets, recorded)
         indexed = {table for table, _ in tuning.INDEXES.values()}
-        tuning.make_way(connection, touched([script for part in wanted for script in part.pending], indexed))
+        tuning.drop_indexes(
+            connection, named_tables([script for table_set in sets for script in table_set.pending], indexed)
+        )
     try:
-        _bring(connection, job, wanted, kept)
+        _migrate(connection, job, sets, earlier)
     except Exception:
-        if kept:
+        if earlier:
             # The former server continues to run, and its searches need the indexes.
-            _indexes_again(connection)
+            _recreate_indexes(connection)
         raise
 
 
-def _indexes_again(connection: psycopg.Connection) -> None:
+def _recreate_indexes(connection: psycopg.Connection) -> None:
     """Create the dropped indexes again. An error is only printed: the migration's error must stay the last one."""
     try:
         tuning.tune(connection)
@@ -45,21 +47,21 @@ def _indexes_again(connection: psycopg.Connection) -> None:
         print(f"indexes: {without_rows(str(error))}; left for the next run", flush=True)
 
 
-def _bring(connection: psycopg.Connection, job: Job, wanted: Sequence[Part], kept: Dump | None) -> None:
-    for part in wanted:
-        if part.due is Due.NOTHING:
+def _migrate(connection: psycopg.Connection, job: Job, sets: Sequence[TableSet], earlier: Dump | None) -> None:
+    for table_set in sets:
+        if table_set.due is Due.NOTHING:
             continue
-        print(f"{part.name} tables: {part.current or 'none'} -> {part.head}", flush=True)
-        outcome = _command(part, job, connection.info.server_version)
+        print(f"{table_set.name} tables: {table_set.current or 'none'} -> {table_set.head}", flush=True)
+        outcome = _command(table_set, job, connection.info.server_version)
         if not outcome.succeeded:
-            print("\n".join(outcome.shown[-20:]), flush=True)
-            raise Failed(f"{_put_back(connection, job, wanted, kept)} {part.name} tables: {outcome.reason}")
+            print("\n".join(outcome.error_lines[-20:]), flush=True)
+            raise Failed(f"{_restore(connection, job, sets, earlier)} {table_set.name} tables: {outcome.reason}")
 
 
-def before(connection: psycopg.Connection, job: Job, wanted: Sequence[Part], remembered: str | None) -> Dump:
+def dump_before(connection: psycopg.Connection, job: Job, sets: Sequence[TableSet], recorded: str | None) -> Dump:
     """Dump the database before it is migrated."""
-    main = wanted[0]
-    return _dump(connection, job, job.mlflow_version, (main.current, main.head), (remembered, job.mlflow_version))
+    main = sets[0]
+    return _dump(connection, job, job.mlflow_version, (main.current, main.head), (recorded, job.mlflow_version))
 
 
 def _dump(
@@ -69,7 +71,7 @@ def _dump(
     revisions: tuple[str | None, str | None],
     versions: tuple[str | None, str | None],
 ) -> Dump:
-    sidecar = dump.make(
+    sidecar = dump.create(
         uri=job.database_uri,
         server_version=connection.info.server_version,
         database=connection.info.dbname,
@@ -82,37 +84,38 @@ def _dump(
     return sidecar
 
 
-def _command(part: Part, job: Job, server_version: int) -> Outcome:
-    if part.name == "sign-in":
+def _command(table_set: TableSet, job: Job, server_version: int) -> Outcome:
+    if table_set.name == "sign-in":
         return python(["-m", "mlflow.server.auth", "db", "upgrade", "--url", job.store_uri], server_version)
-    if part.due is Due.MAKE:
-        return python(["-c", _MAKE, job.store_uri], server_version)
+    if table_set.due is Due.CREATE:
+        return python(["-c", _CREATE_TABLES, job.store_uri], server_version)
     return python(["-m", "mlflow", "db", "upgrade", job.store_uri], server_version)
 
 
-def _put_back(connection: psycopg.Connection, job: Job, wanted: Sequence[Part], kept: Dump | None) -> str:
+def _restore(connection: psycopg.Connection, job: Job, sets: Sequence[TableSet], earlier: Dump | None) -> str:
     """Restore the dump if the database has changed. Returns an error message that ends before the reason."""
-    if kept is None:
+    if earlier is None:
         return "MLflow could not create its tables; the tables made so far are kept, and the next run continues:"
-    now = parts(connection, sign_in=job.administrator is not None, mlflow_version=job.mlflow_version, remembered=None)
-    state = f"the database is as it was, at {wanted[0].current},"
-    if [part.current for part in now] != [part.current for part in wanted]:
+    now = table_sets(
+        connection, sign_in=job.administrator is not None, mlflow_version=job.mlflow_version, recorded=None
+    )
+    state = f"the database is as it was, at {sets[0].current},"
+    if [table_set.current for table_set in now] != [table_set.current for table_set in sets]:
         # The former server has continued to log since the dump. This dump keeps those changes.
-        since = _dump(connection, job, "rollback", (None, kept.from_revision), (None, kept.from_version))
+        since = _dump(connection, job, "rollback", (None, earlier.from_revision), (None, earlier.from_version))
         try:
-            restore.put_back(connection, job, kept.name)
+            restore.restore(connection, job, earlier.name)
         except Failed as error:
             return (
                 f"MLflow {job.mlflow_version} could not migrate all tables: the database is between two schemas. "
-                f"Restoring it failed: {error}. Use the dump {kept.name}. The first error,"
+                f"Restoring it failed: {error}. Use the dump {earlier.name}. The first error,"
             )
         state = (
-            f"the database was restored from the dump, at {wanted[0].current} (what was logged since is in "
-            f"{since.name}),"
+            f"the database was restored from the dump, at {sets[0].current} (what was logged since is in {since.name}),"
         )
     return (
         f"MLflow {job.mlflow_version} could not migrate; {state} and the former server still runs on it; the dump is "
-        f"{kept.name} in the volume {job.backups_volume}. Go on with: bin/pulumi config set mlflowVersion "
-        f"{kept.from_version or 'and the version that ran before'}, or remove the cause and run make up again."
+        f"{earlier.name} in the volume {job.backups_volume}. Go on with: bin/pulumi config set mlflowVersion "
+        f"{earlier.from_version or 'and the version that ran before'}, or remove the cause and run make up again."
         " The cause,"
     )
