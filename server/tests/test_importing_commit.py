@@ -73,7 +73,10 @@ def test_a_commit_is_told_before_and_after(capsys: pytest.CaptureFixture[str]) -
 
 def test_a_connection_that_is_lost_over_the_commit_leaves_it_unknown(capsys: pytest.CaptureFixture[str]) -> None:
     fake = FakeConnection(at_commit=LOST, lost=True)
-    with pytest.raises(Failed, match=r"not known whether it was.*it will say"), commit.committed(connected(fake)):
+    with (
+        pytest.raises(Failed, match=r"not known whether the import was committed.*which reports it"),
+        commit.committed(connected(fake)),
+    ):
         pass
     assert told(capsys) == [{"committing": True}]
 
@@ -109,8 +112,8 @@ def test_what_goes_wrong_after_the_commit_is_a_note(tmp_path: Path, capsys: pyte
     found = commit.finish(connected(FakeConnection(refuses="ANALYZE")), {"runs": 2}, file, copied)
     assert found == commit.unfinished(file)
     assert told(capsys) == [
-        {"note": "the comparison is still called .partial-import-1.json: No such file or directory"},
-        {"note": "PostgreSQL has not looked at the tables that have grown, and will by itself: no lock"},
+        {"note": "the comparison could not be renamed and is in .partial-import-1.json: No such file or directory"},
+        {"note": "VACUUM ANALYZE of the imported tables failed; autovacuum will do it: no lock"},
     ]
 
 
@@ -132,7 +135,11 @@ def test_a_sequence_is_raised_in_one_statement_while_nobody_makes_a_row() -> Non
 @pytest.mark.parametrize(
     ("ours", "theirs", "notes"),
     [
-        ("active", "deleted", ["experiment 'Default' is deleted there, and stays active here with what comes into it"]),
+        (
+            "active",
+            "deleted",
+            ["experiment 'Default' is deleted in the old store, and is active here with its imported runs"],
+        ),
         ("deleted", "active", []),
         ("active", "active", []),
     ],
@@ -146,4 +153,4 @@ def test_that_the_first_experiment_stays_active_is_told(
         importer._say_what_is_kept(copy, {"name": "Default", "lifecycle_stage": ours})
         importer._say_what_is_kept(copy, {"name": "Mine", "lifecycle_stage": "deleted"})
     said = [each["note"] for each in told(capsys)]
-    assert said == [*notes, "experiment 'Default' becomes 'Mine': it is the first one here"]
+    assert said == [*notes, "experiment 'Default' becomes 'Mine', the default experiment of this server"]

@@ -181,13 +181,13 @@ def test_a_column_that_only_one_side_has_is_not_written() -> None:
 
 
 def test_a_type_that_nobody_knows_is_not_guessed_at() -> None:
-    with pytest.raises(Failed, match=r"issues\.source_run_id is of the type inet"):
+    with pytest.raises(Failed, match=r"issues\.source_run_id has the type inet"):
         described(models(), stored(source_run_id="inet"), {table: names.split() for table, names in SCHEMA.items()})
 
 
 def test_what_does_not_come_along_is_counted_with_the_reason(copy: sqlite3.Connection) -> None:
     assert copies.leave_out(copy, tables()) == [
-        "1 of secrets stay behind: they are encrypted with a key of the old server: enter the keys of the models anew"
+        "1 of secrets not imported: they are encrypted with a key of the old server: enter the keys of the models again"
     ]
     assert rows(copy, "secrets") == []
 
@@ -197,8 +197,8 @@ def test_rows_whose_run_is_gone_are_taken_out_and_counted(copy: sqlite3.Connecti
     copy.execute("DELETE FROM runs WHERE run_uuid = 'b'")
     copy.execute("DELETE FROM entity_associations WHERE source_id = 'b'")
     assert copies.take_out_orphans(copy, tables()) == [
-        "1 of issues lost the row that they name in runs",
-        "2 of tags belong to nothing in runs",
+        "1 of issues changed: they refer to a missing row of runs",
+        "2 of tags not imported: they have no row of runs",
     ]
     assert rows(copy, "issues") == [("i", 1, None), ("j", 1, "a")]
 
@@ -239,7 +239,9 @@ def test_rows_are_counted_and_taken_out_by_their_keys(copy: sqlite3.Connection) 
 
 def test_an_association_with_an_experiment_that_does_not_come_along_stays_behind(copy: sqlite3.Connection) -> None:
     copy.execute("DELETE FROM experiments WHERE experiment_id = 1")
-    assert "1 of entity_associations belong to nothing in experiments" in copies.take_out_orphans(copy, tables())
+    assert "1 of entity_associations not imported: they have no row of experiments" in copies.take_out_orphans(
+        copy, tables()
+    )
     found = [row for row in rows(copy, "entity_associations") if "experiment" in row]
     assert found == [("evaluation_dataset", "e", "experiment", "2"), ("experiment", "2", "run", "b")]
 
@@ -264,7 +266,7 @@ def test_links_to_a_prompt_name_it_as_it_is_called_now(copy: sqlite3.Connection)
 
 def test_a_link_that_mlflow_has_no_room_for_stays_behind_and_is_counted(copy: sqlite3.Connection) -> None:
     (said,) = copies.rename(copy, tables(), [], [("default", "m", "m" * 35)])
-    assert said.startswith("1 of entity_associations stay behind")
+    assert said.startswith("1 of entity_associations not imported")
     assert ("t", "m/3") not in [row[1::2] for row in rows(copy, "entity_associations")]
 
 
@@ -272,8 +274,8 @@ def test_a_link_that_only_sqlite_has_room_for_stays_behind_and_is_counted(copy: 
     long = ("trace", "t", "prompt_version", f"{'m' * 35}/1")
     copy.execute("INSERT INTO entity_associations VALUES (?, ?, ?, ?)", long)
     said = copies.take_out_orphans(copy, tables())
-    assert [each for each in said if "no room" in each] == [
-        "1 of entity_associations stay behind: MLflow has no room for the name of their prompt in PostgreSQL"
+    assert [each for each in said if "too long" in each] == [
+        "1 of entity_associations not imported: the name of their prompt is too long for PostgreSQL's column"
     ]
     assert long not in rows(copy, "entity_associations")
 

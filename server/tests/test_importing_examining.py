@@ -89,9 +89,9 @@ def test_what_is_replaced_is_counted_and_is_what_is_compared_later(copy: sqlite3
     )
     found = looked_at(copy, PARAMS)
     assert list(found.notes()) == [
-        "4 value(s) changed, which PostgreSQL cannot hold: 1 of params.key: U+FFFD where a NUL or half of a character "
-        "stood; 1 of params.value: U+FFFD where a NUL or half of a character stood; 2 of params.inputs: null where NaN "
-        "or Infinity stood"
+        "4 value(s) repaired, which PostgreSQL cannot hold: 1 of params.key: U+FFFD instead of NUL or a lone "
+        "surrogate; 1 of params.value: U+FFFD instead of NUL or a lone surrogate; 2 of params.inputs: null instead of "
+        "NaN or Infinity"
     ]
     assert copy.execute("SELECT * FROM params").fetchall() == [
         ("a", "x\ufffd", 1, '{"q": null}'),
@@ -116,20 +116,20 @@ def test_everything_that_is_wrong_is_named_at_once(
     )
     found = looked_at(copy, PARAMS)
     assert found.bad == [
-        "params.value of the row of key 'long' holds '123456789', which is 9 characters long, and PostgreSQL's column "
+        "params.value of the row with key 'long' is '123456789', which is 9 characters long, and PostgreSQL's column "
         "holds 8. Mend it: shorten it",
-        r"params.value of the row of key 'raw' holds b'\xff\x1b', which is not UTF-8. Mend it: put it there as UTF-8",
-        "params.value of the row of key 'none' holds NULL, which PostgreSQL's column may not be. Mend it: put a value "
-        "in its place",
-        "params.step of the row of key 'far' holds 3000000000, which is beyond PostgreSQL's 32 bits. Mend it: put a "
-        "smaller number in its place",
-        "params.step of the row of key 'half' holds 1.5, which is no whole number. Mend it: put one in its place",
-        "params.inputs of the row of key 'half' holds '{', which is not JSON. Mend it: put JSON in its place",
-        f"params.inputs of the row of key 'deep' holds '{'[' * 60}'…, which is JSON that is nested too deeply. Mend "
-        "it: put JSON of fewer levels in its place",
-        "params has a row of key 'forbidden' of which this is not true: key <> 'forbidden'. Mend it so that it is",
+        r"params.value of the row with key 'raw' is b'\xff\x1b', which is not UTF-8. Mend it: convert it to UTF-8",
+        "params.value of the row with key 'none' is NULL, which PostgreSQL's column does not allow. Mend it: set a "
+        "value",
+        "params.step of the row with key 'far' is 3000000000, which does not fit into PostgreSQL's 32 bits. Mend it: "
+        "set a smaller number",
+        "params.step of the row with key 'half' is 1.5, which is not an integer. Mend it: set an integer",
+        "params.inputs of the row with key 'half' is '{', which is not JSON. Mend it: set JSON",
+        f"params.inputs of the row with key 'deep' is '{'[' * 60}'…, which is JSON that is nested too deeply. Mend "
+        "it: set JSON with fewer levels",
+        "params has a row with key 'forbidden' that violates the rule: key <> 'forbidden'. Mend it: change the row",
     ]
-    with pytest.raises(Refused, match=r"8 value\(s\) of the store cannot come along; nothing was changed"):
+    with pytest.raises(Refused, match=r"8 value\(s\) of the store cannot be imported; nothing was changed"):
         judge(found, ORDER)
     assert len(capsys.readouterr().out.splitlines()) == 9, "how far it is, and a line each"
 
@@ -159,7 +159,7 @@ def test_it_is_mended_where_it_is(copy: sqlite3.Connection, order: Order, where:
 def test_two_rows_that_would_be_the_same_are_for_somebody_to_decide(copy: sqlite3.Connection) -> None:
     fill(copy, ("'a' || char(65533)", "'x'", "1", "NULL"), ("'a' || char(0)", "'x'", "1", "NULL"))
     (line,) = looked_at(copy, PARAMS).bad
-    assert "would be the same as another row's without it" in line
+    assert "would equal another row's value after a repair" in line
 
 
 def test_more_rows_than_are_in_memory_at_a_time_are_all_looked_at(copy: sqlite3.Connection) -> None:

@@ -170,23 +170,23 @@ def test_a_value_becomes_one_of_its_columns_type(kind: Kind, held: object, becom
 @pytest.mark.parametrize(
     ("kind", "held", "why"),
     [
-        (Kind.INTEGER, "five", "is no whole number"),
-        (Kind.INTEGER, 5.5, "is no whole number"),
-        (Kind.INTEGER, 2**31, "is beyond PostgreSQL's 32 bits"),
-        (Kind.FLOAT, "five", "is no number"),
-        (Kind.BOOLEAN, 2, "is neither true nor false"),
-        (Kind.TEXT, "a\0b", "has a NUL character in it"),
+        (Kind.INTEGER, "five", "is not an integer"),
+        (Kind.INTEGER, 5.5, "is not an integer"),
+        (Kind.INTEGER, 2**31, "does not fit into PostgreSQL's 32 bits"),
+        (Kind.FLOAT, "five", "is not a number"),
+        (Kind.BOOLEAN, 2, "is not a boolean"),
+        (Kind.TEXT, "a\0b", "contains a NUL character"),
         (Kind.TEXT, "abcd", "is 4 characters long, and PostgreSQL's column holds 3"),
         (Kind.TEXT, b"\xff", "is not UTF-8"),
         (Kind.JSON, "{", "is not JSON"),
-        (Kind.DATE, "yesterday", "is no date"),
+        (Kind.DATE, "yesterday", "is not a date"),
     ],
 )
 def test_a_value_that_postgresql_cannot_hold_is_refused_with_its_table_column_and_key(
     kind: Kind, held: object, why: str
 ) -> None:
     params = table("params", column("key"), column("value", kind, length=3))
-    with pytest.raises(Refused, match=rf"the column params\.value holds a value that {why}.*the row of key 'lr'"):
+    with pytest.raises(Refused, match=rf"the column params\.value has a value that {why}.*the row with key 'lr'"):
         convert_batches(params)([["other", None], ["lr", held]])
 
 
@@ -275,7 +275,9 @@ def test_names_that_are_taken_are_named() -> None:
     found = plan([DEFAULT, MINE], [DEFAULT, MINE], used=True, models="model other")
     assert (found.keep_ids, found.takes_over_default) == (False, False)
     assert found.clashes == ["experiment 'Default'", "experiment 'mine'", "model 'model'"]
-    with pytest.raises(Refused, match=r"experiment 'Default', experiment 'mine', model 'model': there already"):
+    with pytest.raises(
+        Refused, match=r"experiment 'Default', experiment 'mine', model 'model': the name exists already"
+    ):
         refuse_clashes(found)
 
 
@@ -287,7 +289,7 @@ def test_the_same_name_in_another_workspace_is_another_name() -> None:
 def test_a_new_name_is_one_that_nobody_has() -> None:
     assert renamed("mine", {"mine"}) == "mine (imported)"
     assert renamed("mine", {"mine", "mine (imported)"}) == "mine (imported 2)"
-    with pytest.raises(Refused, match="has no room for"):
+    with pytest.raises(Refused, match="is too long for"):
         renamed("x" * 250, set())
 
 

@@ -54,13 +54,13 @@ def about(copy: sqlite3.Connection) -> list[Any]:
 def test_permissions_on_what_does_not_come_along_stay_behind(copy: sqlite3.Connection) -> None:
     said = permissions.take_out_lost(copy)
     assert about(copy) == COME, "a model of that name in another workspace is another one"
-    assert said == ["5 of role_permissions stay behind: what they are about does not come along"]
+    assert said == ["5 of role_permissions not imported: their resources are not imported"]
     assert permissions.take_out_lost(copy) == []
 
 
 def test_permissions_on_everything_are_counted_for_they_are_wider_here(copy: sqlite3.Connection) -> None:
     assert permissions.on_everything(copy) == [
-        "3 of role_permissions are about all there is of a kind: what was here before, too"
+        "3 of role_permissions apply to all resources of a type, also to existing ones"
     ]
 
 
@@ -89,8 +89,8 @@ def test_a_permission_is_about_the_experiments_id_here(kind: str, pattern: str, 
 
 def test_the_administrator_stays_behind_and_other_administrators_are_named(copy: sqlite3.Connection) -> None:
     assert users.without_administrator(copy, "admin") == [
-        "user 'admin' stays behind: this stack has its own, who may do everything",
-        "administrators here from now on: chief",
+        "user 'admin' not imported: it is this stack's administrator",
+        "imported administrators: chief",
     ]
     assert copy.execute("SELECT username FROM users ORDER BY 1").fetchall() == [("anna",), ("chief",)]
     assert copy.execute("SELECT name FROM roles ORDER BY id").fetchall() == [("__user_2__",), ("team",)]
@@ -106,7 +106,7 @@ def test_who_is_left_behind_goes_with_the_role_of_that_user_alone(copy: sqlite3.
 
 
 def test_a_store_that_has_users_beside_its_runs_says_how_they_come_along(copy: sqlite3.Connection) -> None:
-    assert users.left_behind(copy) == ['3 users stay behind. To bring them, too: IMPORT="--users FILE"']
+    assert users.left_behind(copy) == ['3 users not imported. To import them too: IMPORT="--users FILE"']
     copy.execute("DROP TABLE users")
     assert users.left_behind(copy) == []
 

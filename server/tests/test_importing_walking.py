@@ -71,7 +71,7 @@ def test_a_name_that_is_as_long_as_one_may_be_is_copied(tmp_path: Path, name: st
     assert files(tmp_path / "volume") == {f"7/run/artifacts/{name}": "fine"}
 
 
-@pytest.mark.parametrize(("number", "said"), [(errno.ENOSPC, "making room"), (errno.ENAMETOOLONG, "a shorter name")])
+@pytest.mark.parametrize(("number", "said"), [(errno.ENOSPC, "freeing space"), (errno.ENAMETOOLONG, "a shorter name")])
 def test_what_is_not_copied_is_named_with_what_mends_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str
 ) -> None:
@@ -104,7 +104,7 @@ def test_a_link_is_left_behind_and_said(
     (tmp_path / "1" / link).symlink_to(secret / to)
     copied(tmp_path / "1", 7, tmp_path / "volume")
     assert files(tmp_path / "volume") == {"7/other/artifacts/a": "fine"}
-    assert f"'{link}' is a link, which is not followed: left behind" in capsys.readouterr().out
+    assert f"'{link}' is a symbolic link: not imported" in capsys.readouterr().out
 
 
 def test_what_is_no_file_is_left_behind_and_not_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,8 +112,8 @@ def test_what_is_no_file_is_left_behind_and_not_waited_for(tmp_path: Path, capsy
     pipe.parent.mkdir(parents=True)
     os.mkfifo(pipe)
     assert copied(tmp_path / "1", 7, tmp_path / "volume") == 0
-    assert "'run/artifacts/pipe' is no regular file: left behind" in capsys.readouterr().out
-    with pytest.raises(OSError, match="no regular file"):
+    assert "'run/artifacts/pipe' is not a regular file: not imported" in capsys.readouterr().out
+    with pytest.raises(OSError, match="not a regular file"):
         folders.opened(pipe)
 
 
@@ -138,7 +138,7 @@ def test_a_folder_that_becomes_a_link_on_the_way_is_left_behind(
         (tmp_path / "1" / "run").rmdir()
         (tmp_path / "1" / "run").symlink_to(secret)
     assert found == [("run",)]
-    assert "'run' is not a folder any more" in capsys.readouterr().out
+    assert "'run' is no longer a folder" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["mlflow.db", "mlflow.db-wal", "mlflow.db-journal"])
@@ -188,8 +188,8 @@ def test_mlflow_converts_a_copy_without_links_and_is_not_root(
         "1/traces/t/trace_info.yaml",
     }
     assert (given[0] / "1" / "run" / "metrics").is_dir()
-    assert "'1/run/tags' is a link" in (said := capsys.readouterr().out)
-    assert "'3' is a link" in said
+    assert "'1/run/tags' is a symbolic link" in (said := capsys.readouterr().out)
+    assert "'3' is a symbolic link" in said
 
 
 def test_artifacts_are_known_by_where_they_are_in_a_store() -> None:
@@ -232,8 +232,8 @@ def test_only_folders_that_are_there_get_another_address(
     ]
     assert moves.folders == [(tmp_path / "1", 11)]
     said = capsys.readouterr().out
-    assert "'/old/2' is not a folder any more, or is a link" in said
-    assert "'/old/3' is not a folder any more, or is a link" in said
+    assert "'/old/2' is no longer a folder, or is a symbolic link" in said
+    assert "'/old/3' is no longer a folder, or is a symbolic link" in said
 
 
 @pytest.mark.parametrize("filled", ["runs", "trace_info", "logged_models", None])
@@ -253,9 +253,9 @@ def test_what_an_old_server_may_have_is_not_left_there_without_a_word(
             artifact_plan.say_what_stays(copy, each)
         assert capsys.readouterr().out == ""
         if filled:
-            said = r"1 experiment\(s\) have their artifacts with the old server, such as 'mine' \(mlflow-artifacts:/1\)"
+            said = r"the old server has the artifacts of 1 experiment\(s\), such as 'mine' \(mlflow-artifacts:/1\)"
             with pytest.raises(Refused, match=f"{said}.*nothing was changed. Mend it with: IMPORT=.--artifacts-from"):
                 artifact_plan.say_what_stays(copy, order)
             for each in (replace(order, leave_artifacts=True), replace(order, dry_run=True)):
                 artifact_plan.say_what_stays(copy, each)
-                assert "have their artifacts with the old server" in capsys.readouterr().out
+                assert "the old server has the artifacts of" in capsys.readouterr().out

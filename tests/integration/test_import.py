@@ -95,7 +95,7 @@ def test_everything_of_a_sqlite_store_is_the_same_here(new: Deployment, old: Old
     printed = new.ops("import", str(old.path))
     assert "same on both sides: metrics, 206 rows" in printed
     assert "DIFFERENT" not in printed
-    assert "/artifacts/link' is a link, which is not followed: left behind" in printed
+    assert "/artifacts/link' is a symbolic link: not imported" in printed
     assert_same(contents(new), old.contents)
     assert (old.path.read_bytes(), sorted(old.path.parent.rglob("*"))) == (digest, files), "only read"
 
@@ -136,7 +136,7 @@ def test_a_folder_is_imported_beside_what_is_there(new: Deployment, tmp_path: Pa
     assert "experiment 'Default'" in refusal(new, str(folder.path))
     before = contents(new)
     printed = new.ops("import", "--clash", "rename", str(folder.path))
-    assert "/tags/link' is a link, which is not followed: left behind" in printed
+    assert "/tags/link' is a symbolic link: not imported" in printed
     after = contents(new)
     assert_same(after, with_names(in_a_database(folder.contents), {"Default": "Default (imported)"}))
     for kind in ("experiments", "runs", "models", "traces"):
@@ -193,7 +193,7 @@ def test_a_connection_that_is_lost_over_the_commit_leaves_it_open_whether_it_was
         said = refusal(new, "--clash", "rename", str(path))
     finally:
         new.execute("postgres", *owner, "DROP FUNCTION end_it CASCADE")
-    assert "it is not known whether it was. Mend it by running it again: it will say" in said
+    assert "it is not known whether the import was committed. Mend it by running it again, which reports it" in said
     assert "nothing was changed" not in said
 
 

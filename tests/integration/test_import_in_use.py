@@ -134,20 +134,20 @@ def test_all_that_postgresql_cannot_hold_is_named_at_once_and_nothing_is_written
         new.ops("import", "--dry-run", "--clash", "rename", str(path))
     printed = str(error.value)
     for line in (
-        "params.value of the row of key 'lr', run_uuid '.*' holds b'.xff', which is not UTF-8. Mend it: ",
-        "metrics.value of the row of key 'loss', .* holds 'high', which is no number. Mend it: ",
-        "runs.name of the row of run_uuid '.*' holds '0+'…, which is 400 characters long, and PostgreSQL's column ",
-        "evaluation_dataset_records.inputs of the row of dataset_record_id '.*' holds '{', which is not JSON. ",
-        r"runs has a row of run_uuid '.*' of which this is not true: .*status IN \('SCHEDULED'",
-        r"14 value\(s\) of the store cannot come along; nothing was changed. They are those above\. ",
+        "params.value of the row with key 'lr', run_uuid '.*' is b'.xff', which is not UTF-8. Mend it: ",
+        "metrics.value of the row with key 'loss', .* is 'high', which is not a number. Mend it: ",
+        "runs.name of the row with run_uuid '.*' is '0+'…, which is 400 characters long, and PostgreSQL's column ",
+        "evaluation_dataset_records.inputs of the row with dataset_record_id '.*' is '{', which is not JSON. ",
+        r"runs has a row with run_uuid '.*' that violates the rule: .*status IN \('SCHEDULED'",
+        r"14 value\(s\) of the store cannot be imported; nothing was changed. They are those above\. ",
     ):
         assert re.search(line, printed), line
-    assert "14 value(s) of the store cannot come along" in refusal(new, "--clash", "rename", str(path))
+    assert "14 value(s) of the store cannot be imported" in refusal(new, "--clash", "rename", str(path))
 
 
 def test_what_only_an_old_server_has_is_not_left_there_without_a_word(new: Deployment, elsewhere: OldStore) -> None:
     said = refusal(new, "--clash", "rename", str(elsewhere.path))
-    assert "2 experiment(s) have their artifacts with the old server, such as 'Default' (mlflow-artifacts:/0)" in said
+    assert "the old server has the artifacts of 2 experiment(s), such as 'Default' (mlflow-artifacts:/0)" in said
     assert 'nothing was changed. Mend it with: IMPORT="--artifacts-from PATH"' in said
 
 
@@ -171,7 +171,7 @@ def test_a_servers_artifacts_come_from_the_folder_that_is_named_and_one_characte
     folder = elsewhere.path.parent.parent / "files"
     printed = new.ops("import", "--clash", "rename", "--artifacts-from", str(folder), str(elsewhere.path))
     assert (
-        "2 value(s) changed, which PostgreSQL cannot hold: 1 of evaluation_dataset_records.inputs: null where"
+        "2 value(s) repaired, which PostgreSQL cannot hold: 1 of evaluation_dataset_records.inputs: null instead of"
         in printed
     )
     assert "same on both sides: metrics, 206 rows" in printed

@@ -148,10 +148,10 @@ def test_users_sign_in_here_with_their_passwords_and_may_do_the_same(new: Deploy
     digest = old.users.read_bytes()
     printed = new.ops("import", "--users", str(old.users), str(old.store))
     assert "same on both sides: users, 3 rows" in printed
-    assert "user 'admin' stays behind: this stack has its own" in printed
-    assert "administrators here from now on: chief" in printed
-    assert "1 of role_permissions stay behind: what they are about does not come along" in printed
-    assert "1 of role_permissions are about all there is of a kind" in printed
+    assert "user 'admin' not imported: it is this stack's administrator" in printed
+    assert "imported administrators: chief" in printed
+    assert "1 of role_permissions not imported: their resources are not imported" in printed
+    assert "1 of role_permissions apply to all resources of a type" in printed
     assert old.users.read_bytes() == digest
     number = {name: str(found) for found, name in rows(new, "SELECT experiment_id, name FROM experiments")}
     assert number["one"] not in ("1", "2")
@@ -221,8 +221,8 @@ def test_names_that_are_taken_are_refused_or_changed_or_left_as_told(
     (taken,) = (number for number, name, _ in before if name == "bert")
     execute_sqlite(users, f"UPDATE users SET username = 'dora', id = {taken} WHERE username = 'bert'")
     printed = new.ops("import", "--clash", "skip", "--users", str(users), str(store))
-    assert "user 'anna' stays behind: there already" in printed
-    assert "of users stay behind" not in printed
+    assert "user 'anna' not imported: it exists already" in printed
+    assert "of users not imported" not in printed
     after = rows(new, "SELECT id, username, password_hash FROM users ORDER BY 1")
     assert after[:-1] == before
     assert after[-1][1] == "dora"
@@ -275,7 +275,7 @@ def test_users_that_are_in_one_database_with_the_runs_come_along(new: Deployment
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("store", "what is given as the users is not MLflow's: it has no table users"),
+        ("store", "the file of --users is not MLflow's sign-in database: it has no table users"),
         ("folder", 'is a folder. Mend it with: make import IMPORT="--users basic_auth.db"'),
         ("newer", "the users have the schema fffff, which MLflow 3.17.2 does not know"),
     ],

@@ -124,11 +124,11 @@ def test_a_span_of_levels_without_an_end_is_as_it_was_and_half_of_a_character_is
 @pytest.mark.parametrize(
     ("error", "mend"),
     [
-        (sqlite3.OperationalError("database or disk is full"), "by making room"),
+        (sqlite3.OperationalError("database or disk is full"), "by freeing disk space"),
         (sqlite3.OperationalError("no such column: workspace"), "with: sqlite3 OLD .recover"),
-        (OSError(28, "No space left on device"), "by making room"),
+        (OSError(28, "No space left on device"), "by freeing disk space"),
         (psycopg.OperationalError("gone"), "by running it again; make doctor"),
-        (KeyError(5), "by running it again, and tell us"),
+        (KeyError(5), "by running it again, and report it"),
     ],
 )
 def test_whatever_else_goes_wrong_is_one_line_with_what_mends_it(

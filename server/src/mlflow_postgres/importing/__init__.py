@@ -1,6 +1,6 @@
-"""Bring the runs of another store of MLflow's into the database, in one transaction: all of them or none.
+"""Imports the runs of another MLflow store into the database, in one transaction.
 
-The store is copied first, and only the copy is changed: brought to this MLflow's schema by MLflow's own commands,
-freed of what is not to come along. Its rows are then written as they are, but for ids, names and addresses that are
-others here, and read back before anything counts.
+The store is copied first, and only the copy is changed. MLflow's own commands upgrade it to this MLflow's schema, and
+rows that cannot be imported are deleted. The other rows are written to the database with new ids, names and artifact
+addresses, and are read back and compared before the commit.
 """

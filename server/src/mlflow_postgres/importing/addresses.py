@@ -1,4 +1,4 @@
-"""Where artifacts are: the addresses of another server's store, made those of this one. Pure."""
+"""Artifact addresses: locations and URIs of artifacts, translated from the old server to this one. No I/O."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ _DIGITS = 19
 
 
 def here(experiment: int) -> str:
-    """The artifact location that this server gives to an experiment."""
+    """The artifact location of an experiment on this server."""
     return f"{SCHEME}:/{experiment}"
 
 
 def of_a_server(location: str) -> bool:
-    """Whether it is an address at the server that made it, whichever that is: one that names a host leads there."""
+    """Whether an address belongs to the server that created it. One with a host belongs to that host."""
     try:
         where = urlsplit(location)
     except ValueError:
-        # Such as one with half of the brackets of an address.
+        # Such as an unclosed bracket of an IPv6 address.
         return False
     return where.scheme == SCHEME and not where.netloc
 
 
 def renumbered(location: str, old: int, new: int) -> str:
-    """An experiment's location with its new id in the place of the old one; as it is, when that is not at its end."""
+    """An experiment's location with the new id. Unchanged if it does not end with the old id."""
     head, slash, tail = location.rstrip("/").rpartition("/")
     return f"{head}{slash}{new}" if tail == str(old) else location
 
 
 class Addresses:
-    """Old locations with what they become. An address below a location moves with it; any other stays."""
+    """A mapping of old locations to new ones. It translates every address below an old location."""
 
     def __init__(self, moved: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
         self._moved = {old.rstrip("/"): new.rstrip("/") for old, new in dict(moved).items() if old != new}
@@ -41,7 +41,7 @@ class Addresses:
         return bool(self._moved)
 
     def moved(self, address: str) -> str:
-        """What an address becomes. The longest location that it is below counts."""
+        """The new address, by the longest old location that contains it. Any other address is unchanged."""
         if not self._moved:
             return address
         end = len(address)
@@ -57,17 +57,17 @@ _IN_A_SPAN = re.compile(r'("mlflow\.experimentId":\s*"(?:\\")?)(\d+)((?:\\")?")'
 
 
 def experiments_in_span(content: str, ids: Mapping[int, int]) -> str:
-    """A span's JSON with the ids of experiments that it names made the new ones."""
+    """A span's JSON with the new ids of its experiments."""
     if "mlflow.experimentId" not in content:
         return content
     return _IN_A_SPAN.sub(lambda found: f"{found[1]}{_renumbered(found[2], ids)}{found[3]}", content)
 
 
 def experiments_in_list(text: str, ids: Mapping[int, int]) -> str:
-    """The ids in a list such as ",1,2,", made the new ones."""
+    """A list such as ",1,2," with the new ids of its experiments."""
     return re.sub(r"\d+", lambda found: _renumbered(found[0], ids), text)
 
 
 def _renumbered(digits: str, ids: Mapping[int, int]) -> str:
-    # Nobody's id has more; Python refuses to read thousands of them.
+    # No id has more digits, and int() rejects thousands of them.
     return digits if len(digits) > _DIGITS else str(ids.get(int(digits), digits))

@@ -1,4 +1,4 @@
-"""What becomes of the artifacts: which are copied, which stay, and which addresses follow from that."""
+"""Decides which artifacts are copied, and which addresses change."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .progress import tell
 
 @dataclass(frozen=True, kw_only=True)
 class Moves:
-    """What becomes of the artifacts."""
+    """The artifacts to copy, and the new addresses."""
 
     addresses: Addresses
     folders: Sequence[tuple[Path, int]]
-    """Those of experiments that are copied, with the experiments' ids here."""
+    """The artifact folders of experiments to copy, each with the experiment's new id."""
 
 
 def moves(copy: sqlite3.Connection, ids: Mapping[int, int], order: Order) -> Moves:
-    """Which artifacts are copied, and what becomes of all addresses."""
+    """Decide for the artifact location of every experiment in the copy. `ids` maps old to new experiment ids."""
     moved: dict[str, str] = {}
     copied: list[tuple[Path, int]] = []
     for number, location in copy.execute("SELECT experiment_id, artifact_location FROM experiments ORDER BY 1"):
@@ -32,8 +32,8 @@ def moves(copy: sqlite3.Connection, ids: Mapping[int, int], order: Order) -> Mov
             continue
         folder = order.places.get(location)
         if folder and not folders.is_folder(folder):
-            # A live store may lose it after it was looked for.
-            tell(note=f"{location!r} is not a folder any more, or is a link: its address stays as it is")
+            # A running server may have removed it since the command has found it.
+            tell(note=f"{location!r} is no longer a folder, or is a symbolic link: its address is unchanged")
         elif folder:
             copied.append((folder, ids[number]))
             moved[location] = here(ids[number])
@@ -45,15 +45,16 @@ def moves(copy: sqlite3.Connection, ids: Mapping[int, int], order: Order) -> Mov
 
 
 def say_what_stays(copy: sqlite3.Connection, order: Order) -> None:
-    """Which artifacts do not come along. Refused when nobody has said that an old server's may stay behind.
+    """Report the artifacts that are not copied. Raises `Refused` if the old server may have artifacts.
 
-    Whether it has any is not in the rows: a run does not say. And once the runs are here, they are not imported again.
+    The rows do not show whether it has. Without the refusal the runs would be imported, and no second import could add
+    their artifacts. `--leave-artifacts` allows it.
     """
     known = {*order.places, *order.empty}
     rows = copy.execute("SELECT experiment_id, name, artifact_location FROM experiments ORDER BY 1").fetchall()
     others = [(number, name, location) for number, name, location in rows if location and location not in known]
     if staying := [location for _, _, location in others if not of_a_server(location)]:
-        tell(note=f"{len(staying):,} experiment(s) keep their artifacts where they are, such as {staying[0]}")
+        tell(note=f"the artifacts of {len(staying):,} experiment(s) stay where they are, such as {staying[0]}")
     lost = [
         (name, location)
         for number, name, location in others
@@ -63,15 +64,15 @@ def say_what_stays(copy: sqlite3.Connection, order: Order) -> None:
         return
     name, location = lost[0]
     said = (
-        f"{len(lost):,} experiment(s) have their artifacts with the old server, such as {name!r} ({location}), and no "
-        "folder that was looked into has them"
+        f"the old server has the artifacts of {len(lost):,} experiment(s), such as {name!r} ({location}), and no "
+        "given folder contains them"
     )
     mend = (
-        'IMPORT="--artifacts-from PATH", where PATH is what the old server was given as --artifacts-destination, or '
-        'its folder mlartifacts; or with IMPORT="--artifacts leave", when there are none or they are to stay there'
+        'IMPORT="--artifacts-from PATH", where PATH is the old server\'s --artifacts-destination, or '
+        'its folder mlartifacts; or with IMPORT="--artifacts leave", if there are none or they need not be imported'
     )
     if order.leave_artifacts:
-        tell(note=f"{said}: the files do not come along")
+        tell(note=f"{said}: they are not imported")
     elif order.dry_run:
         tell(note=f"{said}: the import would be refused. Mend it with: {mend}")
     else:

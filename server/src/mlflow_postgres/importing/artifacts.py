@@ -1,4 +1,4 @@
-"""Copy artifacts into the volume that the server serves them from. Nothing refers to them until the rows are there."""
+"""Copies artifacts into the server's volume. Nothing refers to them until the rows are committed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .progress import Counter
 
 VOLUME = Path("/mlartifacts")
 _FOLDERS = (("*", "artifacts"), ("models", "*", "artifacts"), ("traces", "*", "artifacts"))
-"""Where MLflow keeps artifacts in the folder of an experiment."""
+"""The patterns of artifact folders in the folder of an experiment."""
 PARTIAL = ".importing"
-"""What a file is called in the volume until all of it is there. Imports take turns: there is never another one."""
+"""The name of an incomplete file in the volume. One is enough: only one import runs at a time."""
 
-_ROOM = "making room for the volume, then run it again"
+_ROOM = "freeing space in the volume, then run it again"
 _MEND = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
@@ -31,17 +31,17 @@ _MEND = {
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """Artifacts that are to be copied."""
+    """Artifacts to copy."""
 
     volume: Path
     files: Sequence[tuple[Path, Path]] = ()
-    """Each with where it is copied to."""
+    """Pairs of source and target."""
     folders: Sequence[Path] = ()
-    """What they are copied into: folders of a run, a model or a trace each."""
+    """The target folders: one for each run, model or trace."""
 
 
 def found(moves: Iterable[tuple[Path, int]], volume: Path = VOLUME) -> Found:
-    """The artifacts in folders of experiments, and where this server looks for them."""
+    """Find the artifacts in folders of experiments. `moves` has each folder with the experiment's new id."""
     files = []
     folders: dict[Path, None] = {}
     for folder, number in moves:
@@ -53,7 +53,7 @@ def found(moves: Iterable[tuple[Path, int]], volume: Path = VOLUME) -> Found:
 
 
 def copy(found: Found) -> None:
-    """Copy them. Raises `Failed`."""
+    """Copy the artifacts. Raises `Failed` if one cannot be copied."""
     counter = Counter("write", "artifacts", len(found.files))
     for source, target in found.files:
         try:
@@ -81,7 +81,7 @@ def _may_lead_to_artifacts(parts: Parts) -> bool:
 
 
 def in_a_store(parts: Parts) -> bool:
-    """Whether a path in a folder store is that of artifacts."""
+    """Whether a path in a folder store is an artifact folder, or in one."""
     inside = parts[2:] if parts[0] == ".trash" else parts[1:]
     return inside[:1] != ("tags",) and any(len(inside) >= len(each) and _fits(inside, each) for each in _FOLDERS)
 
@@ -91,7 +91,7 @@ def _fits(parts: Parts, pattern: Parts) -> bool:
 
 
 def _owned(parts: Parts) -> Parts:
-    """The folder of a run, a model or a trace that a file is in."""
+    """The artifact folder of the run, model or trace that a file belongs to."""
     return next(parts[: len(pattern)] for pattern in _FOLDERS if _fits(parts, pattern))
 
 
@@ -99,5 +99,5 @@ def _copy(source: Path, target: Path, partial: Path) -> None:
     with folders.opened(source) as opened, partial.open("wb") as written:
         shutil.copyfileobj(opened, written, 1 << 20)
         if written.tell() != os.fstat(opened.fileno()).st_size:
-            raise OSError(0, "it changed while it was read")
+            raise OSError(0, "it changed while it was copied")
     partial.rename(target)

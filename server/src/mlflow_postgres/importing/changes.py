@@ -1,4 +1,4 @@
-"""What is another value here than in the other store: ids of experiments, numbers, addresses. Pure."""
+"""Translates the values of the old store to this server: ids of experiments, serial numbers, addresses. No I/O."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from .tables import EXPERIMENT, Cell, Table
 from .values import Row
 
 ADDRESSES = frozenset({"artifact_location", "artifact_uri", "source", "storage_location"})
-"""Columns that may say where artifacts are."""
+"""Columns that may contain artifact addresses."""
 
 ARTIFACT_TAG = "mlflow.artifactLocation"
-"""Where a trace's artifacts are."""
+"""The tag with the artifact address of a trace."""
 
 EXPERIMENTS_TAG = "_mlflow_experiment_ids"
-"""The experiments that a prompt belongs to."""
+"""The tag with the ids of the experiments that a prompt belongs to."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """What becomes of the other store's values."""
+    """The new values for those of the old store."""
 
     experiments: Mapping[int, int]
-    """Every experiment that comes along, with its id here."""
+    """New ids of the imported experiments, by old ids."""
     numbers: Mapping[Cell, int] = field(default_factory=dict)
-    """By the column that PostgreSQL numbers by itself, what is added to its numbers."""
+    """The amounts to add to serial numbers, by column."""
     addresses: Addresses = field(default_factory=Addresses)
     default: Mapping[str, object] | None = None
-    """What this server's first experiment keeps, by column, when the other one's takes its place."""
+    """The values that this server's default experiment keeps, by column, if the old one replaces it."""
 
     @property
     def takes_over_default(self) -> bool:
-        """Whether the first experiment is in the database already, and only its values change."""
+        """Whether the old default experiment replaces the values of the existing one."""
         return self.default is not None
 
     @property
@@ -49,7 +49,7 @@ class Changes:
 
 
 def change_rows(table: Table, changes: Changes) -> Callable[[Row], None] | None:
-    """What changes a row in its place; None when nothing of the table changes."""
+    """A function that changes a row in place; None if no row of the table changes."""
     steps = [
         step
         for steps_of in (_columns, _default, _associations, _tags, _spans, _users)
@@ -122,7 +122,7 @@ def _tags(table: Table, changes: Changes) -> list[Step]:
         elif row[key] == EXPERIMENTS_TAG:
             row[value] = experiments_in_list(row[value], changes.experiments)
 
-    # Of metrics there are too many to look at each.
+    # Not metrics, which have a key and a value too: checking millions of them would take long.
     tags = table.name.endswith("tags")
     return [change] if tags and (changes.addresses or changes.renumbered) else []
 

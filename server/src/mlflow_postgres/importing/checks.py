@@ -1,4 +1,4 @@
-"""Whether what is in the database is what was in the other store: rows counted, and their contents summed up."""
+"""Compares the rows of the database with those of the old store, by number and checksum."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _MODULUS = 2**64
 
 @dataclass
 class Tally:
-    """The rows of a table. Two tallies are the same when the rows are, in whatever order they came."""
+    """Number and checksum of the rows of a table. The order of the rows does not matter."""
 
     rows: int = 0
     total: int = 0
 
     def add(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Count rows in. Their values are told apart by their types as well: 1 is not 1.0."""
+        """Add rows. Values of different types differ: 1 is not 1.0."""
         for row in rows:
-            # Version 2 writes the same bytes for the same values, however they came to be. A row takes half as long as
-            # by its representation.
+            # marshal's version 2 writes the same bytes for equal values of one type. Later versions write references to
+            # shared objects. It takes half the time of repr().
             written = marshal.dumps(tuple(row), 2)
             self.total += int.from_bytes(hashlib.blake2b(written, digest_size=8).digest(), "big")
             self.rows += 1
@@ -35,22 +35,22 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """One table on both sides."""
+    """The comparison of a table."""
 
     table: str
     expected: int
-    """Rows that the other store has of it."""
+    """The number of rows in the old store."""
     read: Tally
-    """What was read there, and changed to be written here."""
+    """The rows of the old store, as they were written."""
     found: Tally
-    """What was read back."""
+    """The rows that were read back from the database."""
 
     @property
     def same(self) -> bool:
         return self.expected == self.read.rows == self.found.rows and self.read.total == self.found.total
 
     def shown(self) -> dict[str, object]:
-        """As it is printed and kept."""
+        """The JSON object that is printed and stored."""
         return {
             "table": self.table,
             "rows": self.expected,
@@ -62,7 +62,7 @@ class Compared:
 
 
 def compared(expected: Mapping[str, int], read: Mapping[str, Tally], found: Mapping[str, Tally]) -> list[Compared]:
-    """All tables on both sides."""
+    """Compare all tables."""
     return [
         Compared(table=table, expected=rows, read=read.get(table, Tally()), found=found.get(table, Tally()))
         for table, rows in expected.items()

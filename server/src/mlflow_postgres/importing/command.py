@@ -1,7 +1,8 @@
-"""`import-runs`: bring the runs of the store at /source into the database.
+"""`import-runs`: import the runs of the store at /source into the database.
 
-Exit codes: 0 done; 1 tried without success; 64 refused. The last line of standard error says why; nothing was
-changed then, but for artifacts that nothing refers to, unless that line or the word "committed" says otherwise.
+Exit codes: 0 success; 1 failure; 64 refused. The last line of standard error has the reason. After an error nothing
+was changed, unless that line or the event `committed` says otherwise. Copied artifacts may be left: the next import
+removes them.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SOURCE = Path("/source")
 
 
 def order_of(arguments: argparse.Namespace) -> Order:
-    """What is asked for."""
+    """The options of an import, from its arguments."""
     with reading():
         located = json.loads(arguments.locations.read_text())
     return Order(
@@ -50,35 +51,35 @@ def order_of(arguments: argparse.Namespace) -> Order:
 def _mend(error: Exception) -> str:
     match error:
         case sqlite3.OperationalError() if "full" in str(error):
-            return "by making room where the engine keeps its volumes, then run it again"
+            return "by freeing disk space for Docker's volumes, then run it again"
         case OSError(errno=errno.ENOSPC | errno.EDQUOT):
-            return "by making room where the engine keeps its volumes, then run it again"
+            return "by freeing disk space for Docker's volumes, then run it again"
         case sqlite3.Error():
             return (
                 "with: sqlite3 OLD .recover | sqlite3 recovered.db, then: make import SOURCE=recovered.db. The store "
-                "is damaged, or its tables are not as MLflow makes them"
+                "is damaged, or its tables are not those that MLflow creates"
             )
         case psycopg.Error():
-            return "by running it again; make doctor says whether the database is well"
-    return "by running it again, and tell us if it happens again"
+            return "by running it again; make doctor checks the database"
+    return "by running it again, and report it if it happens again"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="import-runs", description="Bring the runs of another store along.")
-    parser.add_argument("--file", default="", help="the store's name in /source; that itself unless given")
-    parser.add_argument("--shown", default=str(SOURCE), help="what the user calls the store")
+    parser = argparse.ArgumentParser(prog="import-runs", description="Import the runs of another MLflow store.")
+    parser.add_argument("--file", default="", help="the name of the store's file in /source; empty for a folder store")
+    parser.add_argument("--shown", default=str(SOURCE), help="the name of the store in the comparison")
     parser.add_argument("--clash", choices=[each.value for each in Clash], default=Clash.REFUSE.value)
     parser.add_argument("--dry-run", action="store_true")
-    parser.add_argument("--users", type=Path, help="the sign-in database whose users are to come along")
-    parser.add_argument("--users-rows-only", action="store_true", help="the same of that one as --rows-only")
-    parser.add_argument("--rows-only", action="store_true", help="the store's tables hold rows, and are not MLflow's")
-    parser.add_argument("--leave-artifacts", action="store_true", help="come without what an old server has of them")
+    parser.add_argument("--users", type=Path, help="the sign-in database whose users are imported")
+    parser.add_argument("--users-rows-only", action="store_true", help="like --rows-only, for the sign-in database")
+    parser.add_argument("--rows-only", action="store_true", help="the file has rows only, without MLflow's schema")
+    parser.add_argument("--leave-artifacts", action="store_true", help="import without the old server's artifacts")
     parser.add_argument(
         "--locations",
         type=Path,
         required=True,
-        help="a JSON file: `places`, artifact locations with the folders that their files are to be copied from, and "
-        "`empty`, those in which there is nothing",
+        help="a JSON file: `places` maps artifact locations to the folders that their files are copied from, and "
+        "`empty` lists artifact locations without files",
     )
     arguments = parser.parse_args()
     os.umask(0o077)
@@ -90,13 +91,13 @@ def main() -> int:
         return 64 if isinstance(error, Refused) else 1
     except psycopg.errors.UniqueViolation as error:
         print(
-            f"import: {error.diag.table_name} has a row of the same key already ({error.diag.constraint_name}); "
-            'nothing was changed. Mend it with IMPORT="--clash skip", which leaves such rows behind',
+            f"import: {error.diag.table_name} already has a row with the same key ({error.diag.constraint_name}); "
+            'nothing was changed. Mend it with IMPORT="--clash skip", which skips such rows',
             file=sys.stderr,
         )
         return 64
     except Exception as error:
-        # The first line alone: what follows may show rows.
+        # Only the first line: the others may show rows.
         reason = without_rows(str(error)).partition("\n")[0]
         if not isinstance(error, psycopg.Error | sqlite3.Error | OSError):
             traceback.print_exc()

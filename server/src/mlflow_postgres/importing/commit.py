@@ -1,4 +1,4 @@
-"""The moment from which an import counts: what is known about it, and what is still to be done after it."""
+"""The commit of an import, and the steps after it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .target import Connection
 
 @contextmanager
 def committed(connection: Connection) -> Iterator[None]:
-    """A transaction whose COMMIT is told before and after. Failed when the connection was lost in between."""
+    """A transaction that prints an event before and after COMMIT. Raises `Failed` if the connection is lost between."""
     asked = False
     try:
         with connection.transaction():
@@ -26,38 +26,38 @@ def committed(connection: Connection) -> Iterator[None]:
             tell(committing=True)
             asked = True
     except psycopg.Error as error:
-        # An answer of a server that is still there is one that it was not.
+        # With an open connection the error is the server's answer: it was not committed.
         if not asked or not connection.closed:
             raise
         raise Failed(
-            "the connection was lost while it was being committed: it is not known whether it was. "
-            "Mend it by running it again: it will say"
+            "the connection was lost during the commit: it is not known whether the import was committed. "
+            "Mend it by running it again, which reports it"
         ) from error
     tell(committed=True)
 
 
 def unfinished(file: Path) -> Path:
-    """What a file is called until it counts; the next schema job removes what was left under that name."""
+    """The name of a file before the commit. The next schema job removes files with such names."""
     return file.with_name(PARTIAL + file.name)
 
 
 def finish(connection: Connection, rows: Mapping[str, int], file: Path, copied: Path) -> Path:
-    """What is done after the commit; where the comparison is then. What goes wrong is told, and changes nothing.
+    """Do the steps after the commit. Returns the final path of the comparison `file`. Errors are only printed.
 
-    `copied` is where it was written down what was copied, for the case that it had not come to this.
+    `copied` is the record of copied artifacts, which is not needed any more.
     """
     with suppress(OSError):
-        # If it stays, the next import finds the rows.
+        # If it cannot be deleted, the next import finds the rows, and deletes it.
         copied.unlink()
     partial = unfinished(file)
     try:
         partial.rename(file)
     except OSError as error:
-        tell(note=f"the comparison is still called {partial.name}: {error.strerror}")
+        tell(note=f"the comparison could not be renamed and is in {partial.name}: {error.strerror}")
         file = partial
     try:
         target.analyze(connection, rows)
     except psycopg.Error as error:
         reason = without_rows(str(error)).partition("\n")[0]
-        tell(note=f"PostgreSQL has not looked at the tables that have grown, and will by itself: {reason}")
+        tell(note=f"VACUUM ANALYZE of the imported tables failed; autovacuum will do it: {reason}")
     return file

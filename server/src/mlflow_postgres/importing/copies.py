@@ -1,4 +1,4 @@
-"""What is taken out of the copy before it is written: what is not to come along, and what has lost its place."""
+"""Deletes and renames rows of the copy: those that are not imported, and those whose parent is missing."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from .sources import quoted
 from .tables import EXPERIMENT, MODEL, Reference, Table
 
 LEFT_OUT = {
-    "jobs": "what a server was doing in the background",
-    "job_locks": "what a server was doing in the background",
-    "scheduler_leases": "what a server was doing in the background",
-    "webhooks": "their secrets are encrypted with a key of the old server: make them anew",
+    "jobs": "they are background jobs of the old server",
+    "job_locks": "they are background jobs of the old server",
+    "scheduler_leases": "they are background jobs of the old server",
+    "webhooks": "their secrets are encrypted with a key of the old server: create them again",
     "webhook_events": "they belong to the webhooks",
-    "secrets": "they are encrypted with a key of the old server: enter the keys of the models anew",
+    "secrets": "they are encrypted with a key of the old server: enter the keys of the models again",
 }
-"""Tables that do not come along, and why."""
+"""Tables that are not imported, and the reasons."""
 
 
 def leave_out(copy: sqlite3.Connection, tables: Sequence[Table]) -> list[str]:
-    """Take out the tables that do not come along; what was in them, in words."""
+    """Empty the tables that are not imported. Returns messages with the numbers of rows."""
     said = []
     for table in reversed(tables):
         if why := LEFT_OUT.get(table.name):
             found = copy.execute(f"DELETE FROM {quoted(table.name)}").rowcount
             if found:
-                said.append(f"{found:,} of {table.name} stay behind: {why}")
+                said.append(f"{found:,} of {table.name} not imported: {why}")
     copy.commit()
     return said
 
 
 def take_out_orphans(copy: sqlite3.Connection, tables: Sequence[Table]) -> list[str]:
-    """Take out rows that belong to a row that is gone, which PostgreSQL would refuse; what it was, in words."""
+    """Delete rows whose parent row is missing: PostgreSQL would reject them. Returns messages with the numbers."""
     said = []
     for table in tables:
         for reference in table.references:
             if reference.parent not in {each.name for each in tables}:
                 continue
             if found := copy.execute(_orphans(table, reference)).rowcount:
-                what = "lost the row that they name" if reference.optional else "belong to nothing"
-                said.append(f"{found:,} of {table.name} {what} in {reference.parent}")
+                what = "changed: they refer to a missing" if reference.optional else "not imported: they have no"
+                said.append(f"{found:,} of {table.name} {what} row of {reference.parent}")
     said += links.take_out_lost(copy, tables)
     copy.commit()
     return said
@@ -63,7 +63,7 @@ def _orphans(table: Table, reference: Reference) -> str:
 def drop(
     copy: sqlite3.Connection, tables: Sequence[Table], experiments: Iterable[int], models: Iterable[tuple[str, str]]
 ) -> None:
-    """Take out experiments by their ids and models by workspace and name, with everything that is theirs."""
+    """Delete experiments by id, and models by workspace and name, with everything that belongs to them."""
     linked = [(table, column) for table, column in links.LINKED if any(each.name == table for each in tables)]
     copy.execute("CREATE TEMP TABLE gone (id TEXT PRIMARY KEY) WITHOUT ROWID")
     for table, column in linked:
@@ -83,7 +83,7 @@ def drop(
 
 
 def drop_keys(copy: sqlite3.Connection, table: Table, keys: Iterable[Sequence[object]]) -> int:
-    """Take out rows of a table by their keys; how many were there."""
+    """Delete rows of a table by their keys. Returns their number."""
     where = " AND ".join(f"{quoted(each)} = ?" for each in table.key)
     found = copy.executemany(f"DELETE FROM {quoted(table.name)} WHERE {where}", keys).rowcount
     copy.commit()
@@ -96,9 +96,9 @@ def rename(
     experiments: Iterable[tuple[int, str]],
     models: Sequence[tuple[str, str, str]],
 ) -> list[str]:
-    """Give experiments, by id, and models, by workspace and name, other names wherever they are named.
+    """Rename experiments, by id, and models, by workspace and name, wherever the copy names them.
 
-    What names a model and could not be kept, in words.
+    Returns messages about rows that name a model and had to be deleted.
     """
     copy.executemany(
         "UPDATE experiments SET name = ? WHERE experiment_id = ?", [(name, number) for number, name in experiments]
@@ -123,7 +123,7 @@ def rename(
 
 
 def in_use(copy: sqlite3.Connection, tables: Sequence[Table], experiment: int) -> bool:
-    """Whether something belongs to an experiment."""
+    """Whether an experiment has any rows."""
     for table in tables:
         for place in table.places(EXPERIMENT):
             if table.name != EXPERIMENT[0]:
@@ -134,7 +134,7 @@ def in_use(copy: sqlite3.Connection, tables: Sequence[Table], experiment: int) -
 
 
 def may_have_artifacts(copy: sqlite3.Connection, experiment: int) -> bool:
-    """Whether an experiment has something that files may belong to."""
+    """Whether an experiment has runs, traces or models, which may have artifacts."""
     return any(
         copy.execute(f"SELECT 1 FROM {table} WHERE experiment_id = ? LIMIT 1", (experiment,)).fetchone()
         for table in ("runs", "trace_info", "logged_models")
@@ -142,5 +142,5 @@ def may_have_artifacts(copy: sqlite3.Connection, experiment: int) -> bool:
 
 
 def counts(copy: sqlite3.Connection, tables: Sequence[Table]) -> dict[str, int]:
-    """Rows of every table of the copy."""
+    """The number of rows of every table of the copy."""
     return {table.name: copy.execute(f"SELECT count(*) FROM {quoted(table.name)}").fetchone()[0] for table in tables}

@@ -1,5 +1,8 @@
-"""Look at every value of the copy before anything is written: what PostgreSQL cannot hold is replaced where the rest of
-it still says what it said, and listed where that is for somebody to decide."""
+"""Checks every value of the copy before anything is written.
+
+A value that PostgreSQL cannot hold is repaired if only a character of it is invalid. Other bad values are listed: a
+person must change them.
+"""
 
 from __future__ import annotations
 
@@ -18,34 +21,34 @@ from .tables import EXPERIMENT, Column, Table
 from .values import BadValue, Row, batch_size, converter, key_of, shown
 
 SHOWN = 20
-"""How many of the bad values are named."""
+"""The number of bad values that are printed."""
 
 _FIRST_ROW = -(2**63)
 
 
 @dataclass
 class Examined:
-    """What was found."""
+    """The result of an examination."""
 
     replaced: Counts[tuple[str, str]] = field(default_factory=Counts)
-    """By the column and what stands there now, how many values are other ones than in the store."""
+    """The number of repaired values, by column and replacement."""
     bad: list[str] = field(default_factory=list)
-    """Values that cannot come along, the first of them in words."""
+    """Messages about the first bad values."""
     count: int = 0
-    """How many these are."""
+    """The number of bad values."""
 
     def add(self, table: Table, row: Sequence[object], place: int, error: BadValue) -> None:
-        """List a value that cannot come along."""
+        """List a value that cannot be imported."""
         column = table.columns[place].name
         self._add(
-            f"{table.name}.{column} of the row of {key_of(table, row)} holds {shown(column, row[place])}, "
+            f"{table.name}.{column} of the row with {key_of(table, row)} is {shown(column, row[place])}, "
             f"which {error.why}. Mend it: {error.mend}"
         )
 
     def add_row(self, table: Table, row: Sequence[object], rule: str) -> None:
-        """List a row that breaks a rule of its table."""
+        """List a row that violates a CHECK constraint of its table."""
         self._add(
-            f"{table.name} has a row of {key_of(table, row)} of which this is not true: {rule}. Mend it so that it is"
+            f"{table.name} has a row with {key_of(table, row)} that violates the rule: {rule}. Mend it: change the row"
         )
 
     def _add(self, what: str) -> None:
@@ -54,21 +57,21 @@ class Examined:
             self.bad.append(what)
 
     def notes(self) -> Iterator[str]:
-        """What is to be said of it, a line each."""
+        """Messages about the result."""
         if self.replaced:
             what = "; ".join(f"{count:,} of {column}: {by}" for (column, by), count in self.replaced.items())
-            yield f"{self.replaced.total():,} value(s) changed, which PostgreSQL cannot hold: {what}"
+            yield f"{self.replaced.total():,} value(s) repaired, which PostgreSQL cannot hold: {what}"
         yield from self.bad
 
 
 def examine(copy: sqlite3.Connection, tables: Sequence[Table], rows: Mapping[str, int]) -> Examined:
-    """Look at all values, and replace in the copy what is replaced; `rows` says how many each table has.
+    """Check all values, and repair them in the copy. `rows` has the number of rows of each table.
 
-    Numbers and addresses that get others here are not measured yet.
+    Does not check the ranges of ids nor the lengths of addresses: both will change.
     """
     found = Examined()
     numbers = {(table.name, table.counter) for table in tables} | {EXPERIMENT}
-    # What is not UTF-8 comes as bytes, which tell what they are.
+    # Text that is not UTF-8 is returned as bytes, so that it can be recognized.
     copy.text_factory = _text
     try:
         counter = Counter("examine", "rows", sum(rows.values()))
@@ -96,7 +99,7 @@ def _loosened(column: Column, numbers: set[tuple[str, str | None]]) -> Column:
 
 def _examine_table(copy: sqlite3.Connection, table: Table, found: Examined, counter: Counter) -> None:
     names = ", ".join(map(quoted, table.names))
-    # Not one long query: rows are changed on the way.
+    # Not one long query: rows are updated in the loop.
     query = f"SELECT rowid, {names} FROM {quoted(table.name)} WHERE rowid >= ? ORDER BY rowid LIMIT {batch_size(table)}"
     looks = [findings(column) for column in table.columns]
     first = _FIRST_ROW
@@ -124,7 +127,7 @@ def _note(
         try:
             copy.execute(order, (each.value, row_id))
         except sqlite3.IntegrityError:
-            error = BadValue("would be the same as another row's without it", "give one of them another name")
+            error = BadValue("would equal another row's value after a repair", "give one of them another name")
             found.add(table, row, place, error)
             return
         if each.replaced:
@@ -134,7 +137,7 @@ def _note(
 
 
 def measure(copy: sqlite3.Connection, tables: Sequence[Table], changes: Changes) -> Examined:
-    """Look at the addresses as they will be here, whether there is room for them."""
+    """Check that the new addresses fit into their columns."""
     found = Examined()
     for table in tables:
         places = [place for place, each in enumerate(table.columns) if each.name in ADDRESSES and each.length]
@@ -156,7 +159,7 @@ def measure(copy: sqlite3.Connection, tables: Sequence[Table], changes: Changes)
 
 
 def judge(found: Examined, order: Order) -> None:
-    """Say what was found. Raises `Refused` when something cannot come along, after all of it was said."""
+    """Print the result. Raises `Refused` if there are bad values."""
     for note in found.notes():
         tell(note=note)
     if not found.count:
@@ -168,6 +171,6 @@ def judge(found: Examined, order: Order) -> None:
     elif order.is_folder:
         where = "in its files, then run it again"
     raise Refused(
-        f"{found.count:,} value(s) of the store cannot come along; nothing was changed. They are those above{more}. "
+        f"{found.count:,} value(s) of the store cannot be imported; nothing was changed. They are those above{more}. "
         f"Mend them {where}"
     )

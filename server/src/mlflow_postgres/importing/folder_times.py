@@ -1,5 +1,7 @@
-"""When assessments in a folder were made: MLflow's conversion looks for that under a name that its folders do not use,
-and gives all of them the year 1970."""
+"""Restores the creation times of assessments of a folder store.
+
+MLflow's conversion reads them from a key that folder stores do not have, and sets all of them to 1970.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,9 @@ _FILES = ("*/traces/*/assessments/*.yaml", ".trash/*/traces/*/assessments/*.yaml
 
 
 def mend(folder: Path, copy: Path) -> None:
-    """Put the times of the folder's assessments into the copy, where the conversion has lost them.
+    """Set the times of the assessments in the copy from the folder's files.
 
-    Raises `Refused` at a file that is damaged.
+    Raises `Refused` if a file is damaged.
     """
     with closing(sqlite3.connect(copy)) as connection:
         connection.executemany(
@@ -44,18 +46,18 @@ def _read(path: Path, folder: Path) -> dict[object, object]:
     try:
         meta = yaml.safe_load(path.read_text()) or {}
     except (yaml.YAMLError, ValueError, RecursionError):
-        # The last two: a text that is not UTF-8 or a day that there is not, and lists in lists without an end.
+        # ValueError: not UTF-8, or an impossible date. RecursionError: endlessly nested lists.
         meta = None
     if not isinstance(meta, dict):
         raise Refused(
-            f"{str(path.relative_to(folder))!r} in the store is not YAML of an assessment; nothing was changed. "
+            f"{str(path.relative_to(folder))!r} in the store is not the YAML of an assessment; nothing was changed. "
             "Mend that file, or move it away"
         )
     return meta
 
 
 def milliseconds(moment: object) -> int | None:
-    """A moment as YAML has it, since 1970; None for what is none."""
+    """A time of a YAML file in milliseconds of Unix time; None for any other value."""
     if isinstance(moment, str):
         try:
             moment = datetime.fromisoformat(moment)
@@ -63,7 +65,7 @@ def milliseconds(moment: object) -> int | None:
             return None
     if not isinstance(moment, datetime):
         return None
-    # Of the first and the last day that there is, another zone may have none.
+    # The first and last days of datetime cannot be converted to every time zone.
     with suppress(OverflowError):
         return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
     return None

@@ -1,5 +1,8 @@
-"""What is in a folder of somebody else's. Root reads here, and what it reads is shown to others: only folders and
-regular files count, and no link is followed, wherever it leads."""
+"""Reads folders of other users.
+
+The process reads them as root, and copies them to where others can read them. So it opens only folders and regular
+files, and follows no symbolic link.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,16 @@ from .privileges import reading
 from .progress import tell
 
 Parts = tuple[str, ...]
-"""A path from the folder that is walked through."""
+"""The parts of a path below the folder that is walked."""
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-# Whoever opens a pipe would wait for its other end.
+# O_NONBLOCK: otherwise open() of a named pipe waits for a writer.
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 _ANOTHER_BY_NOW = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def is_folder(path: Path) -> bool:
-    """Whether it is a folder that no link leads to."""
+    """Whether a path is a folder and contains no symbolic link."""
     try:
         with reading(), _folder(path):
             return True
@@ -34,9 +37,9 @@ def is_folder(path: Path) -> bool:
 
 
 def below(top: Path, wanted: Callable[[Parts], bool]) -> Iterator[tuple[Parts, bool]]:
-    """What is wanted of a folder: each with whether it is a folder itself, and that before what it holds.
+    """Walk a folder. Yields the paths for which `wanted` is true, with whether each is a folder, parents first.
 
-    Says what is left behind.
+    Prints a note for everything that is neither a folder nor a regular file.
     """
     waiting: list[Parts] = [()]
     while waiting:
@@ -48,14 +51,14 @@ def below(top: Path, wanted: Callable[[Parts], bool]) -> Iterator[tuple[Parts, b
             if kind == stat.S_IFDIR:
                 waiting.append(found)
             elif kind != stat.S_IFREG:
-                what = "a link, which is not followed" if kind == stat.S_IFLNK else "no regular file"
-                tell(note=f"{'/'.join(found)!r} is {what}: left behind")
+                what = "a symbolic link" if kind == stat.S_IFLNK else "not a regular file"
+                tell(note=f"{'/'.join(found)!r} is {what}: not imported")
                 continue
             yield found, kind == stat.S_IFDIR
 
 
 def copy(top: Path, to: Path, wanted: Callable[[Parts], bool]) -> None:
-    """Copy what is wanted of a folder. The copy belongs to whoever this process is when it does not read."""
+    """Copy the wanted parts of a folder. The copy belongs to the server's user."""
     to.mkdir()
     for parts, folder in below(top, wanted):
         target = to.joinpath(*parts)
@@ -72,23 +75,25 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def opened(path: Path) -> BinaryIO:
-    """A regular file; OSError when it is something else, or when a link leads to it."""
+    """Open a regular file. Raises OSError if it is not one, or if its path contains a symbolic link."""
     with reading(), _folder(path.parent) as parent:
         number = os.open(path.name, _FILE, dir_fd=parent)
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
-        raise OSError(errno.EINVAL, f"{path.name} is no regular file")
+        raise OSError(errno.EINVAL, f"{path.name} is not a regular file")
     return os.fdopen(number, "rb")
 
 
 def identity(found: os.stat_result) -> tuple[int, int]:
-    """What the system tells files apart by."""
+    """The device and inode of a file, which identify it."""
     return found.st_dev, found.st_ino
 
 
 def identities(folder: Path, names: Iterable[str]) -> set[tuple[int, int]]:
-    """The regular files of these names in a folder that no link leads to. None is opened: to close it again would take
-    away the locks that SQLite has on it."""
+    """The identities of the regular files with these names in a folder.
+
+    Does not open them: closing a file would release the locks that SQLite holds on it.
+    """
     found = set()
     with reading(), _folder(folder) as number:
         for name in names:
@@ -101,9 +106,9 @@ def identities(folder: Path, names: Iterable[str]) -> set[tuple[int, int]]:
 
 @contextmanager
 def _folder(path: Path) -> Iterator[int]:
-    """A folder, opened one component after the other: a link may be put in any place at any moment."""
+    """Open a folder one component at a time: any part of the path may be replaced by a symbolic link at any moment."""
     if not path.is_absolute() or ".." in path.parts:
-        raise OSError(errno.EINVAL, f"{path} is no plain path")
+        raise OSError(errno.EINVAL, f"{path} is not an absolute path without '..'")
     number = os.open(path.anchor, _FOLDER)
     try:
         for part in path.parts[1:]:
@@ -122,5 +127,5 @@ def _entries(top: Path, parts: Parts) -> list[tuple[str, int]]:
     except OSError as error:
         if not parts or error.errno not in _ANOTHER_BY_NOW:
             raise
-        tell(note=f"{'/'.join(parts)!r} is not a folder any more: left behind")
+        tell(note=f"{'/'.join(parts)!r} is no longer a folder: not imported")
         return []

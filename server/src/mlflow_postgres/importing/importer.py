@@ -1,4 +1,4 @@
-"""The whole way from a store to runs in the database."""
+"""The steps of an import, from the store to the commit."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ if TYPE_CHECKING:
 
 
 def bring(order: Order, job: Job) -> None:
-    """Do it, or say what would be done; Refused or Failed unless it was committed, as far as that is known."""
-    # Millions of rows pass by, none of which refers to itself: to look for such takes half of the time.
+    """Import the store, or print the plan of a dry run. Raises `Refused` or `Failed` if it was not committed."""
+    # The garbage collector would take half of the time to look for reference cycles, which rows do not have.
     gc.disable()
     if order.users and job.administrator is None:
         raise Refused(
-            "users cannot come along: sign-in is off here, and nobody is asked who they are; nothing was changed. "
+            "users cannot be imported: sign-in is off in this stack; nothing was changed. "
             "Mend it with: bin/pulumi config set signIn true, make up, and the import again"
         )
     copy_file = sources.fetched(order.store)
     if order.rows_only:
         if not order.users:
-            # What it is filled into has runs alone.
+            # `fill` copies only the tables of runs.
             with closing(sources.opened(copy_file)) as rows:
                 for note in users.left_behind(rows):
                     tell(note=note)
@@ -91,7 +91,7 @@ def bring(order: Order, job: Job) -> None:
         if order.dry_run:
             return
         if not any(expected.values()):
-            tell(note="there is nothing to bring along")
+            tell(note="the store has nothing to import")
             return
         found = artifacts.found(moves.folders)
         copied = leftovers.write_down(artifacts.VOLUME, found.folders, ids.values())
@@ -99,7 +99,7 @@ def bring(order: Order, job: Job) -> None:
             artifacts.copy(found)
             file = _in_one_transaction(connection, copy, tables, changes, expected, replaced, order, job)
         except Exception:
-            # Without a connection nobody knows whether it was committed: the next import looks.
+            # With a lost connection it is unknown whether it was committed. The next import finds out.
             with suppress(psycopg.Error, OSError):
                 leftovers.remove(connection, artifacts.VOLUME)
             raise
@@ -108,7 +108,7 @@ def bring(order: Order, job: Job) -> None:
 
 
 def _models() -> MetaData:
-    # It brings in all of MLflow's models.
+    # Not at the top: it imports all of MLflow's models.
     metadata: MetaData = importlib.import_module("mlflow.store.db.utils").Base.metadata
     return metadata
 
@@ -116,24 +116,24 @@ def _models() -> MetaData:
 def _tables(connection: Connection, copy: sqlite3.Connection, job: Job, *, with_users: bool) -> list[Table]:
     head = copy.execute("SELECT version_num FROM alembic_version").fetchone()[0]
     if (found := target.revision(connection)) != head:
-        raise Refused(f"the database has the schema {found}, and MLflow wants {head}. Mend it with: make up")
+        raise Refused(f"the database has the schema {found}, and MLflow needs {head}. Mend it with: make up")
     stored = target.stored(connection)
     if ("experiments", "workspace") not in stored:
         raise Refused(
-            f"MLflow {job.mlflow_version} is too old for an import: it knows no workspaces yet. Mend it with: "
+            f"MLflow {job.mlflow_version} is too old for an import: it has no workspaces. Mend it with: "
             "bin/pulumi config set mlflowVersion, and a newer version"
         )
     models = [*_models().sorted_tables, *(users.models().sorted_tables if with_users else [])]
     if with_users and ("roles", "name") not in stored:
         raise Refused(
-            f"MLflow {job.mlflow_version} is too old for users to come along: it knows no roles yet. Mend it with: "
+            f"MLflow {job.mlflow_version} is too old for an import of users: it has no roles. Mend it with: "
             "bin/pulumi config set mlflowVersion, and a newer version"
         )
     return described(models, stored, sources.columns(copy))
 
 
 def _examined(copy: sqlite3.Connection, tables: Sequence[Table], order: Order) -> int:
-    """Let the copy have nothing that PostgreSQL cannot hold; how many values were replaced."""
+    """Remove or repair everything in the copy that PostgreSQL cannot hold. Returns the number of repaired values."""
     for note in (*copies.leave_out(copy, tables), *copies.take_out_orphans(copy, tables)):
         tell(note=note)
     found = examination.examine(copy, tables, copies.counts(copy, tables))
@@ -144,7 +144,7 @@ def _examined(copy: sqlite3.Connection, tables: Sequence[Table], order: Order) -
 def _prepared(
     connection: Connection, copy: sqlite3.Connection, tables: Sequence[Table], order: Order, job: Job
 ) -> tuple[Plan, dict[str, int]]:
-    """Leave in the copy what is to come along, under the names that it will have; what is left, by table."""
+    """Delete from the copy what is not imported, and rename the rest. Returns the plan and the rows of each table."""
     if order.users and job.administrator:
         said = users.without_administrator(copy, job.administrator.name)
         said += copies.take_out_orphans(copy, tables)
@@ -186,9 +186,9 @@ def _say_what_is_kept(copy: sqlite3.Connection, ours: Mapping[str, object]) -> N
     query = "SELECT name, lifecycle_stage FROM experiments WHERE experiment_id = ?"
     name, stage = copy.execute(query, (DEFAULT,)).fetchone()
     if name != ours["name"]:
-        tell(note=f"experiment {name!r} becomes {ours['name']!r}: it is the first one here")
+        tell(note=f"experiment {name!r} becomes {ours['name']!r}, the default experiment of this server")
     if (ours["lifecycle_stage"], stage) == ("active", "deleted"):
-        tell(note=f"experiment {name!r} is deleted there, and stays active here with what comes into it")
+        tell(note=f"experiment {name!r} is deleted in the old store, and is active here with its imported runs")
 
 
 def _plan(connection: Connection, copy: sqlite3.Connection, tables: Sequence[Table]) -> Plan:
@@ -209,15 +209,15 @@ def _experiments(copy: sqlite3.Connection) -> list[Experiment]:
 
 def _skip(connection: Connection, copy: sqlite3.Connection, tables: Sequence[Table], plan: Plan) -> None:
     for clash in plan.clashes:
-        tell(note=f"{clash} stays behind: there already")
+        tell(note=f"{clash} not imported: it exists already")
     copies.drop(copy, tables, [each.id for each in plan.experiments], plan.models)
     for table in tables:
-        # The same number is nothing in common: it will be another one here.
+        # Equal serial numbers do not mean equal rows: imported rows get new numbers.
         known = table.counter is not None or table.name in ("experiments", "registered_models")
         if table.key and not table.references and not known:
             there = [key for key in target.keys_there(connection, copy, table) if not links.with_experiment(table, key)]
             if found := copies.drop_keys(copy, table, there):
-                tell(note=f"{found:,} of {table.name} stay behind: there already")
+                tell(note=f"{found:,} of {table.name} not imported: they exist already")
     copies.take_out_orphans(copy, tables)
 
 
@@ -225,7 +225,7 @@ def _refuse_what_is_there(connection: Connection, copy: sqlite3.Connection, runs
     for (run,) in target.keys_there(connection, copy, runs):
         raise Refused(
             f"already imported: the run {run} is in the database; nothing was changed. "
-            'Mend it with IMPORT="--clash skip", which brings only what is not there yet'
+            'Mend it with IMPORT="--clash skip", which imports only what is missing'
         )
 
 
@@ -244,7 +244,7 @@ def _rename(connection: Connection, copy: sqlite3.Connection, tables: Sequence[T
 
 
 def _ids(connection: Connection, copy: sqlite3.Connection, plan: Plan, *, dry_run: bool) -> dict[int, int]:
-    """The id that every experiment gets; in a dry run one that is as long as it may be."""
+    """The new id of every experiment. In a dry run, the largest id, so that the lengths of addresses are checked."""
     old = [each.id for each in _experiments(copy)]
     if dry_run:
         return dict.fromkeys(old, plans.LARGEST)
@@ -261,7 +261,7 @@ def _in_one_transaction(
     order: Order,
     job: Job,
 ) -> Path:
-    """Write, read back, compare, and keep the comparison; the file that it is to be in."""
+    """Write the rows, read them back, compare them, and commit. Returns the future path of the comparison."""
     with commit.committed(connection):
         leftovers.hold(connection)
         written = load.write(connection, copy, tables, changes, expected)
@@ -271,14 +271,14 @@ def _in_one_transaction(
             tell(compared=each.shown())
         if different := [each.table for each in comparison if not each.same]:
             raise Failed(
-                f"what was read back of {', '.join(different)} is not what was written; nothing was changed. "
-                "Mend it by running it again, and tell us if it happens again"
+                f"the rows read back from {', '.join(different)} differ from the rows written; nothing was changed. "
+                "Mend it by running it again, and report it if it happens again"
             )
         return _keep(comparison, changes, replaced, order, job)
 
 
 def _keep(comparison: Sequence[Compared], changes: Changes, replaced: int, order: Order, job: Job) -> Path:
-    """Keep what was compared, not yet under its name. What cannot be kept ends the import: it would have no proof."""
+    """Write the comparison to a partial file. If that fails, the import fails: it would have no proof."""
     moment = datetime.now(UTC)
     file = BACKUPS / f"import-{moment:%Y%m%dT%H%M%SZ}.json"
     report = {

@@ -1,5 +1,7 @@
-"""Artifacts that an import has copied and whose rows never came. Which ones are copied is written down before: whatever
-ends an import, the next one removes them."""
+"""Removes artifacts that an import has copied without committing its rows.
+
+Every import records its target folders before it copies. However it ends, the next import reads the record.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +23,16 @@ from .target import Connection
 _NAME = "copied-{}.json"
 
 LOCK = int.from_bytes(b"mlflowim", "big")
-"""Of PostgreSQL's advisory locks the one that the transaction of an import holds until its end."""
+"""The key of the advisory lock that the transaction of an import holds until its end."""
 
 _OWNERS = (("runs", "run_uuid"), ("logged_models", "model_id"), ("trace_info", "request_id"))
-"""What folders of artifacts are named after."""
+"""The tables and columns of the ids in the names of artifact folders."""
 
 
 def write_down(volume: Path, folders: Iterable[Path], experiments: Iterable[int], where: Path = BACKUPS) -> Path:
-    """Say which folders of a volume are about to be made, and for which experiments; where it is said.
+    """Record the folders that are about to be created, and their experiments. Returns the file of the record.
 
-    What is there already is somebody else's, and is not among them.
+    Existing folders are left out: they belong to others.
     """
     made = [str(folder.relative_to(volume)) for folder in folders if not os.path.lexists(folder)]
     file = where / _NAME.format(uuid.uuid4().hex)
@@ -49,18 +51,18 @@ def write_down(volume: Path, folders: Iterable[Path], experiments: Iterable[int]
 
 
 def hold(connection: Connection) -> None:
-    """Say that this transaction may yet be committed, until it ends."""
+    """Hold the lock until this transaction ends: until then it may be committed."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
 
 
 def remove(connection: Connection, volume: Path, where: Path = BACKUPS) -> None:
-    """Remove what ended imports have copied in vain. No other import may be at work."""
+    """Remove the artifacts of imports that were not committed. No other import may be running."""
     (volume / artifacts.PARTIAL).unlink(missing_ok=True)
     written = sorted(where.glob(_NAME.format("*")))
     if not written:
         return
     with connection.transaction():
-        # One whose container was killed may be committing at this moment: the server ends it by itself.
+        # The transaction of a killed import may still be open, or be committing. The server will end it.
         connection.execute("SET LOCAL lock_timeout = 0")
         hold(connection)
         for file in written:
@@ -72,13 +74,13 @@ def remove(connection: Connection, volume: Path, where: Path = BACKUPS) -> None:
 
 
 def _came(connection: Connection, copied: Mapping[str, Sequence[Any]]) -> bool:
-    """Whether the rows are there that the files belong to: all of them came, or none."""
-    # The first experiment is there anyway; the ids of all others are nobody else's.
+    """Whether the import was committed: whether one of its rows exists."""
+    # The default experiment always exists. The other ids were reserved for this import.
     if new := [number for number in copied["experiments"] if number != DEFAULT]:
         return _has(connection, "experiments", "experiment_id", new)
     # "0/run/artifacts" or "0/models/id/artifacts".
     names = [Path(folder).parent.name for folder in copied["folders"]]
-    # What is no UTF-8 is the name of a folder alone.
+    # A name that is not UTF-8 cannot be an id in the database.
     known = [name for name in names if name == name.encode(errors="replace").decode()]
     return any(_has(connection, table, column, known) for table, column in _OWNERS)
 
@@ -93,7 +95,7 @@ def _remove(volume: Path, folder: Path) -> None:
         shutil.rmtree(volume / folder)
     emptied = [each for each in folder.parents if each.parts]
     if emptied[-1].name == str(DEFAULT):
-        # The server may be making something in the others.
+        # The other folders belong to the default experiment: the server may be using them.
         emptied = emptied[:1]
     for each in emptied:
         with suppress(OSError):

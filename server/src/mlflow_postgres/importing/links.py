@@ -1,4 +1,4 @@
-"""What names another row by its kind and id, or in the text of a tag, and by no foreign key."""
+"""References to rows without a foreign key: by type and id, or in the value of a tag."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .tables import Cell, Table
 ASSOCIATIONS = "entity_associations"
 EXPERIMENT_TYPE = "experiment"
 ENDS = ("source", "destination")
-"""Each of an association has a type and an id. That of an experiment is its number, as a text."""
+"""The two ends of an association. Each has a type and an id. The id of an experiment is its number as text."""
 
 LINKED: tuple[Cell, ...] = (
     ("runs", "run_uuid"),
@@ -19,7 +19,7 @@ LINKED: tuple[Cell, ...] = (
     ("logged_models", "model_id"),
     ("trace_info", "request_id"),
 )
-"""What else is named so; ids of these are nobody else's."""
+"""The other columns that are referred to like this. These ids are globally unique."""
 
 LINKS = ("inputs", ASSOCIATIONS)
 
@@ -34,11 +34,11 @@ _TAGS = (
 )
 
 Names = Mapping[tuple[str, str], str]
-"""By workspace and old name, the new name of a model; a prompt is one."""
+"""The new names of registered models, by workspace and old name. A prompt is a registered model."""
 
 
 def take_out_lost(copy: sqlite3.Connection, tables: Sequence[Table]) -> list[str]:
-    """Take out associations with an experiment that does not come along; how many, in words."""
+    """Delete associations with experiments that are not imported. Returns messages with their number."""
     if not _has(tables, ASSOCIATIONS):
         return []
     lost = " OR ".join(
@@ -46,15 +46,15 @@ def take_out_lost(copy: sqlite3.Connection, tables: Sequence[Table]) -> list[str
         for end in ENDS
     )
     found = copy.execute(f"DELETE FROM {ASSOCIATIONS} WHERE {lost}").rowcount
-    said = [f"{found:,} of {ASSOCIATIONS} belong to nothing in experiments"] if found else []
+    said = [f"{found:,} of {ASSOCIATIONS} not imported: they have no row of experiments"] if found else []
     return said + _take_out_too_long(copy, next(each for each in tables if each.name == ASSOCIATIONS))
 
 
 def _take_out_too_long(copy: sqlite3.Connection, table: Table) -> list[str]:
-    """SQLite does not look at lengths; in PostgreSQL, MLflow itself cannot make such a link: `mlflow demo` has some."""
+    """Delete associations with values that are too long. SQLite does not check lengths. `mlflow demo` creates some."""
     long = " OR ".join(f"length({column.name}) > {column.length}" for column in table.columns if column.length)
     found = copy.execute(f"DELETE FROM {ASSOCIATIONS} WHERE {long}").rowcount if long else 0
-    text = f"{found:,} of {ASSOCIATIONS} stay behind: MLflow has no room for the name of their prompt in PostgreSQL"
+    text = f"{found:,} of {ASSOCIATIONS} not imported: the name of their prompt is too long for PostgreSQL's column"
     return [text] if found else []
 
 
@@ -68,12 +68,12 @@ def names_experiment(copy: sqlite3.Connection, tables: Sequence[Table], experime
 
 
 def with_experiment(table: Table, key: Sequence[object]) -> bool:
-    """Whether it is the key of an association with an experiment: its number is another one's here."""
+    """Whether it is the key of an association with an experiment, whose id is another experiment's here."""
     return table.name == ASSOCIATIONS and EXPERIMENT_TYPE in (key[table.key.index(f"{end}_type")] for end in ENDS)
 
 
 def rename_prompts(copy: sqlite3.Connection, tables: Sequence[Table], names: Names) -> list[str]:
-    """Let links to prompts name them as they are called now; what could not be kept, in words."""
+    """Use the new names of prompts in all references. Returns messages about references that had to be deleted."""
     if not names:
         return []
     for table, key, value, owner, owners in _TAGS:
@@ -124,12 +124,12 @@ def _rename_associations(copy: sqlite3.Connection, tables: Sequence[Table], name
             lost += copy.execute(f"DELETE FROM {ASSOCIATIONS} WHERE rowid = ?", (row,)).rowcount
         else:
             copy.execute(f"UPDATE {ASSOCIATIONS} SET destination_id = ? WHERE rowid = ?", (f"{new}/{version}", row))
-    text = f"{lost:,} of {ASSOCIATIONS} stay behind: MLflow has no room for the new name of their prompt"
+    text = f"{lost:,} of {ASSOCIATIONS} not imported: the new name of their prompt is too long"
     return [text] if lost else []
 
 
 def renamed_prompts(text: str, workspace: str, names: Names) -> str:
-    """The value of a tag that lists prompts, with their new names; as it is, when it is no such list."""
+    """The value of a tag that lists prompts, with their new names. Any other value is unchanged."""
     try:
         prompts = json.loads(text)
     except (TypeError, ValueError, RecursionError):
@@ -141,11 +141,11 @@ def renamed_prompts(text: str, workspace: str, names: Names) -> str:
 
 
 def renamed_in_span(content: str, workspace: str, names: Names) -> str:
-    """A span's JSON with the new names of the prompts that its attribute lists; as it is, when it has none."""
+    """A span's JSON with the new names of its prompts. Unchanged if it has none."""
     try:
         span = json.loads(content)
         listed = span["attributes"][PROMPTS_TAG]
-        # An attribute is JSON in a text: a list, or a text that is JSON once more.
+        # An attribute is a string with JSON: a list, or another string with JSON.
         value = json.loads(listed)
     except (TypeError, ValueError, KeyError, RecursionError):
         return content
@@ -158,7 +158,7 @@ def renamed_in_span(content: str, workspace: str, names: Names) -> str:
     try:
         return json.dumps(span, ensure_ascii=False).encode().decode()
     except UnicodeEncodeError:
-        # Half of a character can only be kept as it was written.
+        # A lone surrogate can only be written as an escape.
         return json.dumps(span)
 
 

@@ -1,4 +1,4 @@
-"""Write the rows of the copy into the database, and read them back, within one transaction of somebody else's."""
+"""Writes the rows of the copy into the database, and reads them back, in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from .tables import EXPERIMENT, Cell, Kind, Table
 from .target import Connection, listed, named
 from .values import Row, batch_size, canonical, convert_batches, key_of
 
-# How values are compared that may be written in several ways, or that only Python has.
+# Conversions for the comparison of values: equal JSON may be written in several ways, and marshal has no dates.
 _WRITTEN: Mapping[Kind, Callable[[Any], str]] = {Kind.JSON: canonical, Kind.DATE: str}
 
-# Rows of this very transaction. No savepoint may be set in it: what follows one carries another number.
+# Matches rows of this transaction only. It must not set savepoints: rows after one have another transaction id.
 _OURS = "xmin = pg_current_xact_id()::xid"
 
 
@@ -36,7 +36,7 @@ def write(
     changes: Changes,
     expected: Mapping[str, int],
 ) -> dict[str, Tally]:
-    """Write all tables, parents first; what was written. Raises `Refused` at what PostgreSQL cannot hold."""
+    """Write all tables, parents first. Returns their tallies. Raises `Refused` if PostgreSQL rejects a row."""
     tallies = {}
     for table in tables:
         if expected[table.name]:
@@ -49,7 +49,7 @@ def _write_table(connection: Connection, copy: sqlite3.Connection, table: Table,
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(named(table), listed(table.names))
     counter = Counter("write", table.name, rows)
     already: list[Row] = []
-    # The first experiment is in the database, without anything in it.
+    # The default experiment exists already, and is empty.
     takes_over = table.name == EXPERIMENT[0] and changes.takes_over_default
     try:
         with connection.cursor() as cursor, cursor.copy(statement) as stream:
@@ -66,7 +66,7 @@ def _write_table(connection: Connection, copy: sqlite3.Connection, table: Table,
         raise
     except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded) as error:
         raise Refused(
-            f"PostgreSQL does not take {_row_of(error, copy, table, changes, takes_over=takes_over)}: "
+            f"PostgreSQL rejects {_row_of(error, copy, table, changes, takes_over=takes_over)}: "
             f"{error.diag.message_primary}; nothing was changed. Mend it in a copy of the store, with: sqlite3 COPY, "
             "then: make import SOURCE=COPY"
         ) from error
@@ -76,7 +76,7 @@ def _write_table(connection: Connection, copy: sqlite3.Connection, table: Table,
 
 
 def _row_of(error: psycopg.Error, copy: sqlite3.Connection, table: Table, changes: Changes, *, takes_over: bool) -> str:
-    """Which row it is that an error is about: PostgreSQL says how many it had been given."""
+    """The row of an error, in words. PostgreSQL reports the line number of COPY."""
     line = re.search(r"\bline (\d+)", error.diag.context or "")
     if line is None:
         return f"a row of {table.name}"
@@ -87,7 +87,7 @@ def _row_of(error: psycopg.Error, copy: sqlite3.Connection, table: Table, change
 
 
 def _rows(copy: sqlite3.Connection, table: Table, changes: Changes) -> Iterator[list[Row]]:
-    """The rows as they are written, in batches."""
+    """The converted rows of a table, in batches."""
     change = change_rows(table, changes)
     check = convert_batches(table)
     convert = convert_batches(table.loosened()) if change else check
@@ -102,7 +102,7 @@ def _rows(copy: sqlite3.Connection, table: Table, changes: Changes) -> Iterator[
 
 
 def _take_over(connection: Connection, table: Table, row: Row) -> None:
-    # Not deleted and made again: a client that logs into it meanwhile would find none.
+    # Not deleted and inserted: a client that logs into the experiment meanwhile would not find it.
     values = dict(zip(table.names, row, strict=True))
     number = values.pop(EXPERIMENT[1])
     changed = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in values)
@@ -119,7 +119,7 @@ def read_back(
     changes: Changes,
     written: Mapping[str, Tally],
 ) -> dict[str, Tally]:
-    """What the database holds of what this transaction has written."""
+    """Read back the rows that this transaction has written. Returns their tallies."""
     present = [table for table in tables if table.name in written]
     indexed = target.indexed(connection)
     listed_keys: dict[str, sql.Identifier] = {}
@@ -133,7 +133,10 @@ def read_back(
 
 
 def _found_by(table: Table, tables: Sequence[Table], indexed: Set[Cell]) -> tuple[Sequence[str], Table]:
-    """The columns that its rows are found by, and the table whose keys are in them: of those only few are listed."""
+    """The columns to find a table's rows by, and the table whose keys they hold.
+
+    For a table with a composite key, an indexed reference to its parent: the parent has fewer keys.
+    """
     owners = {(each.name, *each.key): each for each in tables if each.name != EXPERIMENT[0]}
     if len(table.key) > 1:
         for column in table.columns:
@@ -144,7 +147,7 @@ def _found_by(table: Table, tables: Sequence[Table], indexed: Set[Cell]) -> tupl
 
 
 def _list_keys(connection: Connection, copy: sqlite3.Connection, table: Table, changes: Changes) -> sql.Identifier:
-    """A table of this transaction's own with the keys of the rows that it has written into another one."""
+    """Create a temporary table with the keys of the rows that were written into a table."""
     keys = sql.Identifier("pg_temp", f"keys_of_{table.name}")
     columns = listed(table.key)
     connection.execute(
@@ -173,7 +176,7 @@ def _read_table(
     query = sql.SQL("SELECT {} FROM {} WHERE ({}) IN (SELECT * FROM {}) AND ").format(
         columns, named(table), listed(found_by), keys
     ) + sql.SQL(_OURS)
-    # The whole of it is read: without this, PostgreSQL plans for the first rows.
+    # All rows are read. By default PostgreSQL plans a cursor for its first rows.
     connection.execute("SET LOCAL cursor_tuple_fraction = 1")
     counter = Counter("check", table.name, rows)
     with connection.cursor(name="read_back", binary=True) as cursor:
@@ -185,7 +188,7 @@ def _read_table(
 
 
 def _comparable(table: Table, batch: Sequence[Sequence[object]]) -> Iterable[Sequence[object]]:
-    """Rows without what may be written in several ways."""
+    """Rows with their values converted for the comparison."""
     places = [(place, column.kind) for place, column in enumerate(table.columns) if column.kind in _WRITTEN]
     if not places:
         return batch

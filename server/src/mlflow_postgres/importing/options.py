@@ -1,4 +1,4 @@
-"""What is asked for."""
+"""The options of an import."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from .plans import Clash
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What is asked for."""
+    """The options of an import."""
 
     store: Path
     shown: str
-    """What the user calls it."""
+    """The name of the store in the comparison."""
     clash: Clash
     dry_run: bool
     leave_artifacts: bool = False
-    """Whether runs come without what an old server has of their artifacts."""
+    """Whether to import runs without the artifacts that an old server has."""
     empty: Set[str] = frozenset()
-    """Artifact locations in which there is nothing."""
+    """Artifact locations without files."""
     users: Path | None = None
     """The sign-in database."""
     is_folder: bool = False
-    """Whether the store is one of files in folders."""
+    """Whether the store is a folder, such as mlruns."""
     rows_only: bool = False
-    """Whether the store's tables hold rows, and are not MLflow's own."""
+    """Whether the store holds rows of another database, without MLflow's schema."""
     users_rows_only: bool = False
-    """The same of the sign-in database."""
+    """The same for the sign-in database."""
     places: Mapping[str, Path]
-    """Artifact locations whose files are to be copied, with the folders that these are in."""
+    """The folders to copy artifacts from, by artifact location."""

@@ -1,4 +1,4 @@
-"""What a role may do to something, which it names by its kind and its id or name, and by no foreign key."""
+"""Permissions of roles. A permission refers to its resource by type and id or name, without a foreign key."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ TABLE = "role_permissions"
 EVERYTHING = "*"
 _EXPERIMENT, _SCORER = "experiment", "scorer"
 
-# By the kind, what is there of it: ids or names, those in a workspace with that.
+# Queries for the existing ids, by resource type.
 _THERE = {
     _EXPERIMENT: "SELECT CAST(experiment_id AS TEXT) FROM experiments",
     "gateway_secret": "SELECT secret_id FROM secrets",
@@ -20,7 +20,7 @@ _NAMED = {"registered_model": "registered_models", "prompt": "registered_models"
 
 
 def take_out_lost(copy: sqlite3.Connection) -> list[str]:
-    """Take out permissions on what does not come along: here they would be on something else of that name; in words."""
+    """Delete permissions on resources that are not imported: here they could apply to other ones. Returns messages."""
     lost = 0
     tables = {name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     for kind, there in _THERE.items():
@@ -40,18 +40,18 @@ def take_out_lost(copy: sqlite3.Connection) -> list[str]:
     order = f"DELETE FROM {TABLE} WHERE resource_type = ? AND resource_pattern <> ? AND {where}"
     lost += copy.execute(order, (_SCORER, EVERYTHING)).rowcount
     copy.commit()
-    return [f"{lost:,} of {TABLE} stay behind: what they are about does not come along"] if lost else []
+    return [f"{lost:,} of {TABLE} not imported: their resources are not imported"] if lost else []
 
 
 def on_everything(copy: sqlite3.Connection) -> list[str]:
-    """Permissions that are wider here when there is something already, in words."""
+    """Messages about permissions on all resources of a type: here they include existing ones."""
     query = f"SELECT count(*) FROM {TABLE} WHERE resource_pattern = ?"
     (found,) = copy.execute(query, (EVERYTHING,)).fetchone()
-    return [f"{found:,} of {TABLE} are about all there is of a kind: what was here before, too"] if found else []
+    return [f"{found:,} of {TABLE} apply to all resources of a type, also to existing ones"] if found else []
 
 
 def rename_models(copy: sqlite3.Connection, models: Iterable[tuple[str, str, str]]) -> None:
-    """Let permissions name registered models, by workspace and old name, as they are called now."""
+    """Use the new names of registered models in permissions. `models` has workspace, old name and new name."""
     copy.executemany(
         f"UPDATE {TABLE} SET resource_pattern = ? WHERE resource_type IN ('registered_model', 'prompt')"
         " AND resource_pattern = ? AND role_id IN (SELECT id FROM roles WHERE workspace = ?)",
@@ -61,7 +61,7 @@ def rename_models(copy: sqlite3.Connection, models: Iterable[tuple[str, str, str
 
 
 def renumbered(kind: str, pattern: str, experiments: Mapping[int, int]) -> str:
-    """What a permission is about, with its experiment's id here."""
+    """The resource pattern of a permission, with the new id of its experiment."""
     if pattern == EVERYTHING or kind not in (_EXPERIMENT, _SCORER):
         return pattern
     number, slash, rest = pattern.partition("/")

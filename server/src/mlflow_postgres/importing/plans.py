@@ -1,4 +1,4 @@
-"""What becomes of every experiment and every registered model. Pure."""
+"""Decides how experiments and registered models are imported. No I/O."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from enum import Enum
 from ..migration.job import Refused
 
 DEFAULT = 0
-"""Id of the experiment that every server makes, and that runs without an experiment belong to."""
+"""The id of the default experiment, which every server creates."""
 
-# PostgreSQL numbers experiments in 32 bits: a folder's numbers of 18 digits do not fit, and one near the end would
-# leave no room for those to come.
+# PostgreSQL's column has 32 bits. The ids of a folder store have 18 digits and do not fit. An id near the limit would
+# leave no room for new experiments.
 LARGEST_KEPT = 1_000_000_000
 LARGEST = 2**31 - 1
 _NAME_LENGTH = 256
 
 
 class Clash(Enum):
-    """What is done when a name is taken."""
+    """What to do if a name exists in both stores."""
 
     REFUSE = "refuse"
     SKIP = "skip"
@@ -37,29 +37,29 @@ Model = tuple[str, str]
 """A registered model's workspace and name."""
 
 Role = tuple[str, str]
-"""The workspace and the name of a role that users have."""
+"""A role's workspace and name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is to be done."""
+    """The plan of an import."""
 
     keep_ids: bool
-    """Whether experiments keep their ids as far as they fit: nobody else has any."""
+    """Whether experiments keep their ids if these fit: the database has no others."""
     takes_over_default: bool
-    """Whether the other store's first experiment becomes this one's, in which there is nothing."""
+    """Whether the old default experiment replaces the one of this server, which is empty."""
     empty_default: bool
-    """Whether the other store's first experiment is left behind, because there is nothing in it."""
+    """Whether the old default experiment is not imported, because it is empty."""
     experiments: tuple[Experiment, ...]
-    """Those whose names are taken."""
+    """Imported experiments whose names exist already."""
     models: tuple[Model, ...]
-    """The same of models."""
+    """Imported models whose names exist already."""
     others: tuple[str, ...] = ()
-    """Other names that are taken, in words."""
+    """Other existing names, in words."""
 
     @property
     def clashes(self) -> list[str]:
-        """Every name that is taken, in words."""
+        """All existing names, in words."""
         return [
             *(f"experiment {each.name!r}" for each in self.experiments),
             *(f"model {name!r}" for _, name in self.models),
@@ -76,7 +76,7 @@ def planned(
     our_default_is_empty: bool,
     their_default_is_empty: bool,
 ) -> Plan:
-    """What follows from what both sides have."""
+    """The plan for the experiments and models of both stores."""
     first = next((each for each in theirs if each.id == DEFAULT), None)
     mine = next((each for each in ours if each.id == DEFAULT), None)
     others = [each for each in ours if each.id != DEFAULT]
@@ -96,24 +96,24 @@ def planned(
 
 
 def refuse_clashes(plan: Plan) -> None:
-    """Raise `Refused`, naming what is there on both sides."""
+    """Raise `Refused` if names exist in both stores."""
     if clashes := plan.clashes:
         shown = ", ".join(clashes[:5]) + (f" and {len(clashes) - 5} more" if len(clashes) > 5 else "")
         raise Refused(
-            f"{shown}: there already, and two may not have one name; nothing was changed. "
-            'Mend it with IMPORT="--clash rename", which brings them under other names, or IMPORT="--clash skip", '
-            "which leaves them behind"
+            f"{shown}: the name exists already; nothing was changed. "
+            'Mend it with IMPORT="--clash rename", which imports them under other names, or IMPORT="--clash skip", '
+            "which does not import them"
         )
 
 
 def renamed(name: str, taken: Set[str]) -> str:
-    """Another name for what comes along. Raises `Refused` when it would be too long."""
+    """A free name like `name (imported)`. Raises `Refused` if it would be too long."""
     number = 1
     while True:
         new = f"{name} (imported{f' {number}' if number > 1 else ''})"
         if len(new) > _NAME_LENGTH:
             raise Refused(
-                f"the name {name[:60]!r}… is there already, and has no room for ' (imported)'; nothing was changed. "
+                f"the name {name[:60]!r}… exists already, and is too long for ' (imported)'; nothing was changed. "
                 "Mend it by renaming it in MLflow"
             )
         if new not in taken:

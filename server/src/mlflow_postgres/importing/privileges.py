@@ -1,4 +1,4 @@
-"""Two users in one process: the one who may read whatever is mounted, and the server's, who does everything else."""
+"""The two users of the process: root, who reads the mounted files, and the server's user, who does everything else."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 NOBODY = 65534
-"""The server's user, to whom the artifacts belong."""
+"""The id of the server's user, who owns the artifacts."""
 
 
 def become_nobody() -> None:
-    """From now on this process, and whatever it starts, is the server's user; only `reading` goes back on that."""
+    """Become the server's user. Only `reading` becomes root again."""
     if os.geteuid() == 0:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
-        # The saved id alone is root's: a program that is started has lost it.
+        # Only the saved user id stays root's. A child process loses it at exec.
         os.setresuid(NOBODY, NOBODY, 0)
 
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Read files of whoever they are, and let a program that is started do so. The container gives root no more."""
+    """Become root to read the files of any user, in this process and its children. Root has no other capability."""
     before = os.getresuid()
     root = before[2] == 0
     if root:
-        # Not the effective id alone: without new privileges, a program that is started falls back to the real one.
+        # All three ids: with no_new_privs, a child process would get the real user id.
         os.setresuid(0, 0, 0)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What is said while it goes on: lines of JSON, which `python -m ops import` shows as it likes."""
+"""Prints the events of an import as lines of JSON for `python -m ops import`. See `contract.import_events`."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import json
 import time
 
 _PAUSE = 0.5
-"""Seconds between two lines on the same thing."""
+"""Seconds between two lines of one counter."""
 
 
 def tell(**event: object) -> None:
-    """Say one thing."""
+    """Print one event."""
     print(json.dumps(event), flush=True)
 
 
 class Counter:
-    """How far something is that has a known number of steps."""
+    """Prints the progress of a phase with a known number of rows."""
 
     def __init__(self, phase: str, what: str, of: int) -> None:
         self._about = {"phase": phase, "table": what}
@@ -24,7 +24,7 @@ class Counter:
         self._said = 0.0
 
     def add(self, rows: int) -> None:
-        """So many steps are done."""
+        """Count rows as done."""
         self._rows += rows
         now = time.monotonic()
         if now - self._said >= _PAUSE or self._rows >= self._of:

@@ -1,4 +1,4 @@
-"""What stands for a value that PostgreSQL cannot hold when one character of it is in the way. Pure."""
+"""Repairs values that PostgreSQL cannot hold because of a single character. No I/O."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from dataclasses import dataclass
 from .tables import Column, Kind
 from .values import BadValue, are_right, converter
 
-NO_NULL = "null where NaN or Infinity stood"
-NO_NUL = "U+FFFD where a NUL or half of a character stood"
+NO_NULL = "null instead of NaN or Infinity"
+NO_NUL = "U+FFFD instead of NUL or a lone surrogate"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A value that is not PostgreSQL's as it is."""
+    """A value that PostgreSQL cannot hold as it is."""
 
     index: int
-    """Where it is among those that were looked at."""
+    """Its index among the examined values."""
     value: object = None
-    """What stands for it."""
+    """The repaired or converted value."""
     replaced: str = ""
-    """What was replaced in it, in words; empty when it says the same."""
+    """What was replaced, in words; empty if the value was only converted."""
     error: BadValue | None = None
-    """Why nothing can stand for it."""
+    """Why it cannot be repaired."""
 
 
 def findings(column: Column) -> Callable[[Sequence[object]], Iterable[Finding]]:
-    """What looks at values of a column of the store, and finds those that PostgreSQL would not take as they are."""
+    """A function that finds the values of a column that PostgreSQL cannot hold as they are."""
     one = converter(column)
 
     def look(values: Sequence[object]) -> Iterator[Finding]:
@@ -40,7 +40,7 @@ def findings(column: Column) -> Callable[[Sequence[object]], Iterable[Finding]]:
             except BadValue as error:
                 yield Finding(index=index, error=error)
             else:
-                # A number in a text's place would not be found by those that name it.
+                # A number in a text column would not be equal to the text that refers to it.
                 if replaced or (column.kind in (Kind.TEXT, Kind.INTEGER) and type(made) is not type(value)):
                     yield Finding(index=index, value=made, replaced=replaced)
 
@@ -48,14 +48,14 @@ def findings(column: Column) -> Callable[[Sequence[object]], Iterable[Finding]]:
 
 
 def mended(kind: Kind, value: object) -> tuple[object, str]:
-    """What stands for a value that PostgreSQL cannot hold when one character alone is in the way; with what that is.
+    """The repaired value, and what was replaced, in words.
 
-    A value with nothing in the way, and one that is another one altogether, is as it was.
+    A value without invalid characters, and one of another type, is unchanged.
     """
     if kind not in (Kind.TEXT, Kind.JSON):
         return value, ""
     if kind is Kind.JSON and isinstance(value, float) and not math.isfinite(value):
-        # SQLite takes a JSON that is a number for one.
+        # SQLite stores JSON that is only a number as a number.
         return "null", NO_NULL
     try:
         text = value.decode(errors="surrogatepass") if isinstance(value, bytes) else value
@@ -63,7 +63,7 @@ def mended(kind: Kind, value: object) -> tuple[object, str]:
         return value, ""
     if not isinstance(text, str):
         return value, ""
-    # Two halves, each written by itself, are the character that they are halves of.
+    # Two surrogates that were encoded separately are one character.
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
     replaced = NO_NUL if whole != text else ""
     if kind is Kind.JSON and ("NaN" in whole or "Infinity" in whole):
@@ -72,5 +72,5 @@ def mended(kind: Kind, value: object) -> tuple[object, str]:
     return whole, replaced
 
 
-# Texts as well, so that what is in them is passed over.
+# Matches strings too, so that their contents are skipped.
 _NOT_A_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|-?Infinity|NaN', re.DOTALL)

@@ -1,4 +1,4 @@
-"""The other store: a copy of it that may be changed, with this MLflow's schema. The store itself is only read."""
+"""Copies the old store into a SQLite file with this MLflow's schema. The store itself is only read."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ MAIN_TABLES = revisions.MAIN_TABLES - {"tags"}
 
 
 def fetched(store: Path, scratch: Path = SCRATCH) -> Path:
-    """A copy of the store as a SQLite file; Refused when it is none."""
+    """Copy the store into a SQLite file. Raises `Refused` if it is not an MLflow store."""
     with reading():
         scratch.mkdir()
-        # Whoever works on the copy makes its journal beside it.
+        # The server's user must be able to create SQLite's journal in this folder.
         scratch.chmod(0o777)
         copy = scratch / "copy.db"
         is_folder = store.is_dir()
@@ -34,7 +34,7 @@ def fetched(store: Path, scratch: Path = SCRATCH) -> Path:
             _copy_file(store, copy, scratch)
             copy.chmod(0o666)
     if is_folder:
-        # MLflow follows links: it gets a copy without any, and is not root.
+        # MLflow follows symbolic links. It gets a copy without any, and does not run as root.
         folders.copy(store, scratch / "store", lambda parts: not artifacts.in_a_store(parts))
         _convert(scratch / "store", copy)
     _take_out_triggers(copy)
@@ -42,7 +42,7 @@ def fetched(store: Path, scratch: Path = SCRATCH) -> Path:
 
 
 def _take_out_triggers(copy: Path) -> None:
-    """MLflow has none, and somebody else's would work on the copy: they could make an administrator."""
+    """Drop all triggers. MLflow has none, and a foreign one could, for example, create an administrator."""
     with closing(sqlite3.connect(copy)) as connection:
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             connection.execute(f"DROP TRIGGER {quoted(name)}")
@@ -52,25 +52,25 @@ def _take_out_triggers(copy: Path) -> None:
 def _copy_file(file: Path, copy: Path, scratch: Path) -> None:
     with folders.opened(file) as opened:
         if opened.read(len(MAGIC)) != MAGIC:
-            raise Refused(f"{file.name} is not a SQLite file. Mend it by naming the file that MLflow keeps its runs in")
+            raise Refused(f"{file.name} is not a SQLite file. Mend it by naming the file with MLflow's runs")
     if links := [each.name for each in _kept_beside(file) if each.is_symlink()]:
-        raise Refused(f"{links[0]} is a link, which is not followed. Mend it by putting the file itself in its place")
+        raise Refused(f"{links[0]} is a symbolic link. Mend it by replacing it with the file")
     try:
         try:
             _back_up(f"file:{quote(str(file))}?mode=ro", copy, allowed=file)
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 raise Refused(
-                    f"{file.name} is locked by somebody who writes into it. Mend it by stopping that server first"
+                    f"{file.name} is locked by a program that writes into it. Mend it by stopping that server first"
                 ) from error
-            # What a killed writer has left must be put in order first, which nobody may do there.
+            # A killed writer has left a journal. SQLite must recover the file first, and the store is read-only.
             copy.unlink(missing_ok=True)
             _back_up(str(_beside(file, scratch / "raw")), copy)
         with closing(sqlite3.connect(copy)) as connection:
             found = [said for (said,) in connection.execute("PRAGMA quick_check(1000)")]
     except sqlite3.DatabaseError as error:
         found = [str(error)]
-    # What is wrong with a value is said of each later, with its row.
+    # Bad values are reported later, each with its row.
     if damage := [said for said in found if said != "ok" and not _ABOUT_VALUES.match(said)]:
         raise Refused(
             f"{file.name} is damaged: {' '.join(damage[0].split())}. Mend it with: sqlite3 {file.name} .recover | "
@@ -79,14 +79,14 @@ def _copy_file(file: Path, copy: Path, scratch: Path) -> None:
 
 
 def _back_up(address: str, copy: Path, allowed: Path | None = None) -> None:
-    """Copy a file by SQLite's own way.
+    """Copy a database with SQLite's backup API.
 
-    SQLite opens it by its path, and root may open whatever has been put there since it was looked at. So what is open
-    must be what is `allowed`, if that is said, before any of it is copied.
+    SQLite opens the file by its path, as root. Somebody may have replaced it by a symbolic link since it was checked.
+    So, before anything is copied, the open files must be `allowed` and its journals, if `allowed` is given.
     """
     before = _open_files()
     with closing(sqlite3.connect(address, uri=address.startswith("file:"), timeout=60)) as source:
-        # All of it at one moment, whatever is logged meanwhile.
+        # Take the read lock first: the backup then is of one moment, whatever is logged meanwhile.
         source.execute("BEGIN")
         source.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if allowed and not {each for _, each in _open_files() - before} <= folders.identities(
@@ -95,15 +95,15 @@ def _back_up(address: str, copy: Path, allowed: Path | None = None) -> None:
             raise Refused(f"{allowed.name} was replaced while it was opened. Mend it by running it again")
         with closing(sqlite3.connect(copy)) as target:
             source.backup(target)
-            # In one file, and without a thought for a loss of power: a copy is made again.
+            # One file, without a write-ahead log.
             target.execute("PRAGMA journal_mode = DELETE")
 
 
 def _open_files() -> set[tuple[int, tuple[int, int]]]:
-    """What this process has open: numbers, with what the system tells files apart by."""
+    """The open file descriptors of this process, each with the identity of its file."""
     found = set()
     for number in map(int, os.listdir("/proc/self/fd")):
-        # That of the listing itself is closed by now.
+        # The descriptor of listdir itself is closed by now.
         with suppress(OSError):
             found.add((number, folders.identity(os.fstat(number))))
     return found
@@ -118,8 +118,8 @@ def _beside(file: Path, folder: Path) -> Path:
             folders.copy_file(each, folder / each.name)
     if [_stamp(each) for each in parts] != before:
         raise Refused(
-            f"{file.name} was written into while it was copied, and could not be locked. Mend it by stopping the "
-            "server that works on it first"
+            f"{file.name} was changed while it was copied, and could not be locked. Mend it by stopping the "
+            "server that uses it first"
         )
     return folder / file.name
 
@@ -133,12 +133,12 @@ def _stamp(file: Path) -> tuple[int, int, int] | None:
 
 
 def _kept_beside(file: Path) -> list[Path]:
-    """What SQLite needs of a file that was not closed."""
+    """SQLite's journals, which belong to a database that was not closed."""
     return [file.with_name(file.name + ending) for ending in ("-wal", "-journal")]
 
 
 def _convert(folder: Path, copy: Path) -> None:
-    """MLflow's own way from a folder to a file."""
+    """Convert a folder store into a SQLite file with MLflow's own command."""
     command = ["-m", "mlflow", "migrate-filestore", "--source", str(folder), "--target", f"sqlite:///{copy}"]
     ended = python(command, 0)
     if not ended.succeeded:
@@ -153,23 +153,23 @@ def _convert(folder: Path, copy: Path) -> None:
 
 
 def bring_up_to_date(copy: Path, mlflow_version: str) -> None:
-    """Give the copy this MLflow's schema; Refused when it is no store of MLflow's, or one of a newer MLflow."""
+    """Upgrade the copy to this MLflow's schema. Raises `Refused` if it is not MLflow's, or of a newer MLflow."""
     current, head = revision(copy, mlflow_version)
     if current == head:
         return
     ended = python(["-m", "mlflow", "db", "upgrade", f"sqlite:///{copy}"], 0)
     if not ended.succeeded:
-        raise Failed(f"MLflow could not bring a copy of the store to its schema: {ended.reason}; nothing was changed")
+        raise Failed(f"MLflow could not upgrade a copy of the store: {ended.reason}; nothing was changed")
 
 
 def revision(copy: Path, mlflow_version: str) -> tuple[str | None, str]:
-    """The schema that a copy has, None for one from before schemas had names, and the one that this MLflow wants."""
+    """The revision of a copy, None for one from before MLflow had revisions, and the head revision of this MLflow."""
     with closing(sqlite3.connect(copy)) as connection:
         found = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if missing := sorted(MAIN_TABLES - found):
             raise Refused(
-                f"the store is not MLflow's: it has no table {missing[0]}. Mend it by naming the one that MLflow keeps "
-                "its runs in"
+                f"the store is not MLflow's: it has no table {missing[0]}. Mend it by naming the store that has "
+                "MLflow's runs"
             )
         current = None
         if "alembic_version" in found:
@@ -177,14 +177,14 @@ def revision(copy: Path, mlflow_version: str) -> tuple[str | None, str]:
     known, head = revisions.known_revisions()
     if current is not None and current not in known:
         raise Refused(
-            f"the store has the schema {current}, which MLflow {mlflow_version} does not know: it was made by a newer "
-            "MLflow. Mend it with: bin/pulumi config set mlflowVersion, and the version that made it"
+            f"the store has the schema {current}, which MLflow {mlflow_version} does not know: a newer MLflow made it. "
+            "Mend it with: bin/pulumi config set mlflowVersion, and the version that made it"
         )
     return current, head
 
 
 def opened(copy: Path) -> sqlite3.Connection:
-    """The copy, to be read and changed fast: nobody needs it after a loss of power."""
+    """Open the copy, without syncing to disk: nobody needs it after a power failure."""
     connection = sqlite3.connect(copy)
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA cache_size = -65536")
@@ -192,9 +192,9 @@ def opened(copy: Path) -> sqlite3.Connection:
 
 
 def columns(copy: sqlite3.Connection, database: str = "main", *, computed: bool = True) -> Mapping[str, Sequence[str]]:
-    """The tables of the copy, or of what is attached to it, with their columns; with those that SQLite computes."""
+    """The columns of the tables of the copy, or of an attached database, by table."""
     tables = [name for (name,) in copy.execute(f"SELECT name FROM {database}.sqlite_master WHERE type = 'table'")]
-    # xinfo: table_info leaves out what is computed, which MLflow's models name.
+    # table_info leaves out generated columns. MLflow's models have some.
     what = "table_xinfo" if computed else "table_info"
     return {
         table: [row[1] for row in copy.execute(f"PRAGMA {database}.{what}({quoted(table)})")]

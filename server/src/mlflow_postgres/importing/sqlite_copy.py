@@ -1,4 +1,4 @@
-"""A store of MLflow's own, of any schema that it ever had, filled with rows that were read from another database."""
+"""Creates a SQLite store with MLflow's schema of any revision, and fills it with the rows of another database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def fill(rows: Path, mlflow_version: str) -> Path:
-    """A SQLite file with MLflow's tables of the schema that the rows have, and the rows in it."""
+    """Create a SQLite file with MLflow's tables, of the revision that the rows have, and copy the rows into it."""
     current, _ = revision(rows, mlflow_version)
     copy = rows.with_name("filled.db")
     _make_tables(copy, current)
@@ -26,8 +26,8 @@ def fill(rows: Path, mlflow_version: str) -> Path:
 
 
 def fill_users(rows: Path, mlflow_version: str) -> Path:
-    """The same of the tables of a sign-in database."""
-    # Not above: it brings in all of MLflow's sign-in.
+    """The same for the tables of a sign-in database."""
+    # Not at the top: it imports all of MLflow's sign-in.
     from mlflow.server.auth.db.utils import INITIAL_REVISION, _get_alembic_config
 
     copy = rows.with_name("filled.db")
@@ -48,8 +48,8 @@ def _fill(copy: Path, rows: Path) -> None:
 
 
 def _make_tables(copy: Path, current: str | None) -> None:
-    """MLflow's own way to a schema: its first tables, then every migration up to there."""
-    # The image alone has these. MLflow's brings in all of its models.
+    """Create MLflow's first tables, then run its migrations up to a revision."""
+    # Not at the top: it imports all of MLflow's models.
     import sqlalchemy
     from mlflow.store.db.utils import _get_alembic_config
     from mlflow.store.tracking.dbmodels.initial_models import Base
@@ -65,7 +65,7 @@ def _make_tables(copy: Path, current: str | None) -> None:
 
 
 def _upgrade(configuration: Config, current: str) -> None:
-    # Not above: only an import of rows needs Alembic.
+    # Not at the top: only an import of rows needs Alembic.
     from alembic import command
 
     command.upgrade(configuration, current)
@@ -79,10 +79,10 @@ def _copy_rows(connection: sqlite3.Connection) -> None:
         if table not in given or (lost := sorted(set(names) - set(given[table]))):
             what = f"column {table}.{lost[0]}" if table in given else f"table {table}"
             raise Refused(
-                f"the database has no {what} that may be read, which MLflow's schema of that time has. Mend it by "
-                "reading it as its owner"
+                f"the database has no readable {what}, which its MLflow schema has. Mend it by "
+                "connecting as the owner of the tables"
             )
         listed = ", ".join(map(quoted, names))
-        # What the migrations themselves have put there is among the rows.
+        # The rows include those that the migrations have inserted.
         connection.execute(f"DELETE FROM main.{quoted(table)}")
         connection.execute(f"INSERT INTO main.{quoted(table)} ({listed}) SELECT {listed} FROM given.{quoted(table)}")

@@ -1,4 +1,4 @@
-"""MLflow's tables, as its own models and the database describe them: what is written into what, and in which order."""
+"""MLflow's tables, as its models and the database describe them, in the order in which they are written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MODEL: Cell = ("registered_models", "name")
 
 
 class Kind(Enum):
-    """What PostgreSQL holds in a column."""
+    """The type of a column's values in PostgreSQL."""
 
     INTEGER = "integer"
     FLOAT = "float"
@@ -31,7 +31,7 @@ class Kind(Enum):
     DATE = "date"
 
 
-# By the names of the information schema; the number is the bits of an integer.
+# By the type names of the information schema. The number is the size of an integer in bits.
 KINDS = {
     "smallint": (Kind.INTEGER, 16),
     "integer": (Kind.INTEGER, 32),
@@ -53,7 +53,7 @@ class Stored:
 
     type: str
     length: int | None = None
-    """Characters that it holds; None without a limit."""
+    """The limit in characters; None without one."""
     nullable: bool = False
 
 
@@ -64,7 +64,7 @@ class Column:
     name: str
     kind: Kind
     root: Cell
-    """Where its values come from in the end: what it refers to, or itself."""
+    """The column that its foreign keys lead to in the end; itself without any."""
     bits: int = 0
     length: int | None = None
     nullable: bool = True
@@ -72,13 +72,13 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """Columns whose values are those of a row of another table."""
+    """A foreign key: columns that refer to a row of another table."""
 
     columns: tuple[str, ...]
     parent: str
     parent_columns: tuple[str, ...]
     optional: bool
-    """Whether a row may do without: then the reference is emptied when the other row is gone."""
+    """Whether the columns are set to NULL if the other row is missing. Otherwise the row is deleted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,21 +90,21 @@ class Table:
     key: tuple[str, ...]
     references: tuple[Reference, ...] = ()
     counter: str | None = None
-    """The column that the database numbers by itself."""
+    """The serial column."""
     rules: tuple[str, ...] = ()
-    """What must be true of every row, as SQL that SQLite knows, too."""
+    """CHECK constraints, in SQL that SQLite understands too."""
 
     @property
     def names(self) -> list[str]:
         return [column.name for column in self.columns]
 
     def loosened(self) -> Table:
-        """The same columns without a limit to their lengths and numbers: what is there may yet be changed to fit."""
+        """The same columns without limits of length or range: values may be changed before they are written."""
         columns = tuple(replace(each, length=None, bits=64 if each.bits else 0) for each in self.columns)
         return replace(self, columns=columns)
 
     def places(self, root: Cell) -> list[int]:
-        """Which of its columns hold values from somewhere."""
+        """The indexes of the columns with this root."""
         return [place for place, column in enumerate(self.columns) if column.root == root]
 
 
@@ -113,7 +113,7 @@ def described(
 ) -> list[Table]:
     """The tables of MLflow's models (SQLAlchemy's, parents first) that both stores have.
 
-    `stored` is the database's columns, without those that it computes; `present` the columns of the other store.
+    `stored` has the database's columns without generated ones, `present` the columns of the old store.
     """
     here = {table for table, _ in stored}
     return [_table(model, stored, present[model.name]) for model in models if model.name in here & set(present)]
@@ -128,16 +128,16 @@ def _table(model: sqlalchemy.Table, stored: Mapping[Cell, Stored], present: Sequ
         columns=tuple(_column(model.name, each, stored[model.name, each.name]) for each in columns),
         key=key,
         references=tuple(_references(model, stored)),
-        # A part of a key, or a reference, is nobody's number.
+        # A column of a composite key, or with a foreign key, is not serial.
         counter=counter.name if counter is not None and key == (counter.name,) and not counter.foreign_keys else None,
-        # MLflow has some twice.
+        # MLflow declares some constraints twice.
         rules=tuple(dict.fromkeys(_rules(model))),
     )
 
 
 def _rules(model: sqlalchemy.Table) -> Iterator[str]:
     for constraint in model.constraints:
-        # A CHECK alone has one.
+        # Only CHECK constraints have it.
         if (text := getattr(constraint, "sqltext", None)) is not None:
             yield str(text.compile(compile_kwargs={"literal_binds": True}))
 
@@ -145,7 +145,7 @@ def _rules(model: sqlalchemy.Table) -> Iterator[str]:
 def _column(table: str, column: sqlalchemy.Column[object], found: Stored) -> Column:
     if found.type not in KINDS:
         raise Failed(
-            f"the column {table}.{column.name} is of the type {found.type}, which an import does not know yet; "
+            f"the column {table}.{column.name} has the type {found.type}, which the import does not support; "
             "nothing was touched"
         )
     kind, bits = KINDS[found.type]
@@ -163,10 +163,10 @@ def _root(table: str, column: sqlalchemy.Column[object]) -> Cell:
     seen = set()
     while column.foreign_keys and column not in seen:
         seen.add(column)
-        # One that refers to several tables refers to the same thing in all of them.
+        # A column with several foreign keys leads to the same root by all of them.
         column = min(column.foreign_keys, key=lambda key: str(key.target_fullname)).column
         table = column.table.name
-    # Some tables hold it without saying so.
+    # Some tables have the column without a foreign key.
     return EXPERIMENT if column.name == EXPERIMENT[1] else (table, column.name)
 
 
@@ -180,7 +180,7 @@ def _references(model: sqlalchemy.Table, stored: Mapping[Cell, Stored]) -> Itera
             columns=columns,
             parent=elements[0].column.table.name,
             parent_columns=tuple(each.column.name for each in elements),
-            # That a column may be empty is not enough: a run's experiment may, and yet it goes with it.
+            # Not by a nullable column: a run's experiment_id is nullable, yet a run without experiment is deleted.
             optional=str(constraint.ondelete or "").upper() == "SET NULL",
         )
     name = EXPERIMENT[1]

@@ -1,4 +1,4 @@
-"""The database that the runs are written into: what is there already, and which ids are to be had."""
+"""The database that the runs are written into: its existing rows, and new ids for the imported ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BATCH = 5_000
 
 
 def stored(connection: Connection) -> dict[Cell, Stored]:
-    """The columns of MLflow's schema, without those that PostgreSQL computes."""
+    """The columns of MLflow's schema, without generated ones."""
     rows = connection.execute(
         "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable = 'YES'"
         " FROM information_schema.columns WHERE table_schema = 'public' AND is_generated = 'NEVER'"
@@ -32,7 +32,7 @@ def stored(connection: Connection) -> dict[Cell, Stored]:
 
 
 def indexed(connection: Connection) -> set[Cell]:
-    """The columns that an index begins with which has all rows of its table."""
+    """The leading columns of indexes. Partial indexes do not count."""
     rows = connection.execute(
         "SELECT relname, attname FROM pg_index JOIN pg_class ON pg_class.oid = indrelid"
         " JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]"
@@ -42,7 +42,7 @@ def indexed(connection: Connection) -> set[Cell]:
 
 
 def revision(connection: Connection) -> str:
-    """The schema that the tables have."""
+    """The revision of the schema."""
     return str(value(connection, "SELECT version_num FROM public.alembic_version"))
 
 
@@ -52,15 +52,15 @@ def experiments(connection: Connection) -> list[Experiment]:
 
 
 KEPT = ("name", "workspace", "artifact_location", "lifecycle_stage")
-"""What an experiment that is here already keeps, whatever takes its place."""
+"""The columns that the existing default experiment keeps if the old one replaces its values."""
 
 
 def kept(connection: Connection, experiment: int) -> dict[str, object]:
-    """What an experiment keeps, by column."""
+    """The values of these columns, by column."""
     query = sql.SQL("SELECT {} FROM public.experiments WHERE experiment_id = %s").format(listed(KEPT))
     row = connection.execute(query, (experiment,)).fetchone()
     if row is None:
-        raise Failed(f"the experiment {experiment} has gone; nothing was changed. Mend it by running it again")
+        raise Failed(f"the experiment {experiment} was deleted; nothing was changed. Mend it by running it again")
     return dict(zip(KEPT, row, strict=True))
 
 
@@ -69,7 +69,7 @@ def models(connection: Connection) -> list[Model]:
 
 
 def in_use(connection: Connection, tables: Sequence[Table], experiment: int) -> bool:
-    """Whether something belongs to an experiment."""
+    """Whether an experiment has any rows."""
     for table in tables:
         for place in table.places(EXPERIMENT) if table.name != EXPERIMENT[0] else ():
             query = sql.SQL("SELECT 1 FROM {} WHERE {} = %s LIMIT 1").format(
@@ -90,7 +90,7 @@ def _names_experiment(connection: Connection, experiment: int) -> bool:
 
 
 def keys_there(connection: Connection, copy: sqlite3.Connection, table: Table) -> Iterator[tuple[object, ...]]:
-    """The keys of the copy's rows of a table that are keys in the database too."""
+    """The primary keys of a table that exist both in the copy and in the database."""
     names = ", ".join(quoted(each) for each in table.key)
     alike = sql.SQL(" AND ").join(sql.SQL("{} = %s").format(sql.Identifier(each)) for each in table.key)
     single = sql.SQL("SELECT {} FROM {} WHERE {} = ANY(%s)").format(
@@ -106,13 +106,13 @@ def keys_there(connection: Connection, copy: sqlite3.Connection, table: Table) -
 
 
 def new_ids(connection: Connection, old: Iterable[int], *, keep: bool, default: bool) -> dict[int, int]:
-    """Ids for the other store's experiments. Nobody else is given one of them, even if they end up unused."""
+    """Reserve ids for the old store's experiments. Returns new ids by old ones. Unused ids stay reserved."""
     old = list(old)
     kept = {number: number for number in old if keep and fits(number)}
     if default:
         kept[DEFAULT] = DEFAULT
     _reserve(connection, EXPERIMENT, max(kept.values(), default=DEFAULT))
-    # Somebody may have made one since it was planned.
+    # A client may have created an experiment since the plan was made.
     for number in _taken(connection, kept) - ({DEFAULT} if default else set()):
         del kept[number]
     rest = [number for number in old if number not in kept]
@@ -127,7 +127,7 @@ def _taken(connection: Connection, numbers: Iterable[int]) -> set[int]:
 
 
 def new_numbers(connection: Connection, copy: sqlite3.Connection, tables: Iterable[Table]) -> dict[Cell, int]:
-    """What is added to the numbers of other tables that PostgreSQL numbers by itself; nobody else is given them."""
+    """Reserve serial numbers for the other tables. Returns the amounts to add to the old ones, by column."""
     added = {}
     for table in tables:
         if table.counter is None or table.name == EXPERIMENT[0]:
@@ -140,17 +140,17 @@ def new_numbers(connection: Connection, copy: sqlite3.Connection, tables: Iterab
 
 
 def _reserve(connection: Connection, cell: Cell, least: int, more: int = 0) -> int:
-    """See to it that the next number given is larger than a number and than all that are there, and by how many more.
+    """Raise a sequence above `least` and all existing numbers, and by `more` in addition.
 
-    The last one given.
+    Returns its last reserved number.
     """
     table, column = cell
     target = sql.Identifier("public", table)
     sequence = _sequence(connection, cell)
     raised = sql.SQL("SELECT setval(%s::regclass, greatest(nextval(%s::regclass), %s, (SELECT max({}) FROM {})) + %s)")
     with connection.transaction():
-        # Nobody may be given a number between the look at the sequence and its rise, or it would go backwards. Whoever
-        # makes a row waits for this lock before taking its number.
+        # Without the lock, a client could take numbers between nextval and setval, and setval would lower the sequence.
+        # An INSERT waits for this lock before it takes its number.
         connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(target))
         cursor = connection.execute(raised.format(sql.Identifier(column), target), (sequence, sequence, least, more))
         return int(cursor.fetchall()[0][0])
@@ -169,14 +169,14 @@ def named(table: Table) -> sql.Identifier:
 
 
 def listed(names: Iterable[str]) -> sql.Composable:
-    """Columns, as a statement lists them."""
+    """A list of columns for a statement."""
     return sql.SQL(", ").join(map(sql.Identifier, names))
 
 
 def analyze(connection: Connection, rows: Mapping[str, int]) -> None:
-    """Let PostgreSQL look at the tables that have grown: it plans searches by what it knows of them.
+    """Run VACUUM ANALYZE on the imported tables. Statistics are needed to plan searches.
 
-    A vacuum marks the pages that everybody sees, without which an index is not read alone.
+    VACUUM sets the visibility map, which index-only scans need.
     """
     for table, count in rows.items():
         if count:

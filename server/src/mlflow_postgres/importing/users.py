@@ -1,4 +1,4 @@
-"""Users of a server with sign-in: with the hashes of their passwords, and with what they may do to what comes along."""
+"""Imports users of a server with sign-in: their password hashes, their roles, and permissions on imported resources."""
 
 from __future__ import annotations
 
@@ -26,46 +26,49 @@ if TYPE_CHECKING:
 USER: Cell = ("users", "id")
 _VERSION = "alembic_version_auth"
 _OWN_ROLE = re.compile(r"__user_(\d+)__")
-"""What MLflow calls the role of a single user, which holds what was granted to that user alone."""
+"""The names of roles with the permissions of a single user."""
 
 
 def models() -> MetaData:
-    """The tables, as SQLAlchemy has them."""
+    """SQLAlchemy's metadata of the sign-in tables."""
     metadata: MetaData = importlib.import_module("mlflow.server.auth.db.models").Base.metadata
     return metadata
 
 
 def revision(given: Path, mlflow_version: str) -> str | None:
-    """The schema of a sign-in database, None for one from before schemas had names; Refused when it is none."""
+    """The revision of a sign-in database; None for one from before MLflow had revisions.
+
+    Raises `Refused` if it is not a sign-in database, or of a newer MLflow.
+    """
     with closing(sqlite3.connect(given)) as connection:
         found = sources.columns(connection)
         if not {"username", "password_hash"} <= set(found.get(USER[0], ())):
             raise Refused(
-                "what is given as the users is not MLflow's: it has no table users. Mend it with --users, and the file "
-                "that MLflow with sign-in keeps them in, such as basic_auth.db"
+                "the file of --users is not MLflow's sign-in database: it has no table users. Mend it with --users, "
+                "and the file that MLflow with sign-in stores its users in, such as basic_auth.db"
             )
         current = None
         if _VERSION in found:
             current = connection.execute(f"SELECT max(version_num) FROM {_VERSION}").fetchone()[0]
     if current is not None and current not in revisions.known_revisions(_VERSION)[0]:
         raise Refused(
-            f"the users have the schema {current}, which MLflow {mlflow_version} does not know: it was made by a newer "
-            "MLflow. Mend it with: bin/pulumi config set mlflowVersion, and the version that made it"
+            f"the users have the schema {current}, which MLflow {mlflow_version} does not know: a newer MLflow made it."
+            " Mend it with: bin/pulumi config set mlflowVersion, and the version that made it"
         )
     return current
 
 
 def join(given: Path, copy: Path, mlflow_version: str, others: Set[str]) -> None:
-    """Put the tables of a sign-in database into the copy of the store, with this MLflow's schema.
+    """Copy the tables of a sign-in database into the copy of the store, and upgrade them to this MLflow's schema.
 
-    They must be together: MLflow's migration asks the registered models which of them are prompts. `others` are the
-    tables of the store.
+    They must be in one database: MLflow's migration reads which registered models are prompts. `others` are the tables
+    of the store.
     """
     revision(given, mlflow_version)
     with closing(sqlite3.connect(copy)) as connection:
         connection.execute("ATTACH ? AS given", (str(given),))
         given_tables, own_tables = (set(sources.columns(connection, each)) for each in ("given", "main"))
-        # Nothing of users that the store has itself, which may be of another schema.
+        # The store may have tables of users itself, of another revision.
         for table in own_tables - others - {"alembic_version"}:
             connection.execute(f"DROP TABLE main.{quoted(table)}")
         for table in given_tables - others - {"alembic_version"}:
@@ -76,20 +79,20 @@ def join(given: Path, copy: Path, mlflow_version: str, others: Set[str]) -> None
         connection.commit()
     ended = python(["-m", "mlflow.server.auth", "db", "upgrade", "--url", f"sqlite:///{copy}"], 0)
     if not ended.succeeded:
-        raise Failed(f"MLflow could not bring a copy of the users to its schema: {ended.reason}; nothing was changed")
+        raise Failed(f"MLflow could not upgrade a copy of the users: {ended.reason}; nothing was changed")
 
 
 def left_behind(copy: sqlite3.Connection) -> list[str]:
-    """Users that a store has beside its runs and that nobody has asked for, in words."""
+    """A message about users in a store that is imported without them."""
     if not copy.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (USER[0],)).fetchone():
         return []
     (found,) = copy.execute("SELECT count(*) FROM users").fetchone()
-    return [f'{found:,} users stay behind. To bring them, too: IMPORT="--users FILE"'] if found else []
+    return [f'{found:,} users not imported. To import them too: IMPORT="--users FILE"'] if found else []
 
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """Whose names are taken."""
+    """Users and roles whose names exist in both stores."""
 
     users: tuple[str, ...] = ()
     roles: tuple[Role, ...] = ()
@@ -100,16 +103,16 @@ class Taken:
 
 
 def without_administrator(copy: sqlite3.Connection, name: str) -> list[str]:
-    """Take out the one user that both sides have: this stack's administrator may do everything anyway; in words."""
+    """Delete the user who has the name of this stack's administrator. Returns messages about administrators."""
     found = copy.execute("DELETE FROM users WHERE username = ?", (name,)).rowcount
     take_out_own_roles(copy)
     others = [user for (user,) in copy.execute("SELECT username FROM users WHERE is_admin ORDER BY 1")]
-    said = [f"user {name!r} stays behind: this stack has its own, who may do everything"] if found else []
-    return said + ([f"administrators here from now on: {', '.join(others)}"] if others else [])
+    said = [f"user {name!r} not imported: it is this stack's administrator"] if found else []
+    return said + ([f"imported administrators: {', '.join(others)}"] if others else [])
 
 
 def take_out_own_roles(copy: sqlite3.Connection) -> None:
-    """Take out the roles of single users who do not come along."""
+    """Delete the roles of single users who are not imported."""
     known = {f"__user_{number}__" for (number,) in copy.execute("SELECT id FROM users")}
     lost = [
         (number,)
@@ -121,7 +124,7 @@ def take_out_own_roles(copy: sqlite3.Connection) -> None:
 
 
 def taken(connection: Connection, copy: sqlite3.Connection) -> Taken:
-    """Whose names are taken. The role of a single user gets another name anyway."""
+    """Find users and roles whose names exist in both stores. The role of a single user gets a new name anyway."""
     users = {name for (name,) in connection.execute("SELECT username FROM public.users")}
     roles = set(connection.execute("SELECT workspace, name FROM public.roles").fetchall())
     return Taken(
@@ -135,7 +138,7 @@ def taken(connection: Connection, copy: sqlite3.Connection) -> Taken:
 
 
 def drop(copy: sqlite3.Connection, found: Taken) -> None:
-    """Take out those whose names are taken; what is theirs has lost its place then."""
+    """Delete users and roles whose names exist already. Their rows in other tables become orphans."""
     if not found.clashes:
         return
     copy.executemany("DELETE FROM users WHERE username = ?", [(name,) for name in found.users])
@@ -144,7 +147,7 @@ def drop(copy: sqlite3.Connection, found: Taken) -> None:
 
 
 def rename(connection: Connection, copy: sqlite3.Connection, found: Taken) -> list[str]:
-    """Give those whose names are taken other ones; in words."""
+    """Rename users and roles whose names exist already. Returns messages."""
     if not found.clashes:
         return []
     users = _names(connection, copy, "users", "username")
@@ -168,6 +171,6 @@ def _names(connection: Connection, copy: sqlite3.Connection, table: str, column:
 
 
 def own_role_renumbered(name: str, shift: int) -> str:
-    """The name of a role, when so much is added to the numbers of users."""
+    """The name of a single user's role after `shift` was added to the ids of users. Other names are unchanged."""
     found = _OWN_ROLE.fullmatch(name)
     return f"__user_{int(found[1]) + shift}__" if found else name

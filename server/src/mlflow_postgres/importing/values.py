@@ -1,4 +1,4 @@
-"""The values of SQLite, which holds anything in any column, as those of PostgreSQL, which does not."""
+"""Converts values of SQLite, whose columns can hold any type, to the types of PostgreSQL's columns."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ Row = list[Any]
 
 
 _BATCH = 10_000
-"""Rows that are in memory at a time."""
+"""Rows in memory at a time."""
 _LONG_BATCH = 200
-"""The same of a table whose texts may be of any length, such as those of spans: the container has 1.5 GB."""
+"""The same for a table with text of any length, such as spans: the container has 1.5 GB of memory."""
 _LONG = (Kind.TEXT, Kind.JSON, Kind.BYTES)
 
 _SHOWN = 60
 _PRIVATE = ("password", "secret", "token")
-"""Parts of the names of columns whose values are nobody else's."""
+"""Parts of the names of columns whose values must not be printed."""
 
 
 class BadValue(Exception):
-    """PostgreSQL cannot hold a value: why, and what to do. Neither shows it."""
+    """A value that PostgreSQL cannot hold. Neither `why` nor `mend`, the remedy, shows it."""
 
     def __init__(self, why: str, mend: str) -> None:
         super().__init__(why)
@@ -38,12 +38,12 @@ class BadValue(Exception):
 
 
 def batch_size(table: Table) -> int:
-    """How many rows of a table may be in memory."""
+    """The number of rows of a table that may be in memory at a time."""
     return _LONG_BATCH if any(each.kind in _LONG and each.length is None for each in table.columns) else _BATCH
 
 
 def shown(column: str, value: object) -> str:
-    """A value, or the beginning of it, so that a terminal can print it."""
+    """A value, shortened and escaped for a terminal."""
     if any(part in column for part in _PRIVATE):
         return "a value that is not shown"
     if isinstance(value, str | bytes) and len(value) > _SHOWN:
@@ -52,7 +52,7 @@ def shown(column: str, value: object) -> str:
 
 
 def convert_rows(table: Table) -> Callable[[Sequence[object]], Row]:
-    """What makes a row of SQLite's, in the order of the table's columns, one of PostgreSQL's. Raises `Refused`."""
+    """A function that converts a row. It raises `Refused` if a value cannot be converted."""
     converts = [converter(column) for column in table.columns]
 
     def convert(row: Sequence[object]) -> Row:
@@ -65,7 +65,7 @@ def convert_rows(table: Table) -> Callable[[Sequence[object]], Row]:
 
 
 def convert_batches(table: Table) -> Callable[[Sequence[Sequence[object]]], list[Row]]:
-    """The same of many rows, a column at a time: nearly all of them hold what they are to hold. Raises `Refused`."""
+    """A function that converts many rows. It is fast for columns whose values are valid already. Raises `Refused`."""
     columns = [_convert_column(column) for column in table.columns]
     one_by_one = convert_rows(table)
 
@@ -89,7 +89,7 @@ def _convert_column(column: Column) -> Callable[[Sequence[object]], Sequence[obj
 
 
 def are_right(column: Column, values: Sequence[object]) -> bool:
-    """Whether values are PostgreSQL's as they are; False when that takes a closer look."""
+    """Whether all values fit the column as they are. May be False for valid values, which `converter` then checks."""
     types = set(map(type, values))
     if type(None) not in types:
         return _is_right(column, types, values)
@@ -98,7 +98,7 @@ def are_right(column: Column, values: Sequence[object]) -> bool:
 
 
 def _is_right(column: Column, types: Set[type], values: Sequence[Any]) -> bool:
-    """Whether values, none of them NULL, are PostgreSQL's as they are; False when that takes a closer look."""
+    """The same for values without NULL."""
     match column.kind:
         case Kind.INTEGER if types == {int}:
             limit = 2 ** (column.bits - 1)
@@ -111,7 +111,7 @@ def _is_right(column: Column, types: Set[type], values: Sequence[Any]) -> bool:
 
 
 def converter(column: Column) -> Convert:
-    """What makes a value one of PostgreSQL's; it raises `BadValue`."""
+    """A function that converts a value of a column. It raises `BadValue`."""
     one = _converter(column)
 
     def convert(value: object) -> object:
@@ -119,7 +119,7 @@ def converter(column: Column) -> Convert:
             return one(value)
         if column.nullable:
             return None
-        raise BadValue("PostgreSQL's column may not be", "put a value in its place")
+        raise BadValue("PostgreSQL's column does not allow", "set a value")
 
     return convert
 
@@ -143,29 +143,29 @@ def _converter(column: Column) -> Convert:
 
 
 def canonical(text: str) -> str:
-    """A JSON text as it is compared: PostgreSQL may keep another one of the same meaning."""
+    """JSON in a normal form for the comparison. PostgreSQL may change its spelling."""
     try:
         value = json.loads(text)
     except ValueError:
-        # Python does not read a number of thousands of digits, which PostgreSQL keeps.
+        # int() rejects numbers with thousands of digits, which PostgreSQL keeps.
         value = json.loads(text, parse_int=str)
     return json.dumps(value, sort_keys=True)
 
 
 def key_of(table: Table, row: Sequence[object]) -> str:
-    """Which row of a table it is, in words."""
+    """The primary key of a row, in words."""
     named = dict(zip(table.names, row, strict=True))
     return ", ".join(f"{name} {shown(name, named[name])}" for name in table.key if name in named)
 
 
 def _refused(table: Table, converts: Sequence[Convert], row: Sequence[object]) -> Refused:
-    """Which row and column it was: looked up only now, since every row passes by."""
+    """The error for a row with a bad value: finds the column, which the conversion does not track."""
     for column, one, value in zip(table.columns, converts, row, strict=True):
         try:
             one(value)
         except BadValue as error:
             return Refused(
-                f"the column {table.name}.{column.name} holds a value that {error.why} (the row of "
+                f"the column {table.name}.{column.name} has a value that {error.why} (the row with "
                 f"{key_of(table, row)}); nothing was changed. Mend it in a copy of the store, with: sqlite3 COPY, "
                 "then: make import SOURCE=COPY"
             )
@@ -175,14 +175,14 @@ def _refused(table: Table, converts: Sequence[Convert], row: Sequence[object]) -
 def _integer(limit: int, value: object) -> int:
     if type(value) is not int:
         if not isinstance(value, float) or not value.is_integer():
-            raise BadValue("is no whole number", "put one in its place")
+            raise BadValue("is not an integer", "set an integer")
         value = int(value)
     if not -limit <= value < limit:
-        raise BadValue(f"is beyond PostgreSQL's {limit.bit_length()} bits", "put a smaller number in its place")
+        raise BadValue(f"does not fit into PostgreSQL's {limit.bit_length()} bits", "set a smaller number")
     return int(value)
 
 
-# SQLite has no such floats: they come as bytes.
+# SQLite cannot store these floats; they are stored as bytes.
 _NOT_IN_SQLITE = {b"-0.0": -0.0, b"nan": math.nan}
 
 
@@ -191,20 +191,20 @@ def _float(value: object) -> float:
         return float(value)
     if isinstance(value, bytes) and value in _NOT_IN_SQLITE:
         return _NOT_IN_SQLITE[value]
-    raise BadValue("is no number", "put one in its place")
+    raise BadValue("is not a number", "set a number")
 
 
 def _boolean(value: object) -> bool:
     if value in (0, 1):
         return bool(value)
-    raise BadValue("is neither true nor false", "put 1 or 0 in its place")
+    raise BadValue("is not a boolean", "set 1 or 0")
 
 
 def _text(length: int | None, value: object) -> str:
     if type(value) is not str:
         value = _decoded(value) if isinstance(value, bytes) else str(value)
     if "\0" in value:
-        raise BadValue("has a NUL character in it, which PostgreSQL's texts cannot hold", "take it out")
+        raise BadValue("contains a NUL character, which PostgreSQL's text cannot hold", "remove it")
     if length is not None and len(value) > length:
         raise BadValue(f"is {len(value):,} characters long, and PostgreSQL's column holds {length:,}", "shorten it")
     return str(value)
@@ -214,18 +214,18 @@ def _decoded(value: bytes) -> str:
     try:
         return value.decode()
     except UnicodeDecodeError:
-        raise BadValue("is not UTF-8", "put it there as UTF-8") from None
+        raise BadValue("is not UTF-8", "convert it to UTF-8") from None
 
 
 def _json(value: object) -> str:
     text = _text(None, value)
     try:
-        # Read and written, as it will be for the comparison.
+        # The comparison must be able to read and write it.
         canonical(text)
     except ValueError:
-        raise BadValue("is not JSON", "put JSON in its place") from None
+        raise BadValue("is not JSON", "set JSON") from None
     except RecursionError:
-        raise BadValue("is JSON that is nested too deeply", "put JSON of fewer levels in its place") from None
+        raise BadValue("is JSON that is nested too deeply", "set JSON with fewer levels") from None
     return text
 
 
@@ -235,7 +235,7 @@ def _bytes(value: object) -> bytes:
 
 def _date(value: object) -> date:
     try:
-        # SQLAlchemy writes a date alone; by hand, a time may follow.
+        # SQLAlchemy writes only a date. Other programs may have added a time.
         return date.fromisoformat(str(value)[:10])
     except ValueError:
-        raise BadValue("is no date", "put one such as 2026-01-31 in its place") from None
+        raise BadValue("is not a date", "set a date such as 2026-01-31") from None
