@@ -66,7 +66,7 @@ LOST = psycopg.OperationalError("server closed the connection unexpectedly")
 
 
 def test_a_commit_is_told_before_and_after(capsys: pytest.CaptureFixture[str]) -> None:
-    with commit.committed(connected(FakeConnection())):
+    with commit.transaction(connected(FakeConnection())):
         assert told(capsys) == []
     assert told(capsys) == [{"committing": True}, {"committed": True}]
 
@@ -75,7 +75,7 @@ def test_a_connection_that_is_lost_over_the_commit_leaves_it_unknown(capsys: pyt
     fake = FakeConnection(at_commit=LOST, lost=True)
     with (
         pytest.raises(Failed, match=r"not known whether the import was committed.*which reports it"),
-        commit.committed(connected(fake)),
+        commit.transaction(connected(fake)),
     ):
         pass
     assert told(capsys) == [{"committing": True}]
@@ -83,20 +83,20 @@ def test_a_connection_that_is_lost_over_the_commit_leaves_it_unknown(capsys: pyt
 
 def test_a_server_that_answers_has_not_committed(capsys: pytest.CaptureFixture[str]) -> None:
     error = psycopg.errors.DiskFull("no space left")
-    with pytest.raises(psycopg.errors.DiskFull), commit.committed(connected(FakeConnection(at_commit=error))):
+    with pytest.raises(psycopg.errors.DiskFull), commit.transaction(connected(FakeConnection(at_commit=error))):
         pass
     assert {"committed": True} not in told(capsys)
 
 
 def test_a_connection_that_is_lost_before_the_commit_is_no_doubt(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(psycopg.OperationalError), commit.committed(connected(FakeConnection(lost=True))):
+    with pytest.raises(psycopg.OperationalError), commit.transaction(connected(FakeConnection(lost=True))):
         raise LOST
     assert told(capsys) == []
 
 
 def test_the_comparison_has_its_name_after_the_commit_and_the_tables_are_looked_at(tmp_path: Path) -> None:
     file, fake = tmp_path / "import-1.json", FakeConnection()
-    commit.unfinished(file).write_text("{}")
+    commit.partial_path(file).write_text("{}")
     assert not list(tmp_path.glob("import-*"))
     copied = tmp_path / "copied-1.json"
     copied.touch()
@@ -110,7 +110,7 @@ def test_what_goes_wrong_after_the_commit_is_a_note(tmp_path: Path, capsys: pyte
     file = tmp_path / "import-1.json"
     copied = tmp_path / "copied-1.json"
     found = commit.finish(connected(FakeConnection(refuses="ANALYZE")), {"runs": 2}, file, copied)
-    assert found == commit.unfinished(file)
+    assert found == commit.partial_path(file)
     assert told(capsys) == [
         {"note": "the comparison could not be renamed and is in .partial-import-1.json: No such file or directory"},
         {"note": "VACUUM ANALYZE of the imported tables failed; autovacuum will do it: no lock"},
@@ -150,7 +150,7 @@ def test_that_the_first_experiment_stays_active_is_told(
     with closing(sqlite3.connect(":memory:")) as copy:
         copy.execute("CREATE TABLE experiments (experiment_id, name, lifecycle_stage)")
         copy.execute("INSERT INTO experiments VALUES (0, 'Default', ?)", (theirs,))
-        importer._say_what_is_kept(copy, {"name": "Default", "lifecycle_stage": ours})
-        importer._say_what_is_kept(copy, {"name": "Mine", "lifecycle_stage": "deleted"})
+        importer._report_kept_values(copy, {"name": "Default", "lifecycle_stage": ours})
+        importer._report_kept_values(copy, {"name": "Mine", "lifecycle_stage": "deleted"})
     said = [each["note"] for each in told(capsys)]
     assert said == [*notes, "experiment 'Default' becomes 'Mine', the default experiment of this server"]

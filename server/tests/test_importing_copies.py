@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mlflow_postgres.importing import copies, links, load
-from mlflow_postgres.importing.tables import EXPERIMENT, MODEL, Stored, Table, described
+from mlflow_postgres.importing.tables import EXPERIMENT, MODEL, StoredColumn, Table, import_tables
 from mlflow_postgres.migration.job import Failed
 
 SCHEMA = {
@@ -119,9 +119,9 @@ def models() -> list[Any]:
     return list(made.values())
 
 
-def stored(**types: str) -> dict[tuple[str, str], Stored]:
+def stored(**types: str) -> dict[tuple[str, str], StoredColumn]:
     return {
-        (table, name): Stored(
+        (table, name): StoredColumn(
             type=types.get(name, "integer" if name in NUMBERS else "character varying"),
             length=36 if name == "destination_id" else None,
             nullable=name == "source_run_id",
@@ -132,7 +132,7 @@ def stored(**types: str) -> dict[tuple[str, str], Stored]:
 
 
 def tables() -> list[Table]:
-    return described(models(), stored(), {table: names.split() for table, names in SCHEMA.items()})
+    return import_tables(models(), stored(), {table: names.split() for table, names in SCHEMA.items()})
 
 
 @pytest.fixture
@@ -160,9 +160,9 @@ def named(name: str) -> Table:
 
 def test_tables_come_parents_first_with_what_their_columns_refer_to_in_the_end() -> None:
     assert [table.name for table in tables()] == list(SCHEMA)
-    assert named("issues").places(EXPERIMENT) == [1]
-    assert named("rollups").places(EXPERIMENT) == [1], "it holds one without saying so"
-    assert named("model_version_tags").places(MODEL) == [1], "by way of the version"
+    assert named("issues").indexes(EXPERIMENT) == [1]
+    assert named("rollups").indexes(EXPERIMENT) == [1], "it holds one without saying so"
+    assert named("model_version_tags").indexes(MODEL) == [1], "by way of the version"
     assert (named("experiments").counter, named("rollups").counter, named("runs").counter) == (
         "experiment_id",
         "id",
@@ -174,7 +174,7 @@ def test_a_column_that_only_one_side_has_is_not_written() -> None:
     ours, theirs = stored(), {table: names.split() for table, names in SCHEMA.items()}
     del ours["experiments", "artifact_location"], theirs["secrets"]
     theirs["tags"] = ["key", "run_uuid", "value", "theirs"]
-    found = {table.name: table.names for table in described(models(), ours, theirs)}
+    found = {table.name: table.names for table in import_tables(models(), ours, theirs)}
     assert found["experiments"] == ["experiment_id", "name", "workspace"]
     assert found["tags"] == ["key", "run_uuid", "value"]
     assert "secrets" not in found
@@ -182,21 +182,21 @@ def test_a_column_that_only_one_side_has_is_not_written() -> None:
 
 def test_a_type_that_nobody_knows_is_not_guessed_at() -> None:
     with pytest.raises(Failed, match=r"issues\.source_run_id has the type inet"):
-        described(models(), stored(source_run_id="inet"), {table: names.split() for table, names in SCHEMA.items()})
+        import_tables(models(), stored(source_run_id="inet"), {table: names.split() for table, names in SCHEMA.items()})
 
 
 def test_what_does_not_come_along_is_counted_with_the_reason(copy: sqlite3.Connection) -> None:
-    assert copies.leave_out(copy, tables()) == [
+    assert copies.empty_excluded_tables(copy, tables()) == [
         "1 of secrets not imported: they are encrypted with a key of the old server: enter the keys of the models again"
     ]
     assert rows(copy, "secrets") == []
 
 
 def test_rows_whose_run_is_gone_are_taken_out_and_counted(copy: sqlite3.Connection) -> None:
-    assert copies.take_out_orphans(copy, tables()) == []
+    assert copies.delete_orphans(copy, tables()) == []
     copy.execute("DELETE FROM runs WHERE run_uuid = 'b'")
     copy.execute("DELETE FROM entity_associations WHERE source_id = 'b'")
-    assert copies.take_out_orphans(copy, tables()) == [
+    assert copies.delete_orphans(copy, tables()) == [
         "1 of issues changed: they refer to a missing row of runs",
         "2 of tags not imported: they have no row of runs",
     ]
@@ -204,7 +204,7 @@ def test_rows_whose_run_is_gone_are_taken_out_and_counted(copy: sqlite3.Connecti
 
 
 def test_an_experiment_goes_with_everything_that_is_its(copy: sqlite3.Connection) -> None:
-    copies.drop(copy, tables(), [1], [("default", "m")])
+    copies.delete(copy, tables(), [1], [("default", "m")])
     assert rows(copy, "experiments") == [(0, "Default", "/0", "default"), (2, "two", "/2", "team")]
     assert (rows(copy, "runs"), {run for _, run, _ in rows(copy, "tags")}) == ([("b", 2)], {"b"})
     assert rows(copy, "inputs") == [("y", "d", "b")], "its run is named there without a foreign key"
@@ -233,13 +233,13 @@ def test_an_experiment_is_in_use_when_anything_is_its(copy: sqlite3.Connection) 
 
 def test_rows_are_counted_and_taken_out_by_their_keys(copy: sqlite3.Connection) -> None:
     assert copies.counts(copy, tables())["runs"] == 2
-    assert copies.drop_keys(copy, named("runs"), [("a",), ("c",)]) == 1
+    assert copies.delete_keys(copy, named("runs"), [("a",), ("c",)]) == 1
     assert rows(copy, "runs") == [("b", 2)]
 
 
 def test_an_association_with_an_experiment_that_does_not_come_along_stays_behind(copy: sqlite3.Connection) -> None:
     copy.execute("DELETE FROM experiments WHERE experiment_id = 1")
-    assert "1 of entity_associations not imported: they have no row of experiments" in copies.take_out_orphans(
+    assert "1 of entity_associations not imported: they have no row of experiments" in copies.delete_orphans(
         copy, tables()
     )
     found = [row for row in rows(copy, "entity_associations") if "experiment" in row]
@@ -273,7 +273,7 @@ def test_a_link_that_mlflow_has_no_room_for_stays_behind_and_is_counted(copy: sq
 def test_a_link_that_only_sqlite_has_room_for_stays_behind_and_is_counted(copy: sqlite3.Connection) -> None:
     long = ("trace", "t", "prompt_version", f"{'m' * 35}/1")
     copy.execute("INSERT INTO entity_associations VALUES (?, ?, ?, ?)", long)
-    said = copies.take_out_orphans(copy, tables())
+    said = copies.delete_orphans(copy, tables())
     assert [each for each in said if "too long" in each] == [
         "1 of entity_associations not imported: the name of their prompt is too long for PostgreSQL's column"
     ]
@@ -291,7 +291,7 @@ def test_rows_are_found_by_what_few_keys_are_listed_of() -> None:
     indexed = {("tags", "run_uuid"), ("model_version_tags", "workspace")}
 
     def found(name: str) -> tuple[list[str], str]:
-        columns, owner = load._found_by(named(name), written, indexed)
+        columns, owner = load._lookup_columns(named(name), written, indexed)
         return list(columns), owner.name
 
     assert found("runs") == (["run_uuid"], "runs")

@@ -13,15 +13,15 @@ import pytest
 
 from mlflow_postgres.importing.addresses import Addresses
 from mlflow_postgres.importing.changes import Changes
-from mlflow_postgres.importing.examination import SHOWN, Examined, examine, judge, measure
-from mlflow_postgres.importing.options import Order
+from mlflow_postgres.importing.examination import SHOWN, Examination, check_addresses, examine, report
+from mlflow_postgres.importing.options import Options
 from mlflow_postgres.importing.plans import Clash
-from mlflow_postgres.importing.repairs import NO_NUL, NO_NULL, mended
+from mlflow_postgres.importing.repairs import NO_NUL, NO_NULL, repaired
 from mlflow_postgres.importing.tables import EXPERIMENT, Column, Kind, Table
 from mlflow_postgres.importing.values import canonical, shown
 from mlflow_postgres.migration.job import Refused
 
-ORDER = Order(store=Path("mlflow.db"), shown="", clash=Clash.REFUSE, dry_run=True, places={})
+OPTIONS = Options(store=Path("mlflow.db"), source_name="", clash=Clash.REFUSE, dry_run=True, artifact_folders={})
 
 
 def column(name: str, kind: Kind = Kind.TEXT, **more: Any) -> Column:
@@ -55,7 +55,7 @@ def fill(copy: sqlite3.Connection, *rows: tuple[str, str, str, str]) -> None:
     copy.commit()
 
 
-def looked_at(copy: sqlite3.Connection, *tables: Table) -> Examined:
+def looked_at(copy: sqlite3.Connection, *tables: Table) -> Examination:
     rows = {table.name: copy.execute(f"SELECT count(*) FROM {table.name}").fetchone()[0] for table in tables}
     return examine(copy, tables, rows)
 
@@ -77,7 +77,7 @@ def looked_at(copy: sqlite3.Connection, *tables: Table) -> Examined:
     ],
 )
 def test_one_character_is_replaced_and_the_rest_stays(kind: Kind, held: object, becomes: object, replaced: str) -> None:
-    assert mended(kind, held) == (becomes, replaced)
+    assert repaired(kind, held) == (becomes, replaced)
 
 
 def test_what_is_replaced_is_counted_and_is_what_is_compared_later(copy: sqlite3.Connection) -> None:
@@ -98,7 +98,7 @@ def test_what_is_replaced_is_counted_and_is_what_is_compared_later(copy: sqlite3
         ("b", "ä", 2, "null"),
         ("c\ufffd", "fine", None, None),
     ]
-    judge(found, ORDER)
+    report(found, OPTIONS)
 
 
 def test_everything_that_is_wrong_is_named_at_once(
@@ -130,7 +130,7 @@ def test_everything_that_is_wrong_is_named_at_once(
         "params has a row with key 'forbidden' that violates the rule: key <> 'forbidden'. Mend it: change the row",
     ]
     with pytest.raises(Refused, match=r"8 value\(s\) of the store cannot be imported; nothing was changed"):
-        judge(found, ORDER)
+        report(found, OPTIONS)
     assert len(capsys.readouterr().out.splitlines()) == 9, "how far it is, and a line each"
 
 
@@ -139,21 +139,21 @@ def test_of_many_the_first_are_shown_and_the_rest_is_counted(copy: sqlite3.Conne
     found = looked_at(copy, PARAMS)
     assert (len(found.bad), found.count) == (SHOWN, 50)
     with pytest.raises(Refused, match=r"50 value\(s\) .*They are those above and 30 more"):
-        judge(found, ORDER)
+        report(found, OPTIONS)
 
 
 @pytest.mark.parametrize(
-    ("order", "where"),
+    ("options", "where"),
     [
-        (ORDER, "in a copy of the store, with: sqlite3 COPY"),
-        (replace(ORDER, is_folder=True), "in its files"),
-        (replace(ORDER, rows_only=True), "in that database"),
+        (OPTIONS, "in a copy of the store, with: sqlite3 COPY"),
+        (replace(OPTIONS, is_folder=True), "in its files"),
+        (replace(OPTIONS, rows_only=True), "in that database"),
     ],
 )
-def test_it_is_mended_where_it_is(copy: sqlite3.Connection, order: Order, where: str) -> None:
+def test_it_is_mended_where_it_is(copy: sqlite3.Connection, options: Options, where: str) -> None:
     fill(copy, ("'a'", "NULL", "1", "NULL"))
     with pytest.raises(Refused, match=f"Mend them {where}"):
-        judge(looked_at(copy, PARAMS), order)
+        report(looked_at(copy, PARAMS), options)
 
 
 def test_two_rows_that_would_be_the_same_are_for_somebody_to_decide(copy: sqlite3.Connection) -> None:
@@ -176,8 +176,8 @@ def test_an_id_that_gets_another_one_here_may_be_as_long_as_it_likes(copy: sqlit
     assert looked_at(copy, runs).bad == []
     ids = {846123456789012345: 7}
     short = Changes(experiments=ids, addresses=Addresses({f"/{'x' * 300}": "mlflow-artifacts:/7"}))
-    assert measure(copy, [runs], short).bad == []
-    (line,) = measure(copy, [runs], Changes(experiments=ids)).bad
+    assert check_addresses(copy, [runs], short).bad == []
+    (line,) = check_addresses(copy, [runs], Changes(experiments=ids)).bad
     assert "which is 303 characters long, and PostgreSQL's column holds 60" in line
 
 

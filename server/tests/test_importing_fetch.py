@@ -10,8 +10,8 @@ from typing import BinaryIO
 
 import pytest
 
-from mlflow_postgres.importing import folder_times, folders
-from mlflow_postgres.importing.sources import fetched, opened
+from mlflow_postgres.importing import assessment_times, folders
+from mlflow_postgres.importing.sources import copy_store, open_copy
 from mlflow_postgres.migration.job import Refused
 
 ROWS = 2_000
@@ -29,7 +29,7 @@ def made(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def values(copy: Path) -> dict[str, int]:
-    with closing(opened(copy)) as connection:
+    with closing(open_copy(copy)) as connection:
         return dict(connection.execute("SELECT substr(value, 1, 1), count(*) FROM runs GROUP BY 1"))
 
 
@@ -51,7 +51,7 @@ def test_a_file_that_a_server_has_open_is_read_as_it_is_at_that_moment(tmp_path:
     path = tmp_path / "store" / "mlflow.db"
     with closing(made(path, mode)):
         before = files(path.parent)
-        assert values(fetched(path, tmp_path / "scratch")) == {"x": ROWS}
+        assert values(copy_store(path, tmp_path / "scratch")) == {"x": ROWS}
         after = files(path.parent)
     # The log's index is where readers say that they are there.
     assert {name: held for name, held in after.items() if not name.endswith("-shm")} == {
@@ -65,7 +65,7 @@ def test_what_is_only_in_the_log_of_a_killed_server_is_read(tmp_path: Path) -> N
         left = moved(path, tmp_path / "left")
     assert (tmp_path / "left" / "mlflow.db-wal").stat().st_size > 0
     before = files(left.parent)
-    assert values(fetched(left, tmp_path / "scratch")) == {"x": ROWS}
+    assert values(copy_store(left, tmp_path / "scratch")) == {"x": ROWS}
     assert {name: held for name, held in files(left.parent).items() if name in before} == before
 
 
@@ -77,7 +77,7 @@ def test_a_transaction_that_was_cut_short_is_not_in_the_copy(tmp_path: Path) -> 
         left = moved(path, tmp_path / "left")
     assert (tmp_path / "left" / "mlflow.db-journal").stat().st_size > 0
     before = files(left.parent)
-    assert values(fetched(left, tmp_path / "scratch")) == {"x": ROWS}
+    assert values(copy_store(left, tmp_path / "scratch")) == {"x": ROWS}
     assert files(left.parent) == before
 
 
@@ -98,7 +98,7 @@ def test_what_changes_while_it_is_copied_without_a_lock_is_refused(
 
     monkeypatch.setattr(folders, "copy_file", copied)
     with pytest.raises(Refused, match=r"mlflow\.db was changed while it was copied"):
-        fetched(left, tmp_path / "scratch")
+        copy_store(left, tmp_path / "scratch")
 
 
 @pytest.mark.parametrize("name", ["mlflow.db", "mlflow.db-wal"])
@@ -109,7 +109,7 @@ def test_what_is_put_in_a_files_place_after_it_was_looked_at_is_not_copied(
     with closing(made(path, "WAL")), closing(made(secret, "WAL")) as others:
         others.execute("UPDATE runs SET value = 'secret'")
         others.commit()
-        opened = folders.opened
+        opened = folders.open_file
 
         def replaced(file: Path) -> BinaryIO:
             found = opened(file)
@@ -117,9 +117,9 @@ def test_what_is_put_in_a_files_place_after_it_was_looked_at_is_not_copied(
             (path.parent / name).symlink_to(secret.parent / name)
             return found
 
-        monkeypatch.setattr(folders, "opened", replaced)
+        monkeypatch.setattr(folders, "open_file", replaced)
         with pytest.raises(Refused, match=r"was replaced while it was opened|is a symbolic link"):
-            fetched(path, tmp_path / "scratch")
+            copy_store(path, tmp_path / "scratch")
         assert not (tmp_path / "scratch" / "copy.db").exists()
 
 
@@ -131,7 +131,7 @@ def test_a_rule_of_the_tables_that_a_value_breaks_is_no_damage(tmp_path: Path) -
         connection.execute("CREATE TABLE other (status CHECK (status = 'a'))")
         connection.execute("INSERT INTO other VALUES ('b')")
         connection.commit()
-    assert values(fetched(path, tmp_path / "scratch")) == {"x": ROWS}
+    assert values(copy_store(path, tmp_path / "scratch")) == {"x": ROWS}
 
 
 @pytest.mark.parametrize(("content", "said"), [(b"text", "is not a SQLite file"), (None, "is damaged")])
@@ -140,7 +140,7 @@ def test_what_is_not_whole_is_refused(tmp_path: Path, content: bytes | None, sai
     made(path, "DELETE").close()
     path.write_bytes(path.read_bytes()[: 4096 * 20] if content is None else content)
     with pytest.raises(Refused, match=f"mlflow.db {said}"):
-        fetched(path, tmp_path / "scratch")
+        copy_store(path, tmp_path / "scratch")
 
 
 def test_assessments_of_a_folder_get_the_times_that_it_says(tmp_path: Path) -> None:
@@ -155,7 +155,7 @@ def test_assessments_of_a_folder_get_the_times_that_it_says(tmp_path: Path) -> N
         connection.execute("CREATE TABLE assessments (assessment_id, created_timestamp, last_updated_timestamp)")
         connection.executemany("INSERT INTO assessments VALUES (?, ?, 0)", [("a", 0), ("b", 0), ("c", 7)])
         connection.commit()
-        folder_times.mend(tmp_path, copy)
+        assessment_times.restore(tmp_path, copy)
         assert connection.execute("SELECT * FROM assessments").fetchall() == [
             ("a", 1500, 2000),
             ("b", 1500, 2000),
@@ -169,16 +169,16 @@ def test_an_assessment_that_is_damaged_is_named(tmp_path: Path, content: bytes) 
     file.parent.mkdir(parents=True)
     file.write_bytes(content)
     with pytest.raises(Refused, match=r"'5/traces/tr-1/assessments/a-1.yaml' in the store is not the YAML .* Mend "):
-        list(folder_times._times(tmp_path))
+        list(assessment_times._times(tmp_path))
 
 
 def test_an_assessment_without_a_name_of_its_own_has_that_of_its_file(tmp_path: Path) -> None:
     file = tmp_path / "5" / "traces" / "tr-1" / "assessments" / "a-1.yaml"
     file.parent.mkdir(parents=True)
     file.write_text("assessment_id: {a: 1}\ncreate_time: 1970-01-01T00:00:02Z\n")
-    assert list(folder_times._times(tmp_path)) == [(2000, 2000, "a-1")]
+    assert list(assessment_times._times(tmp_path)) == [(2000, 2000, "a-1")]
 
 
 @pytest.mark.parametrize("moment", [None, "soon", 5])
 def test_what_is_no_moment_is_none(moment: object) -> None:
-    assert folder_times.milliseconds(moment) is None
+    assert assessment_times.milliseconds(moment) is None

@@ -46,7 +46,7 @@ def volume(tmp_path: Path) -> Path:
 def copied(volume: Path, *files: str, experiments: tuple[int, ...] = (7,)) -> Path:
     """What an import has copied, as it has written it down."""
     folders = {(volume / each).parent: None for each in files}
-    note = leftovers.write_down(volume, folders, experiments, volume.parent / "backups")
+    note = leftovers.record(volume, folders, experiments, volume.parent / "backups")
     put(volume, *files)
     return note
 
@@ -108,7 +108,7 @@ def test_what_was_there_before_is_somebody_elses(volume: Path) -> None:
 
 
 def test_it_is_written_down_before_the_first_file_is_there(volume: Path) -> None:
-    note = leftovers.write_down(volume, [volume / "7" / "run" / "artifacts"], [7], volume.parent / "backups")
+    note = leftovers.record(volume, [volume / "7" / "run" / "artifacts"], [7], volume.parent / "backups")
     assert note.read_text() == '{"experiments": [7], "folders": ["7/run/artifacts"]}'
     assert not volume.exists()
     volume.mkdir()

@@ -11,13 +11,13 @@ from mlflow_postgres.importing.addresses import (
     Addresses,
     experiments_in_list,
     experiments_in_span,
-    here,
-    of_a_server,
-    renumbered,
+    is_server_address,
+    new_location,
+    renumbered_location,
 )
 from mlflow_postgres.importing.changes import Changes, change_rows
-from mlflow_postgres.importing.checks import Compared, Tally, compared
-from mlflow_postgres.importing.plans import Experiment, Plan, fits, planned, refuse_clashes, renamed
+from mlflow_postgres.importing.comparison import TableComparison, Tally, compare
+from mlflow_postgres.importing.plans import Experiment, Plan, can_keep_id, make_plan, refuse_clashes, renamed
 from mlflow_postgres.importing.tables import EXPERIMENT, Cell, Column, Kind, Table
 from mlflow_postgres.importing.values import convert_batches
 from mlflow_postgres.migration.job import Refused
@@ -52,16 +52,16 @@ RUNS = table("runs", column("run_uuid"), number(), column("artifact_uri"))
     ],
 )
 def test_an_address_moves_with_the_longest_location_that_it_is_below(old: str, new: str) -> None:
-    addresses = Addresses({"/home/me/mlruns/1/": "mlflow-artifacts:/7", "/home/me/mlruns/1/nested": here(8)})
-    assert addresses.moved(old) == new
+    addresses = Addresses({"/home/me/mlruns/1/": "mlflow-artifacts:/7", "/home/me/mlruns/1/nested": new_location(8)})
+    assert addresses.translate(old) == new
 
 
 def test_a_location_changes_its_number_only_where_that_is_its_last_part() -> None:
-    assert renumbered("mlflow-artifacts:/5", 5, 12) == "mlflow-artifacts:/12"
-    assert renumbered("mlflow-artifacts:/5/more", 5, 12) == "mlflow-artifacts:/5/more"
-    assert of_a_server("mlflow-artifacts:/5")
-    assert not of_a_server("/mlruns/5")
-    assert not of_a_server("mlflow-artifacts://host:5000/5"), "whoever follows it is led there"
+    assert renumbered_location("mlflow-artifacts:/5", 5, 12) == "mlflow-artifacts:/12"
+    assert renumbered_location("mlflow-artifacts:/5/more", 5, 12) == "mlflow-artifacts:/5/more"
+    assert is_server_address("mlflow-artifacts:/5")
+    assert not is_server_address("/mlruns/5")
+    assert not is_server_address("mlflow-artifacts://host:5000/5"), "whoever follows it is led there"
 
 
 def test_experiments_that_a_span_or_a_prompt_names_get_their_new_ids() -> None:
@@ -72,7 +72,7 @@ def test_experiments_that_a_span_or_a_prompt_names_get_their_new_ids() -> None:
 
 
 def test_ids_and_addresses_of_a_row_are_changed_and_nothing_else_is() -> None:
-    change = change_rows(RUNS, Changes(experiments={1: 7}, addresses=Addresses({"/old/1": here(7)})))
+    change = change_rows(RUNS, Changes(experiments={1: 7}, addresses=Addresses({"/old/1": new_location(7)})))
     assert change is not None
     row: list[Any] = ["1", 1, "/old/1/1/artifacts"]
     change(row)
@@ -85,7 +85,7 @@ def test_ids_and_addresses_of_a_row_are_changed_and_nothing_else_is() -> None:
 def test_what_stays_the_same_is_not_even_looked_at() -> None:
     assert change_rows(RUNS, Changes(experiments={0: 0, 1: 1})) is None
     metrics = table("metrics", column("key"), column("value", Kind.FLOAT), column("run_uuid"))
-    assert change_rows(metrics, Changes(experiments={1: 7}, addresses=Addresses({"/old/1": here(7)}))) is None
+    assert change_rows(metrics, Changes(experiments={1: 7}, addresses=Addresses({"/old/1": new_location(7)}))) is None
 
 
 def test_a_row_of_an_experiment_that_nobody_knows_is_refused() -> None:
@@ -97,7 +97,7 @@ def test_a_row_of_an_experiment_that_nobody_knows_is_refused() -> None:
 
 def test_the_tags_that_hold_ids_or_addresses_are_changed() -> None:
     tags = table("trace_tags", column("key"), column("value"), column("request_id"))
-    change = change_rows(tags, Changes(experiments={1: 7}, addresses=Addresses({"/old/1": here(7)})))
+    change = change_rows(tags, Changes(experiments={1: 7}, addresses=Addresses({"/old/1": new_location(7)})))
     assert change is not None
     rows = [["mlflow.artifactLocation", "/old/1/traces/t"], ["_mlflow_experiment_ids", ",1,"], ["mine", "/old/1"]]
     for row in rows:
@@ -116,7 +116,7 @@ def test_numbers_that_postgresql_gives_by_itself_are_moved_out_of_the_way() -> N
 
 def test_the_first_experiment_keeps_the_location_and_the_stage_that_it_has_here() -> None:
     experiments = table("experiments", number(), column("artifact_location"), column("lifecycle_stage"))
-    kept = {"lifecycle_stage": "active", "artifact_location": here(0)}
+    kept = {"lifecycle_stage": "active", "artifact_location": new_location(0)}
     change = change_rows(experiments, Changes(experiments={0: 0, 1: 1}, default=kept))
     assert change is not None
     rows: list[list[Any]] = [[0, "/old/0", "deleted"], [1, "/old/1", "deleted"]]
@@ -210,7 +210,7 @@ def test_an_id_that_will_be_another_one_may_be_of_any_size_before() -> None:
     large = [["r", 10**17, "x" * 999]]
     with pytest.raises(Refused):
         convert_batches(RUNS)(large)
-    assert convert_batches(RUNS.loosened())(large) == large
+    assert convert_batches(RUNS.without_limits())(large) == large
 
 
 def test_a_tally_knows_rows_in_any_order_and_every_difference_in_one() -> None:
@@ -228,10 +228,10 @@ def test_a_tally_knows_rows_in_any_order_and_every_difference_in_one() -> None:
 
 def test_a_table_is_the_same_only_when_its_rows_were_counted_read_and_found_alike() -> None:
     tally, other = Tally(rows=1, total=5), Tally(rows=1, total=6)
-    assert [each.same for each in compared({"runs": 1}, {"runs": tally}, {"runs": tally})] == [True]
-    assert not Compared(table="runs", expected=2, read=tally, found=tally).same
-    assert not Compared(table="runs", expected=1, read=tally, found=other).same
-    assert not compared({"runs": 1}, {}, {})[0].same
+    assert [each.same for each in compare({"runs": 1}, {"runs": tally}, {"runs": tally})] == [True]
+    assert not TableComparison(table="runs", expected=2, read=tally, found=tally).same
+    assert not TableComparison(table="runs", expected=1, read=tally, found=other).same
+    assert not compare({"runs": 1}, {}, {})[0].same
 
 
 DEFAULT = Experiment(id=0, workspace="default", name="Default")
@@ -242,7 +242,7 @@ def plan(
     theirs: list[Experiment], ours: list[Experiment], *, used: bool = False, full: bool = True, models: str = ""
 ) -> Plan:
     """A plan; `used` says that something is in our first experiment, `full` that something is in theirs."""
-    return planned(
+    return make_plan(
         theirs,
         ours,
         [("default", "model")],
@@ -254,12 +254,12 @@ def plan(
 
 def test_into_an_empty_database_everything_comes_as_it_is() -> None:
     found = plan([DEFAULT, MINE], [DEFAULT])
-    assert (found.keep_ids, found.takes_over_default, found.clashes) == (True, True, [])
+    assert (found.keep_ids, found.replaces_default, found.clashes) == (True, True, [])
 
 
 def test_a_first_experiment_without_anything_in_it_is_in_nobodys_way() -> None:
     found = plan([DEFAULT, MINE], [DEFAULT], used=True, full=False)
-    assert (found.empty_default, found.takes_over_default, found.clashes) == (True, False, [])
+    assert (found.empty_default, found.replaces_default, found.clashes) == (True, False, [])
 
 
 def test_the_name_of_the_first_experiment_is_kept_and_so_another_one_may_not_have_it() -> None:
@@ -268,12 +268,12 @@ def test_the_name_of_the_first_experiment_is_kept_and_so_another_one_may_not_hav
         Experiment(id=5, workspace="default", name="Default"),
     ]
     found = plan(theirs, [DEFAULT])
-    assert (found.takes_over_default, found.clashes) == (True, ["experiment 'Default'"])
+    assert (found.replaces_default, found.clashes) == (True, ["experiment 'Default'"])
 
 
 def test_names_that_are_taken_are_named() -> None:
     found = plan([DEFAULT, MINE], [DEFAULT, MINE], used=True, models="model other")
-    assert (found.keep_ids, found.takes_over_default) == (False, False)
+    assert (found.keep_ids, found.replaces_default) == (False, False)
     assert found.clashes == ["experiment 'Default'", "experiment 'mine'", "model 'model'"]
     with pytest.raises(
         Refused, match=r"experiment 'Default', experiment 'mine', model 'model': the name exists already"
@@ -294,5 +294,5 @@ def test_a_new_name_is_one_that_nobody_has() -> None:
 
 
 def test_an_id_that_leaves_no_room_for_others_is_not_kept() -> None:
-    assert [fits(each) for each in (1, 10**9)] == [True, True]
-    assert [fits(each) for each in (10**9 + 1, 846_123_456_789_012_345, -1)] == [False, False, False]
+    assert [can_keep_id(each) for each in (1, 10**9)] == [True, True]
+    assert [can_keep_id(each) for each in (10**9 + 1, 846_123_456_789_012_345, -1)] == [False, False, False]

@@ -52,14 +52,14 @@ def about(copy: sqlite3.Connection) -> list[Any]:
 
 
 def test_permissions_on_what_does_not_come_along_stay_behind(copy: sqlite3.Connection) -> None:
-    said = permissions.take_out_lost(copy)
+    said = permissions.delete_orphans(copy)
     assert about(copy) == COME, "a model of that name in another workspace is another one"
     assert said == ["5 of role_permissions not imported: their resources are not imported"]
-    assert permissions.take_out_lost(copy) == []
+    assert permissions.delete_orphans(copy) == []
 
 
 def test_permissions_on_everything_are_counted_for_they_are_wider_here(copy: sqlite3.Connection) -> None:
-    assert permissions.on_everything(copy) == [
+    assert permissions.wildcard_notes(copy) == [
         "3 of role_permissions apply to all resources of a type, also to existing ones"
     ]
 
@@ -88,7 +88,7 @@ def test_a_permission_is_about_the_experiments_id_here(kind: str, pattern: str, 
 
 
 def test_the_administrator_stays_behind_and_other_administrators_are_named(copy: sqlite3.Connection) -> None:
-    assert users.without_administrator(copy, "admin") == [
+    assert users.delete_administrator(copy, "admin") == [
         "user 'admin' not imported: it is this stack's administrator",
         "imported administrators: chief",
     ]
@@ -97,18 +97,18 @@ def test_the_administrator_stays_behind_and_other_administrators_are_named(copy:
 
 
 def test_who_is_left_behind_goes_with_the_role_of_that_user_alone(copy: sqlite3.Connection) -> None:
-    found = users.Taken(users=("anna",), roles=())
+    found = users.Clashes(users=("anna",), roles=())
     assert found.clashes == ("user 'anna'",)
-    users.drop(copy, found)
+    users.delete(copy, found)
     assert copy.execute("SELECT name FROM roles ORDER BY id").fetchall() == [("__user_1__",), ("team",)]
-    users.drop(copy, users.Taken(roles=(("default", "team"),)))
+    users.delete(copy, users.Clashes(roles=(("default", "team"),)))
     assert copy.execute("SELECT name FROM roles ORDER BY id").fetchall() == [("__user_1__",)]
 
 
 def test_a_store_that_has_users_beside_its_runs_says_how_they_come_along(copy: sqlite3.Connection) -> None:
-    assert users.left_behind(copy) == ['3 users not imported. To import them too: IMPORT="--users FILE"']
+    assert users.not_imported(copy) == ['3 users not imported. To import them too: IMPORT="--users FILE"']
     copy.execute("DROP TABLE users")
-    assert users.left_behind(copy) == []
+    assert users.not_imported(copy) == []
 
 
 def _table(name: str, *columns: str) -> Table:

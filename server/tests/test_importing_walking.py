@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from mlflow_postgres.importing import artifact_plan, artifacts, folder_times, folders, sources
-from mlflow_postgres.importing.options import Order
+from mlflow_postgres.importing import artifact_plan, artifacts, assessment_times, folders, sources
+from mlflow_postgres.importing.options import Options
 from mlflow_postgres.importing.plans import Clash
-from mlflow_postgres.importing.sources import fetched
+from mlflow_postgres.importing.sources import copy_store
 from mlflow_postgres.migration.job import Failed, Refused
 from mlflow_postgres.migration.programs import Outcome
 
@@ -40,7 +40,7 @@ def secret(tmp_path: Path) -> Path:
 def copied(folder: Path, number: int, volume: Path) -> int:
     """How many artifacts of an experiment are copied."""
     volume.mkdir()
-    found = artifacts.found([(folder, number)], volume)
+    found = artifacts.find([(folder, number)], volume)
     artifacts.copy(found)
     return len(found.files)
 
@@ -80,7 +80,7 @@ def test_what_is_not_copied_is_named_with_what_mends_it(
     def opened(_: Path) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(folders, "opened", opened)
+    monkeypatch.setattr(folders, "open_file", opened)
     with pytest.raises(Failed, match=f"the artifact 'a' was not copied: .*; nothing was changed. Mend it by .*{said}"):
         copied(tmp_path / "1", 7, tmp_path / "volume")
 
@@ -114,7 +114,7 @@ def test_what_is_no_file_is_left_behind_and_not_waited_for(tmp_path: Path, capsy
     assert copied(tmp_path / "1", 7, tmp_path / "volume") == 0
     assert "'run/artifacts/pipe' is not a regular file: not imported" in capsys.readouterr().out
     with pytest.raises(OSError, match="not a regular file"):
-        folders.opened(pipe)
+        folders.open_file(pipe)
 
 
 def test_a_link_that_is_put_there_later_is_not_followed_either(tmp_path: Path, secret: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_link_that_is_put_there_later_is_not_followed_either(tmp_path: Path, s
     assert folders.is_folder(secret)
     for path in (tmp_path / "file", tmp_path / "run" / "artifacts" / "passphrase", tmp_path / "." / ".." / "x"):
         with pytest.raises(OSError, match=r"."):
-            folders.opened(path)
+            folders.open_file(path)
 
 
 def test_a_folder_that_becomes_a_link_on_the_way_is_left_behind(
@@ -133,7 +133,7 @@ def test_a_folder_that_becomes_a_link_on_the_way_is_left_behind(
 ) -> None:
     (tmp_path / "1" / "run").mkdir(parents=True)
     found = []
-    for parts, _ in folders.below(tmp_path / "1", lambda _: True):
+    for parts, _ in folders.walk(tmp_path / "1", lambda _: True):
         found.append(parts)
         (tmp_path / "1" / "run").rmdir()
         (tmp_path / "1" / "run").symlink_to(secret)
@@ -148,7 +148,7 @@ def test_a_file_store_that_is_a_link_is_not_read(tmp_path: Path, secret: Path, n
     (store / name).unlink(missing_ok=True)
     (store / name).symlink_to(secret / "passphrase")
     with pytest.raises((OSError, Refused), match=r"link"):
-        fetched(store / "mlflow.db", tmp_path / "scratch")
+        copy_store(store / "mlflow.db", tmp_path / "scratch")
 
 
 def test_mlflow_converts_a_copy_without_links_and_is_not_root(
@@ -178,8 +178,8 @@ def test_mlflow_converts_a_copy_without_links_and_is_not_root(
 
     monkeypatch.setattr(sources, "python", python)
     monkeypatch.setattr(sources, "reading", reading)
-    monkeypatch.setattr(folder_times, "mend", lambda *_: None)
-    fetched(store, tmp_path / "scratch")
+    monkeypatch.setattr(assessment_times, "restore", lambda *_: None)
+    copy_store(store, tmp_path / "scratch")
     assert given == [tmp_path / "scratch" / "store"]
     assert set(files(given[0])) == {
         "1/meta.yaml",
@@ -194,7 +194,7 @@ def test_mlflow_converts_a_copy_without_links_and_is_not_root(
 
 def test_artifacts_are_known_by_where_they_are_in_a_store() -> None:
     inside = [".trash/2/run/artifacts", "1/run/artifacts/a", "1/models/m/artifacts", "1/traces/t/artifacts"]
-    assert all(artifacts.in_a_store(tuple(each.split("/"))) for each in inside)
+    assert all(artifacts.is_artifact_path(tuple(each.split("/"))) for each in inside)
     outside = [
         "artifacts",
         "1",
@@ -204,7 +204,7 @@ def test_artifacts_are_known_by_where_they_are_in_a_store() -> None:
         "models/m/tags/artifacts",
         ".trash",
     ]
-    assert not any(artifacts.in_a_store(tuple(each.split("/"))) for each in outside)
+    assert not any(artifacts.is_artifact_path(tuple(each.split("/"))) for each in outside)
 
 
 def test_only_folders_that_are_there_get_another_address(
@@ -217,17 +217,17 @@ def test_only_folders_that_are_there_get_another_address(
     copy: Any = sqlite3.connect(":memory:")
     copy.execute("CREATE TABLE experiments (experiment_id, artifact_location, workspace, name)")
     copy.executemany("INSERT INTO experiments VALUES (?, ?, '', '')", locations.items())
-    order = Order(
+    options = Options(
         store=tmp_path,
-        shown="",
+        source_name="",
         clash=Clash.RENAME,
         dry_run=False,
-        places={f"/old/{number}": tmp_path / str(number) for number in (1, 2, 3)},
+        artifact_folders={f"/old/{number}": tmp_path / str(number) for number in (1, 2, 3)},
     )
     with closing(copy):
-        moves = artifact_plan.moves(copy, {old: old + 10 for old in locations}, order)
+        moves = artifact_plan.plan_moves(copy, {old: old + 10 for old in locations}, options)
     addresses = moves.addresses
-    assert [addresses.moved(each) for each in locations.values()] == [
+    assert [addresses.translate(each) for each in locations.values()] == [
         *("mlflow-artifacts:/11", "/old/2", "/old/3", server, "mlflow-artifacts:/15")
     ]
     assert moves.folders == [(tmp_path / "1", 11)]
@@ -247,15 +247,18 @@ def test_what_an_old_server_may_have_is_not_left_there_without_a_word(
             copy.execute(f"CREATE TABLE {table} (experiment_id)")
         if filled:
             copy.execute(f"INSERT INTO {filled} VALUES (1)")
-        order = Order(store=Path("/source"), shown="", clash=Clash.REFUSE, dry_run=False, places={})
-        known = [replace(order, empty={"mlflow-artifacts:/1"}), replace(order, places={"mlflow-artifacts:/1": Path()})]
-        for each in known if filled else [order, *known]:
-            artifact_plan.say_what_stays(copy, each)
+        options = Options(store=Path("/source"), source_name="", clash=Clash.REFUSE, dry_run=False, artifact_folders={})
+        known = [
+            replace(options, empty_locations={"mlflow-artifacts:/1"}),
+            replace(options, artifact_folders={"mlflow-artifacts:/1": Path()}),
+        ]
+        for each in known if filled else [options, *known]:
+            artifact_plan.report_uncopied(copy, each)
         assert capsys.readouterr().out == ""
         if filled:
             said = r"the old server has the artifacts of 1 experiment\(s\), such as 'mine' \(mlflow-artifacts:/1\)"
             with pytest.raises(Refused, match=f"{said}.*nothing was changed. Mend it with: IMPORT=.--artifacts-from"):
-                artifact_plan.say_what_stays(copy, order)
-            for each in (replace(order, leave_artifacts=True), replace(order, dry_run=True)):
-                artifact_plan.say_what_stays(copy, each)
+                artifact_plan.report_uncopied(copy, options)
+            for each in (replace(options, leave_artifacts=True), replace(options, dry_run=True)):
+                artifact_plan.report_uncopied(copy, each)
                 assert "the old server has the artifacts of" in capsys.readouterr().out

@@ -29,8 +29,8 @@ def _text(name: str, length: int | None = None) -> Column:
 def test_a_user_is_not_there_already_because_another_one_has_that_number(monkeypatch: pytest.MonkeyPatch) -> None:
     number = Column(name="id", kind=Kind.INTEGER, root=("users", "id"), bits=32)
     people = Table(name="users", columns=(number,), key=("id",), counter="id")
-    plan = Plan(keep_ids=False, takes_over_default=False, empty_default=False, experiments=(), models=())
-    monkeypatch.setattr(target, "keys_there", lambda *_: iter([(2,)]))
+    plan = Plan(keep_ids=False, replaces_default=False, empty_default=False, experiments=(), models=())
+    monkeypatch.setattr(target, "existing_keys", lambda *_: iter([(2,)]))
     with closing(sqlite3.connect(":memory:")) as copy:
         copy.executescript(
             "CREATE TABLE experiments (experiment_id); CREATE TABLE registered_models (workspace, name);"
@@ -48,7 +48,7 @@ def test_a_trigger_of_the_store_does_nothing(tmp_path: Path) -> None:
             "CREATE TABLE jobs (id); INSERT INTO jobs VALUES (1);"
             'CREATE TRIGGER "it""s" AFTER DELETE ON jobs BEGIN INSERT INTO users VALUES (\'evil\', 1); END'
         )
-    copy = sources.fetched(store, tmp_path / "scratch")
+    copy = sources.copy_store(store, tmp_path / "scratch")
     with closing(sqlite3.connect(copy)) as connection:
         connection.execute("CREATE TABLE users (username, is_admin)")
         connection.execute("DELETE FROM jobs")
@@ -69,7 +69,7 @@ def test_users_are_those_that_were_given_and_nothing_of_the_stores_own(
             "CREATE TABLE users (username, password_hash); INSERT INTO users VALUES ('anna', 'x');"
         )
     monkeypatch.setattr(users, "python", lambda *_: SimpleNamespace(succeeded=True))
-    users.join(given, store, "3.17.2", {"experiments"})
+    users.add_tables(given, store, "3.17.2", {"experiments"})
     with closing(sqlite3.connect(store)) as connection:
         assert set(sources.columns(connection)) == {"experiments", "alembic_version", "users"}
 
@@ -107,7 +107,7 @@ def test_digits_that_are_nobodys_id_stay(digits: str) -> None:
 
 
 def test_an_address_that_is_none_is_at_nobodys_server() -> None:
-    assert not addresses.of_a_server("mlflow-artifacts://[half/1")
+    assert not addresses.is_server_address("mlflow-artifacts://[half/1")
 
 
 def test_a_span_of_levels_without_an_end_is_as_it_was_and_half_of_a_character_is_kept() -> None:
@@ -134,13 +134,13 @@ def test_a_span_of_levels_without_an_end_is_as_it_was_and_half_of_a_character_is
 def test_whatever_else_goes_wrong_is_one_line_with_what_mends_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, error: Exception, mend: str
 ) -> None:
-    def bring(*_: object) -> None:
+    def run_import(*_: object) -> None:
         raise error
 
     located = tmp_path / "locations.json"
     located.write_text('{"places": {}, "empty": []}')
     monkeypatch.setattr("sys.argv", ["import-runs", "--locations", str(located)])
-    monkeypatch.setattr(program, "bring", bring)
+    monkeypatch.setattr(program, "run_import", run_import)
     monkeypatch.setattr(program, "job_of", lambda *_: None)
     monkeypatch.setattr(program, "version", lambda _: "3.17.2")
     monkeypatch.setattr(program, "become_nobody", lambda: None)

@@ -10,12 +10,12 @@ SCHEME = "mlflow-artifacts"
 _DIGITS = 19
 
 
-def here(experiment: int) -> str:
+def new_location(experiment: int) -> str:
     """The artifact location of an experiment on this server."""
     return f"{SCHEME}:/{experiment}"
 
 
-def of_a_server(location: str) -> bool:
+def is_server_address(location: str) -> bool:
     """Whether an address belongs to the server that created it. One with a host belongs to that host."""
     try:
         where = urlsplit(location)
@@ -25,7 +25,7 @@ def of_a_server(location: str) -> bool:
     return where.scheme == SCHEME and not where.netloc
 
 
-def renumbered(location: str, old: int, new: int) -> str:
+def renumbered_location(location: str, old: int, new: int) -> str:
     """An experiment's location with the new id. Unchanged if it does not end with the old id."""
     head, slash, tail = location.rstrip("/").rpartition("/")
     return f"{head}{slash}{new}" if tail == str(old) else location
@@ -40,7 +40,7 @@ class Addresses:
     def __bool__(self) -> bool:
         return bool(self._moved)
 
-    def moved(self, address: str) -> str:
+    def translate(self, address: str) -> str:
         """The new address, by the longest old location that contains it. Any other address is unchanged."""
         if not self._moved:
             return address

@@ -30,7 +30,7 @@ _MEND = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class Artifacts:
     """Artifacts to copy."""
 
     volume: Path
@@ -40,7 +40,7 @@ class Found:
     """The target folders: one for each run, model or trace."""
 
 
-def found(moves: Iterable[tuple[Path, int]], volume: Path = VOLUME) -> Found:
+def find(moves: Iterable[tuple[Path, int]], volume: Path = VOLUME) -> Artifacts:
     """Find the artifacts in folders of experiments. `moves` has each folder with the experiment's new id."""
     files = []
     folders: dict[Path, None] = {}
@@ -48,17 +48,17 @@ def found(moves: Iterable[tuple[Path, int]], volume: Path = VOLUME) -> Found:
         there = volume / str(number)
         for parts in _files(folder):
             files.append((folder.joinpath(*parts), there.joinpath(*parts)))
-            folders[there.joinpath(*_owned(parts))] = None
-    return Found(volume=volume, files=files, folders=list(folders))
+            folders[there.joinpath(*_owner_folder(parts))] = None
+    return Artifacts(volume=volume, files=files, folders=list(folders))
 
 
-def copy(found: Found) -> None:
+def copy(artifacts: Artifacts) -> None:
     """Copy the artifacts. Raises `Failed` if one cannot be copied."""
-    counter = Counter("write", "artifacts", len(found.files))
-    for source, target in found.files:
+    counter = Counter("write", "artifacts", len(artifacts.files))
+    for source, target in artifacts.files:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _copy(source, target, found.volume / PARTIAL)
+            _copy(source, target, artifacts.volume / PARTIAL)
         except OSError as error:
             raise Failed(
                 f"the artifact {source.name!r} was not copied: {error.strerror}; nothing was changed. "
@@ -69,34 +69,34 @@ def copy(found: Found) -> None:
 
 
 def _files(folder: Path) -> Iterator[Parts]:
-    for parts, is_folder in folders.below(folder, _may_lead_to_artifacts):
+    for parts, is_folder in folders.walk(folder, _may_lead_to_artifacts):
         if is_folder or parts[-1].startswith(uploads.PREFIX):
             continue
-        if any(len(parts) > len(pattern) and _fits(parts, pattern) for pattern in _FOLDERS):
+        if any(len(parts) > len(pattern) and _matches(parts, pattern) for pattern in _FOLDERS):
             yield parts
 
 
 def _may_lead_to_artifacts(parts: Parts) -> bool:
-    return any(_fits(parts, pattern) for pattern in _FOLDERS)
+    return any(_matches(parts, pattern) for pattern in _FOLDERS)
 
 
-def in_a_store(parts: Parts) -> bool:
+def is_artifact_path(parts: Parts) -> bool:
     """Whether a path in a folder store is an artifact folder, or in one."""
     inside = parts[2:] if parts[0] == ".trash" else parts[1:]
-    return inside[:1] != ("tags",) and any(len(inside) >= len(each) and _fits(inside, each) for each in _FOLDERS)
+    return inside[:1] != ("tags",) and any(len(inside) >= len(each) and _matches(inside, each) for each in _FOLDERS)
 
 
-def _fits(parts: Parts, pattern: Parts) -> bool:
+def _matches(parts: Parts, pattern: Parts) -> bool:
     return all(wanted in ("*", part) for part, wanted in zip(parts, pattern, strict=False))
 
 
-def _owned(parts: Parts) -> Parts:
+def _owner_folder(parts: Parts) -> Parts:
     """The artifact folder of the run, model or trace that a file belongs to."""
-    return next(parts[: len(pattern)] for pattern in _FOLDERS if _fits(parts, pattern))
+    return next(parts[: len(pattern)] for pattern in _FOLDERS if _matches(parts, pattern))
 
 
 def _copy(source: Path, target: Path, partial: Path) -> None:
-    with folders.opened(source) as opened, partial.open("wb") as written:
+    with folders.open_file(source) as opened, partial.open("wb") as written:
         shutil.copyfileobj(opened, written, 1 << 20)
         if written.tell() != os.fstat(opened.fileno()).st_size:
             raise OSError(0, "it changed while it was copied")

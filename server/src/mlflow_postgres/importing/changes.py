@@ -39,7 +39,7 @@ class Changes:
     """The values that this server's default experiment keeps, by column, if the old one replaces it."""
 
     @property
-    def takes_over_default(self) -> bool:
+    def replaces_default(self) -> bool:
         """Whether the old default experiment replaces the values of the existing one."""
         return self.default is not None
 
@@ -70,14 +70,14 @@ Step = Callable[[Row], None]
 
 def _columns(table: Table, changes: Changes) -> list[Step]:
     steps: list[Step] = []
-    for place, column in enumerate(table.columns):
+    for index, column in enumerate(table.columns):
         if column.root == EXPERIMENT:
             if changes.renumbered:
-                steps.append(_each(place, lambda old: _known(changes.experiments, old)))
+                steps.append(_change_column(index, lambda old: _new_id(changes.experiments, old)))
         elif shift := changes.numbers.get(column.root):
-            steps.append(_each(place, partial(operator.add, shift)))
+            steps.append(_change_column(index, partial(operator.add, shift)))
         elif column.name in ADDRESSES and changes.addresses:
-            steps.append(_each(place, changes.addresses.moved))
+            steps.append(_change_column(index, changes.addresses.translate))
     return steps
 
 
@@ -89,8 +89,8 @@ def _default(table: Table, changes: Changes) -> list[Step]:
 
     def change(row: Row) -> None:
         if row[number] == DEFAULT:
-            for place, value in kept:
-                row[place] = value
+            for index, value in kept:
+                row[index] = value
 
     return [change]
 
@@ -103,7 +103,7 @@ def _associations(table: Table, changes: Changes) -> list[Step]:
     def change(row: Row) -> None:
         for kind, number in ends:
             if row[kind] == EXPERIMENT_TYPE:
-                row[number] = str(_known(changes.experiments, int(row[number])))
+                row[number] = str(_new_id(changes.experiments, int(row[number])))
 
     return [change]
 
@@ -118,7 +118,7 @@ def _tags(table: Table, changes: Changes) -> list[Step]:
         if row[value] is None:
             return
         if row[key] == ARTIFACT_TAG:
-            row[value] = changes.addresses.moved(row[value])
+            row[value] = changes.addresses.translate(row[value])
         elif row[key] == EXPERIMENTS_TAG:
             row[value] = experiments_in_list(row[value], changes.experiments)
 
@@ -130,13 +130,15 @@ def _tags(table: Table, changes: Changes) -> list[Step]:
 def _spans(table: Table, changes: Changes) -> list[Step]:
     if table.name != "spans" or not changes.renumbered:
         return []
-    return [_each(table.names.index("content"), lambda content: experiments_in_span(content, changes.experiments))]
+    return [
+        _change_column(table.names.index("content"), lambda content: experiments_in_span(content, changes.experiments))
+    ]
 
 
 def _users(table: Table, changes: Changes) -> list[Step]:
     shift = changes.numbers.get(users.USER)
     if table.name == "roles" and shift:
-        return [_each(table.names.index("name"), lambda name: users.own_role_renumbered(name, shift))]
+        return [_change_column(table.names.index("name"), lambda name: users.renumbered_user_role(name, shift))]
     if table.name != permissions.TABLE or not changes.renumbered:
         return []
     kind, pattern = (table.names.index(f"resource_{what}") for what in ("type", "pattern"))
@@ -147,15 +149,15 @@ def _users(table: Table, changes: Changes) -> list[Step]:
     return [change]
 
 
-def _each(place: int, change: Callable[[Any], object]) -> Step:
+def _change_column(index: int, change: Callable[[Any], object]) -> Step:
     def step(row: Row) -> None:
-        if row[place] is not None:
-            row[place] = change(row[place])
+        if row[index] is not None:
+            row[index] = change(row[index])
 
     return step
 
 
-def _known(experiments: Mapping[int, int], old: int) -> int:
+def _new_id(experiments: Mapping[int, int], old: int) -> int:
     try:
         return experiments[old]
     except KeyError:

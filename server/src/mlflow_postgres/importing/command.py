@@ -21,21 +21,21 @@ import psycopg
 
 from ..migration.job import Failed, Refused, job_of
 from ..migration.programs import without_rows
-from .importer import bring
-from .options import Order
+from .importer import run_import
+from .options import Options
 from .plans import Clash
 from .privileges import become_nobody, reading
 
 SOURCE = Path("/source")
 
 
-def order_of(arguments: argparse.Namespace) -> Order:
+def options_of(arguments: argparse.Namespace) -> Options:
     """The options of an import, from its arguments."""
     with reading():
         located = json.loads(arguments.locations.read_text())
-    return Order(
+    return Options(
         store=SOURCE / arguments.file,
-        shown=arguments.shown,
+        source_name=arguments.shown,
         clash=Clash(arguments.clash),
         dry_run=arguments.dry_run,
         users=arguments.users,
@@ -43,12 +43,12 @@ def order_of(arguments: argparse.Namespace) -> Order:
         rows_only=arguments.rows_only,
         users_rows_only=arguments.users_rows_only,
         leave_artifacts=arguments.leave_artifacts,
-        empty=frozenset(located["empty"]),
-        places={location: Path(folder) for location, folder in located["places"].items()},
+        empty_locations=frozenset(located["empty"]),
+        artifact_folders={location: Path(folder) for location, folder in located["places"].items()},
     )
 
 
-def _mend(error: Exception) -> str:
+def _remedy(error: Exception) -> str:
     match error:
         case sqlite3.OperationalError() if "full" in str(error):
             return "by freeing disk space for Docker's volumes, then run it again"
@@ -85,7 +85,7 @@ def main() -> int:
     os.umask(0o077)
     become_nobody()
     try:
-        bring(order_of(arguments), job_of(os.environ, version("mlflow")))
+        run_import(options_of(arguments), job_of(os.environ, version("mlflow")))
     except (Refused, Failed) as error:
         print(f"import: {error}", file=sys.stderr)
         return 64 if isinstance(error, Refused) else 1
@@ -101,6 +101,7 @@ def main() -> int:
         reason = without_rows(str(error)).partition("\n")[0]
         if not isinstance(error, psycopg.Error | sqlite3.Error | OSError):
             traceback.print_exc()
-        print(f"import: {type(error).__name__}: {reason}; nothing was changed. Mend it {_mend(error)}", file=sys.stderr)
+        message = f"{type(error).__name__}: {reason}; nothing was changed. Mend it {_remedy(error)}"
+        print(f"import: {message}", file=sys.stderr)
         return 1
     return 0

@@ -12,31 +12,31 @@ from ..migration.dump import PARTIAL
 from ..migration.job import Failed
 from ..migration.programs import without_rows
 from . import target
-from .progress import tell
+from .progress import emit
 from .target import Connection
 
 
 @contextmanager
-def committed(connection: Connection) -> Iterator[None]:
+def transaction(connection: Connection) -> Iterator[None]:
     """A transaction that prints an event before and after COMMIT. Raises `Failed` if the connection is lost between."""
-    asked = False
+    committing = False
     try:
         with connection.transaction():
             yield
-            tell(committing=True)
-            asked = True
+            emit(committing=True)
+            committing = True
     except psycopg.Error as error:
         # With an open connection the error is the server's answer: it was not committed.
-        if not asked or not connection.closed:
+        if not committing or not connection.closed:
             raise
         raise Failed(
             "the connection was lost during the commit: it is not known whether the import was committed. "
             "Mend it by running it again, which reports it"
         ) from error
-    tell(committed=True)
+    emit(committed=True)
 
 
-def unfinished(file: Path) -> Path:
+def partial_path(file: Path) -> Path:
     """The name of a file before the commit. The next schema job removes files with such names."""
     return file.with_name(PARTIAL + file.name)
 
@@ -49,15 +49,15 @@ def finish(connection: Connection, rows: Mapping[str, int], file: Path, copied: 
     with suppress(OSError):
         # If it cannot be deleted, the next import finds the rows, and deletes it.
         copied.unlink()
-    partial = unfinished(file)
+    partial = partial_path(file)
     try:
         partial.rename(file)
     except OSError as error:
-        tell(note=f"the comparison could not be renamed and is in {partial.name}: {error.strerror}")
+        emit(note=f"the comparison could not be renamed and is in {partial.name}: {error.strerror}")
         file = partial
     try:
         target.analyze(connection, rows)
     except psycopg.Error as error:
         reason = without_rows(str(error)).partition("\n")[0]
-        tell(note=f"VACUUM ANALYZE of the imported tables failed; autovacuum will do it: {reason}")
+        emit(note=f"VACUUM ANALYZE of the imported tables failed; autovacuum will do it: {reason}")
     return file

@@ -9,7 +9,7 @@ from . import links, permissions
 from .sources import quoted
 from .tables import EXPERIMENT, MODEL, Reference, Table
 
-LEFT_OUT = {
+EXCLUDED = {
     "jobs": "they are background jobs of the old server",
     "job_locks": "they are background jobs of the old server",
     "scheduler_leases": "they are background jobs of the old server",
@@ -20,31 +20,31 @@ LEFT_OUT = {
 """Tables that are not imported, and the reasons."""
 
 
-def leave_out(copy: sqlite3.Connection, tables: Sequence[Table]) -> list[str]:
+def empty_excluded_tables(copy: sqlite3.Connection, tables: Sequence[Table]) -> list[str]:
     """Empty the tables that are not imported. Returns messages with the numbers of rows."""
-    said = []
+    messages = []
     for table in reversed(tables):
-        if why := LEFT_OUT.get(table.name):
+        if why := EXCLUDED.get(table.name):
             found = copy.execute(f"DELETE FROM {quoted(table.name)}").rowcount
             if found:
-                said.append(f"{found:,} of {table.name} not imported: {why}")
+                messages.append(f"{found:,} of {table.name} not imported: {why}")
     copy.commit()
-    return said
+    return messages
 
 
-def take_out_orphans(copy: sqlite3.Connection, tables: Sequence[Table]) -> list[str]:
+def delete_orphans(copy: sqlite3.Connection, tables: Sequence[Table]) -> list[str]:
     """Delete rows whose parent row is missing: PostgreSQL would reject them. Returns messages with the numbers."""
-    said = []
+    messages = []
     for table in tables:
         for reference in table.references:
             if reference.parent not in {each.name for each in tables}:
                 continue
             if found := copy.execute(_orphans(table, reference)).rowcount:
                 what = "changed: they refer to a missing" if reference.optional else "not imported: they have no"
-                said.append(f"{found:,} of {table.name} {what} row of {reference.parent}")
-    said += links.take_out_lost(copy, tables)
+                messages.append(f"{found:,} of {table.name} {what} row of {reference.parent}")
+    messages += links.delete_orphans(copy, tables)
     copy.commit()
-    return said
+    return messages
 
 
 def _orphans(table: Table, reference: Reference) -> str:
@@ -60,7 +60,7 @@ def _orphans(table: Table, reference: Reference) -> str:
     return f"DELETE FROM {quoted(table.name)} WHERE {lost}"
 
 
-def drop(
+def delete(
     copy: sqlite3.Connection, tables: Sequence[Table], experiments: Iterable[int], models: Iterable[tuple[str, str]]
 ) -> None:
     """Delete experiments by id, and models by workspace and name, with everything that belongs to them."""
@@ -70,19 +70,19 @@ def drop(
         copy.execute(f"INSERT OR IGNORE INTO gone SELECT {column} FROM {table}")
     copy.executemany("DELETE FROM experiments WHERE experiment_id = ?", [(each,) for each in experiments])
     copy.executemany("DELETE FROM registered_models WHERE workspace = ? AND name = ?", models)
-    take_out_orphans(copy, tables)
+    delete_orphans(copy, tables)
     for table, column in linked:
         copy.execute(f"DELETE FROM gone WHERE id IN (SELECT {column} FROM {table})")
     for table in links.LINKS:
         if any(each.name == table for each in tables):
             gone = "IN (SELECT id FROM gone)"
             copy.execute(f"DELETE FROM {table} WHERE source_id {gone} OR destination_id {gone}")
-    take_out_orphans(copy, tables)
+    delete_orphans(copy, tables)
     copy.execute("DROP TABLE gone")
     copy.commit()
 
 
-def drop_keys(copy: sqlite3.Connection, table: Table, keys: Iterable[Sequence[object]]) -> int:
+def delete_keys(copy: sqlite3.Connection, table: Table, keys: Iterable[Sequence[object]]) -> int:
     """Delete rows of a table by their keys. Returns their number."""
     where = " AND ".join(f"{quoted(each)} = ?" for each in table.key)
     found = copy.executemany(f"DELETE FROM {quoted(table.name)} WHERE {where}", keys).rowcount
@@ -103,7 +103,7 @@ def rename(
     copy.executemany(
         "UPDATE experiments SET name = ? WHERE experiment_id = ?", [(name, number) for number, name in experiments]
     )
-    named = [(table.name, table.names[place]) for table in tables for place in table.places(MODEL)]
+    named = [(table.name, table.names[index]) for table in tables for index in table.indexes(MODEL)]
     for workspace, old, new in models:
         for table, column in named:
             copy.execute(
@@ -117,17 +117,17 @@ def rename(
         )
     if any(table.name == permissions.TABLE for table in tables):
         permissions.rename_models(copy, models)
-    said = links.rename_prompts(copy, tables, {(workspace, old): new for workspace, old, new in models})
+    messages = links.rename_prompts(copy, tables, {(workspace, old): new for workspace, old, new in models})
     copy.commit()
-    return said
+    return messages
 
 
 def in_use(copy: sqlite3.Connection, tables: Sequence[Table], experiment: int) -> bool:
     """Whether an experiment has any rows."""
     for table in tables:
-        for place in table.places(EXPERIMENT):
+        for index in table.indexes(EXPERIMENT):
             if table.name != EXPERIMENT[0]:
-                query = f"SELECT 1 FROM {quoted(table.name)} WHERE {quoted(table.names[place])} = ? LIMIT 1"
+                query = f"SELECT 1 FROM {quoted(table.name)} WHERE {quoted(table.names[index])} = ? LIMIT 1"
                 if copy.execute(query, (experiment,)).fetchone():
                     return True
     return links.names_experiment(copy, tables, experiment)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from ..migration.job import Refused
 from .changes import ADDRESSES, Changes, change_rows
-from .options import Order
-from .progress import Counter, tell
+from .options import Options
+from .progress import Counter, emit
 from .repairs import Finding, findings
 from .sources import quoted
 from .tables import EXPERIMENT, Column, Table
@@ -27,7 +27,7 @@ _FIRST_ROW = -(2**63)
 
 
 @dataclass
-class Examined:
+class Examination:
     """The result of an examination."""
 
     replaced: Counts[tuple[str, str]] = field(default_factory=Counts)
@@ -37,12 +37,12 @@ class Examined:
     count: int = 0
     """The number of bad values."""
 
-    def add(self, table: Table, row: Sequence[object], place: int, error: BadValue) -> None:
+    def add(self, table: Table, row: Sequence[object], index: int, error: BadValue) -> None:
         """List a value that cannot be imported."""
-        column = table.columns[place].name
+        column = table.columns[index].name
         self._add(
-            f"{table.name}.{column} of the row with {key_of(table, row)} is {shown(column, row[place])}, "
-            f"which {error.why}. Mend it: {error.mend}"
+            f"{table.name}.{column} of the row with {key_of(table, row)} is {shown(column, row[index])}, "
+            f"which {error.why}. Mend it: {error.remedy}"
         )
 
     def add_row(self, table: Table, row: Sequence[object], rule: str) -> None:
@@ -64,12 +64,12 @@ class Examined:
         yield from self.bad
 
 
-def examine(copy: sqlite3.Connection, tables: Sequence[Table], rows: Mapping[str, int]) -> Examined:
+def examine(copy: sqlite3.Connection, tables: Sequence[Table], rows: Mapping[str, int]) -> Examination:
     """Check all values, and repair them in the copy. `rows` has the number of rows of each table.
 
     Does not check the ranges of ids nor the lengths of addresses: both will change.
     """
-    found = Examined()
+    found = Examination()
     numbers = {(table.name, table.counter) for table in tables} | {EXPERIMENT}
     # Text that is not UTF-8 is returned as bytes, so that it can be recognized.
     copy.text_factory = _text
@@ -97,7 +97,7 @@ def _loosened(column: Column, numbers: set[tuple[str, str | None]]) -> Column:
     return replace(column, length=None) if column.name in ADDRESSES else column
 
 
-def _examine_table(copy: sqlite3.Connection, table: Table, found: Examined, counter: Counter) -> None:
+def _examine_table(copy: sqlite3.Connection, table: Table, found: Examination, counter: Counter) -> None:
     names = ", ".join(map(quoted, table.names))
     # Not one long query: rows are updated in the loop.
     query = f"SELECT rowid, {names} FROM {quoted(table.name)} WHERE rowid >= ? ORDER BY rowid LIMIT {batch_size(table)}"
@@ -105,9 +105,9 @@ def _examine_table(copy: sqlite3.Connection, table: Table, found: Examined, coun
     first = _FIRST_ROW
     while batch := copy.execute(query, (first,)).fetchall():
         numbers, *columns = zip(*batch, strict=True)
-        for place, (look, values) in enumerate(zip(looks, columns, strict=True)):
+        for index, (look, values) in enumerate(zip(looks, columns, strict=True)):
             for each in look(values):
-                _note(copy, table, batch[each.index], place, each, found)
+                _note(copy, table, batch[each.index], index, each, found)
         counter.add(len(batch))
         if numbers[-1] == 2**63 - 1:
             break
@@ -118,57 +118,57 @@ def _examine_table(copy: sqlite3.Connection, table: Table, found: Examined, coun
 
 
 def _note(
-    copy: sqlite3.Connection, table: Table, rowid_and_row: Row, place: int, each: Finding, found: Examined
+    copy: sqlite3.Connection, table: Table, rowid_and_row: Row, index: int, each: Finding, found: Examination
 ) -> None:
     row_id, *row = rowid_and_row
-    column = table.columns[place].name
+    column = table.columns[index].name
     if each.error is None:
-        order = f"UPDATE {quoted(table.name)} SET {quoted(column)} = ? WHERE rowid = ?"
+        update = f"UPDATE {quoted(table.name)} SET {quoted(column)} = ? WHERE rowid = ?"
         try:
-            copy.execute(order, (each.value, row_id))
+            copy.execute(update, (each.value, row_id))
         except sqlite3.IntegrityError:
             error = BadValue("would equal another row's value after a repair", "give one of them another name")
-            found.add(table, row, place, error)
+            found.add(table, row, index, error)
             return
         if each.replaced:
             found.replaced[f"{table.name}.{column}", each.replaced] += 1
     else:
-        found.add(table, row, place, each.error)
+        found.add(table, row, index, each.error)
 
 
-def measure(copy: sqlite3.Connection, tables: Sequence[Table], changes: Changes) -> Examined:
+def check_addresses(copy: sqlite3.Connection, tables: Sequence[Table], changes: Changes) -> Examination:
     """Check that the new addresses fit into their columns."""
-    found = Examined()
+    found = Examination()
     for table in tables:
-        places = [place for place, each in enumerate(table.columns) if each.name in ADDRESSES and each.length]
-        if not places:
+        indexes = [index for index, each in enumerate(table.columns) if each.name in ADDRESSES and each.length]
+        if not indexes:
             continue
         change = change_rows(table, changes)
-        checks = [(place, converter(table.columns[place])) for place in places]
+        checks = [(index, converter(table.columns[index])) for index in indexes]
         cursor = copy.execute(f"SELECT {', '.join(map(quoted, table.names))} FROM {quoted(table.name)}")
         for row in map(list, cursor):
             if change:
                 change(row)
-            for place, check in checks:
+            for index, check in checks:
                 try:
-                    if row[place] is not None:
-                        check(row[place])
+                    if row[index] is not None:
+                        check(row[index])
                 except BadValue as error:
-                    found.add(table, row, place, error)
+                    found.add(table, row, index, error)
     return found
 
 
-def judge(found: Examined, order: Order) -> None:
+def report(found: Examination, options: Options) -> None:
     """Print the result. Raises `Refused` if there are bad values."""
     for note in found.notes():
-        tell(note=note)
+        emit(note=note)
     if not found.count:
         return
     more = f" and {found.count - len(found.bad):,} more" if found.count > len(found.bad) else ""
     where = "in a copy of the store, with: sqlite3 COPY, then: make import SOURCE=COPY"
-    if order.rows_only:
+    if options.rows_only:
         where = "in that database, then run it again"
-    elif order.is_folder:
+    elif options.is_folder:
         where = "in its files, then run it again"
     raise Refused(
         f"{found.count:,} value(s) of the store cannot be imported; nothing was changed. They are those above{more}. "

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .privileges import reading
-from .progress import tell
+from .progress import emit
 
 Parts = tuple[str, ...]
 """The parts of a path below the folder that is walked."""
@@ -36,7 +36,7 @@ def is_folder(path: Path) -> bool:
         return False
 
 
-def below(top: Path, wanted: Callable[[Parts], bool]) -> Iterator[tuple[Parts, bool]]:
+def walk(top: Path, include: Callable[[Parts], bool]) -> Iterator[tuple[Parts, bool]]:
     """Walk a folder. Yields the paths for which `wanted` is true, with whether each is a folder, parents first.
 
     Prints a note for everything that is neither a folder nor a regular file.
@@ -46,21 +46,21 @@ def below(top: Path, wanted: Callable[[Parts], bool]) -> Iterator[tuple[Parts, b
         parts = waiting.pop()
         for name, kind in _entries(top, parts):
             found = (*parts, name)
-            if not wanted(found):
+            if not include(found):
                 continue
             if kind == stat.S_IFDIR:
                 waiting.append(found)
             elif kind != stat.S_IFREG:
                 what = "a symbolic link" if kind == stat.S_IFLNK else "not a regular file"
-                tell(note=f"{'/'.join(found)!r} is {what}: not imported")
+                emit(note=f"{'/'.join(found)!r} is {what}: not imported")
                 continue
             yield found, kind == stat.S_IFDIR
 
 
-def copy(top: Path, to: Path, wanted: Callable[[Parts], bool]) -> None:
+def copy(top: Path, to: Path, include: Callable[[Parts], bool]) -> None:
     """Copy the wanted parts of a folder. The copy belongs to the server's user."""
     to.mkdir()
-    for parts, folder in below(top, wanted):
+    for parts, folder in walk(top, include):
         target = to.joinpath(*parts)
         if folder:
             target.mkdir()
@@ -70,11 +70,11 @@ def copy(top: Path, to: Path, wanted: Callable[[Parts], bool]) -> None:
 
 def copy_file(source: Path, target: Path) -> None:
     """Copy a regular file."""
-    with opened(source) as file, target.open("wb") as written:
+    with open_file(source) as file, target.open("wb") as written:
         shutil.copyfileobj(file, written, 1 << 20)
 
 
-def opened(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BinaryIO:
     """Open a regular file. Raises OSError if it is not one, or if its path contains a symbolic link."""
     with reading(), _folder(path.parent) as parent:
         number = os.open(path.name, _FILE, dir_fd=parent)
@@ -127,5 +127,5 @@ def _entries(top: Path, parts: Parts) -> list[tuple[str, int]]:
     except OSError as error:
         if not parts or error.errno not in _ANOTHER_BY_NOW:
             raise
-        tell(note=f"{'/'.join(parts)!r} is no longer a folder: not imported")
+        emit(note=f"{'/'.join(parts)!r} is no longer a folder: not imported")
         return []

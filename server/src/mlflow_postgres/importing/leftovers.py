@@ -29,7 +29,7 @@ _OWNERS = (("runs", "run_uuid"), ("logged_models", "model_id"), ("trace_info", "
 """The tables and columns of the ids in the names of artifact folders."""
 
 
-def write_down(volume: Path, folders: Iterable[Path], experiments: Iterable[int], where: Path = BACKUPS) -> Path:
+def record(volume: Path, folders: Iterable[Path], experiments: Iterable[int], where: Path = BACKUPS) -> Path:
     """Record the folders that are about to be created, and their experiments. Returns the file of the record.
 
     Existing folders are left out: they belong to others.
@@ -50,7 +50,7 @@ def write_down(volume: Path, folders: Iterable[Path], experiments: Iterable[int]
     return file
 
 
-def hold(connection: Connection) -> None:
+def hold_lock(connection: Connection) -> None:
     """Hold the lock until this transaction ends: until then it may be committed."""
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
 
@@ -58,22 +58,22 @@ def hold(connection: Connection) -> None:
 def remove(connection: Connection, volume: Path, where: Path = BACKUPS) -> None:
     """Remove the artifacts of imports that were not committed. No other import may be running."""
     (volume / artifacts.PARTIAL).unlink(missing_ok=True)
-    written = sorted(where.glob(_NAME.format("*")))
-    if not written:
+    records = sorted(where.glob(_NAME.format("*")))
+    if not records:
         return
     with connection.transaction():
         # The transaction of a killed import may still be open, or be committing. The server will end it.
         connection.execute("SET LOCAL lock_timeout = 0")
-        hold(connection)
-        for file in written:
+        hold_lock(connection)
+        for file in records:
             copied = json.loads(file.read_text())
-            if not _came(connection, copied):
+            if not _was_committed(connection, copied):
                 for folder in copied["folders"]:
                     _remove(volume, Path(folder))
             file.unlink()
 
 
-def _came(connection: Connection, copied: Mapping[str, Sequence[Any]]) -> bool:
+def _was_committed(connection: Connection, copied: Mapping[str, Sequence[Any]]) -> bool:
     """Whether the import was committed: whether one of its rows exists."""
     # The default experiment always exists. The other ids were reserved for this import.
     if new := [number for number in copied["experiments"] if number != DEFAULT]:

@@ -37,7 +37,7 @@ Names = Mapping[tuple[str, str], str]
 """The new names of registered models, by workspace and old name. A prompt is a registered model."""
 
 
-def take_out_lost(copy: sqlite3.Connection, tables: Sequence[Table]) -> list[str]:
+def delete_orphans(copy: sqlite3.Connection, tables: Sequence[Table]) -> list[str]:
     """Delete associations with experiments that are not imported. Returns messages with their number."""
     if not _has(tables, ASSOCIATIONS):
         return []
@@ -46,11 +46,11 @@ def take_out_lost(copy: sqlite3.Connection, tables: Sequence[Table]) -> list[str
         for end in ENDS
     )
     found = copy.execute(f"DELETE FROM {ASSOCIATIONS} WHERE {lost}").rowcount
-    said = [f"{found:,} of {ASSOCIATIONS} not imported: they have no row of experiments"] if found else []
-    return said + _take_out_too_long(copy, next(each for each in tables if each.name == ASSOCIATIONS))
+    messages = [f"{found:,} of {ASSOCIATIONS} not imported: they have no row of experiments"] if found else []
+    return messages + _delete_too_long(copy, next(each for each in tables if each.name == ASSOCIATIONS))
 
 
-def _take_out_too_long(copy: sqlite3.Connection, table: Table) -> list[str]:
+def _delete_too_long(copy: sqlite3.Connection, table: Table) -> list[str]:
     """Delete associations with values that are too long. SQLite does not check lengths. `mlflow demo` creates some."""
     long = " OR ".join(f"length({column.name}) > {column.length}" for column in table.columns if column.length)
     found = copy.execute(f"DELETE FROM {ASSOCIATIONS} WHERE {long}").rowcount if long else 0

@@ -14,7 +14,7 @@ from psycopg import sql
 from ..migration.job import Refused
 from . import target
 from .changes import Changes, change_rows
-from .checks import Tally
+from .comparison import Tally
 from .plans import DEFAULT
 from .progress import Counter
 from .sources import quoted
@@ -23,10 +23,10 @@ from .target import Connection, listed, named
 from .values import Row, batch_size, canonical, convert_batches, key_of
 
 # Conversions for the comparison of values: equal JSON may be written in several ways, and marshal has no dates.
-_WRITTEN: Mapping[Kind, Callable[[Any], str]] = {Kind.JSON: canonical, Kind.DATE: str}
+_NORMAL_FORMS: Mapping[Kind, Callable[[Any], str]] = {Kind.JSON: canonical, Kind.DATE: str}
 
 # Matches rows of this transaction only. It must not set savepoints: rows after one have another transaction id.
-_OURS = "xmin = pg_current_xact_id()::xid"
+_WRITTEN_HERE = "xmin = pg_current_xact_id()::xid"
 
 
 def write(
@@ -48,17 +48,17 @@ def _write_table(connection: Connection, copy: sqlite3.Connection, table: Table,
     tally = Tally()
     statement = sql.SQL("COPY {} ({}) FROM STDIN").format(named(table), listed(table.names))
     counter = Counter("write", table.name, rows)
-    already: list[Row] = []
+    default_rows: list[Row] = []
     # The default experiment exists already, and is empty.
-    takes_over = table.name == EXPERIMENT[0] and changes.takes_over_default
+    replaces_default = table.name == EXPERIMENT[0] and changes.replaces_default
     try:
         with connection.cursor() as cursor, cursor.copy(statement) as stream:
             for batch in _rows(copy, table, changes):
                 tally.add(_comparable(table, batch))
                 counter.add(len(batch))
-                if takes_over:
+                if replaces_default:
                     number = table.names.index(EXPERIMENT[1])
-                    already += [row for row in batch if row[number] == DEFAULT]
+                    default_rows += [row for row in batch if row[number] == DEFAULT]
                     batch = [row for row in batch if row[number] != DEFAULT]
                 for row in batch:
                     stream.write_row(row)
@@ -66,21 +66,23 @@ def _write_table(connection: Connection, copy: sqlite3.Connection, table: Table,
         raise
     except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded) as error:
         raise Refused(
-            f"PostgreSQL rejects {_row_of(error, copy, table, changes, takes_over=takes_over)}: "
+            f"PostgreSQL rejects {_describe_row(error, copy, table, changes, replaces_default=replaces_default)}: "
             f"{error.diag.message_primary}; nothing was changed. Mend it in a copy of the store, with: sqlite3 COPY, "
             "then: make import SOURCE=COPY"
         ) from error
-    for row in already:
-        _take_over(connection, table, row)
+    for row in default_rows:
+        _update_default_experiment(connection, table, row)
     return tally
 
 
-def _row_of(error: psycopg.Error, copy: sqlite3.Connection, table: Table, changes: Changes, *, takes_over: bool) -> str:
+def _describe_row(
+    error: psycopg.Error, copy: sqlite3.Connection, table: Table, changes: Changes, *, replaces_default: bool
+) -> str:
     """The row of an error, in words. PostgreSQL reports the line number of COPY."""
     line = re.search(r"\bline (\d+)", error.diag.context or "")
     if line is None:
         return f"a row of {table.name}"
-    number = table.names.index(EXPERIMENT[1]) if takes_over else None
+    number = table.names.index(EXPERIMENT[1]) if replaces_default else None
     rows = (row for batch in _rows(copy, table, changes) for row in batch if number is None or row[number] != DEFAULT)
     row = next(itertools.islice(rows, int(line[1]) - 1, None), None)
     return f"the row of {table.name} with {key_of(table, row)}" if row else f"a row of {table.name}"
@@ -90,7 +92,7 @@ def _rows(copy: sqlite3.Connection, table: Table, changes: Changes) -> Iterator[
     """The converted rows of a table, in batches."""
     change = change_rows(table, changes)
     check = convert_batches(table)
-    convert = convert_batches(table.loosened()) if change else check
+    convert = convert_batches(table.without_limits()) if change else check
     cursor = copy.execute(f"SELECT {', '.join(map(quoted, table.names))} FROM {quoted(table.name)}")
     while found := cursor.fetchmany(batch_size(table)):
         batch = convert(found)
@@ -101,7 +103,7 @@ def _rows(copy: sqlite3.Connection, table: Table, changes: Changes) -> Iterator[
         yield batch
 
 
-def _take_over(connection: Connection, table: Table, row: Row) -> None:
+def _update_default_experiment(connection: Connection, table: Table, row: Row) -> None:
     # Not deleted and inserted: a client that logs into the experiment meanwhile would not find it.
     values = dict(zip(table.names, row, strict=True))
     number = values.pop(EXPERIMENT[1])
@@ -125,14 +127,14 @@ def read_back(
     listed_keys: dict[str, sql.Identifier] = {}
     found = {}
     for table in present:
-        columns, owner = _found_by(table, present, indexed)
+        columns, owner = _lookup_columns(table, present, indexed)
         if owner.name not in listed_keys:
             listed_keys[owner.name] = _list_keys(connection, copy, owner, changes)
         found[table.name] = _read_table(connection, table, columns, listed_keys[owner.name], written[table.name].rows)
     return found
 
 
-def _found_by(table: Table, tables: Sequence[Table], indexed: Set[Cell]) -> tuple[Sequence[str], Table]:
+def _lookup_columns(table: Table, tables: Sequence[Table], indexed: Set[Cell]) -> tuple[Sequence[str], Table]:
     """The columns to find a table's rows by, and the table whose keys they hold.
 
     For a table with a composite key, an indexed reference to its parent: the parent has fewer keys.
@@ -155,18 +157,18 @@ def _list_keys(connection: Connection, copy: sqlite3.Connection, table: Table, c
             sql.Identifier(f"keys_of_{table.name}"), columns, named(table)
         )
     )
-    places = [table.names.index(name) for name in table.key]
-    order = sql.SQL("COPY {} ({}) FROM STDIN").format(keys, columns)
-    with connection.cursor() as cursor, cursor.copy(order) as stream:
+    indexes = [table.names.index(name) for name in table.key]
+    statement = sql.SQL("COPY {} ({}) FROM STDIN").format(keys, columns)
+    with connection.cursor() as cursor, cursor.copy(statement) as stream:
         for batch in _rows(copy, table, changes):
             for row in batch:
-                stream.write_row([row[place] for place in places])
+                stream.write_row([row[index] for index in indexes])
     connection.execute(sql.SQL("ANALYZE {}").format(keys))
     return keys
 
 
 def _read_table(
-    connection: Connection, table: Table, found_by: Sequence[str], keys: sql.Identifier, rows: int
+    connection: Connection, table: Table, lookup_columns: Sequence[str], keys: sql.Identifier, rows: int
 ) -> Tally:
     tally = Tally()
     columns = sql.SQL(", ").join(
@@ -174,8 +176,8 @@ def _read_table(
         for column in table.columns
     )
     query = sql.SQL("SELECT {} FROM {} WHERE ({}) IN (SELECT * FROM {}) AND ").format(
-        columns, named(table), listed(found_by), keys
-    ) + sql.SQL(_OURS)
+        columns, named(table), listed(lookup_columns), keys
+    ) + sql.SQL(_WRITTEN_HERE)
     # All rows are read. By default PostgreSQL plans a cursor for its first rows.
     connection.execute("SET LOCAL cursor_tuple_fraction = 1")
     counter = Counter("check", table.name, rows)
@@ -189,12 +191,12 @@ def _read_table(
 
 def _comparable(table: Table, batch: Sequence[Sequence[object]]) -> Iterable[Sequence[object]]:
     """Rows with their values converted for the comparison."""
-    places = [(place, column.kind) for place, column in enumerate(table.columns) if column.kind in _WRITTEN]
-    if not places:
+    indexes = [(index, column.kind) for index, column in enumerate(table.columns) if column.kind in _NORMAL_FORMS]
+    if not indexes:
         return batch
     rows = [list(row) for row in batch]
     for row in rows:
-        for place, kind in places:
-            if row[place] is not None:
-                row[place] = _WRITTEN[kind](row[place])
+        for index, kind in indexes:
+            if row[index] is not None:
+                row[index] = _NORMAL_FORMS[kind](row[index])
     return rows

@@ -10,17 +10,17 @@ from .plans import Clash
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class Options:
     """The options of an import."""
 
     store: Path
-    shown: str
+    source_name: str
     """The name of the store in the comparison."""
     clash: Clash
     dry_run: bool
     leave_artifacts: bool = False
     """Whether to import runs without the artifacts that an old server has."""
-    empty: Set[str] = frozenset()
+    empty_locations: Set[str] = frozenset()
     """Artifact locations without files."""
     users: Path | None = None
     """The sign-in database."""
@@ -30,5 +30,5 @@ class Order:
     """Whether the store holds rows of another database, without MLflow's schema."""
     users_rows_only: bool = False
     """The same for the sign-in database."""
-    places: Mapping[str, Path]
+    artifact_folders: Mapping[str, Path]
     """The folders to copy artifacts from, by artifact location."""

@@ -19,7 +19,7 @@ _THERE = {
 _NAMED = {"registered_model": "registered_models", "prompt": "registered_models", "mcp_server": "mcp_servers"}
 
 
-def take_out_lost(copy: sqlite3.Connection) -> list[str]:
+def delete_orphans(copy: sqlite3.Connection) -> list[str]:
     """Delete permissions on resources that are not imported: here they could apply to other ones. Returns messages."""
     lost = 0
     tables = {name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -37,13 +37,13 @@ def take_out_lost(copy: sqlite3.Connection) -> list[str]:
         lost += copy.execute(f"DELETE FROM {TABLE} WHERE {where}", (kind, EVERYTHING)).rowcount
     # "experiment/name"
     where = f"substr(resource_pattern, 1, instr(resource_pattern, '/') - 1) NOT IN ({_THERE[_EXPERIMENT]})"
-    order = f"DELETE FROM {TABLE} WHERE resource_type = ? AND resource_pattern <> ? AND {where}"
-    lost += copy.execute(order, (_SCORER, EVERYTHING)).rowcount
+    delete = f"DELETE FROM {TABLE} WHERE resource_type = ? AND resource_pattern <> ? AND {where}"
+    lost += copy.execute(delete, (_SCORER, EVERYTHING)).rowcount
     copy.commit()
     return [f"{lost:,} of {TABLE} not imported: their resources are not imported"] if lost else []
 
 
-def on_everything(copy: sqlite3.Connection) -> list[str]:
+def wildcard_notes(copy: sqlite3.Connection) -> list[str]:
     """Messages about permissions on all resources of a type: here they include existing ones."""
     query = f"SELECT count(*) FROM {TABLE} WHERE resource_pattern = ?"
     (found,) = copy.execute(query, (EVERYTHING,)).fetchone()

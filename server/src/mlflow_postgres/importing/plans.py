@@ -46,7 +46,7 @@ class Plan:
 
     keep_ids: bool
     """Whether experiments keep their ids if these fit: the database has no others."""
-    takes_over_default: bool
+    replaces_default: bool
     """Whether the old default experiment replaces the one of this server, which is empty."""
     empty_default: bool
     """Whether the old default experiment is not imported, because it is empty."""
@@ -67,7 +67,7 @@ class Plan:
         ]
 
 
-def planned(
+def make_plan(
     theirs: Sequence[Experiment],
     ours: Sequence[Experiment],
     their_models: Iterable[Model],
@@ -88,7 +88,7 @@ def planned(
     known = set(our_models)
     return Plan(
         keep_ids=not others and (mine is None or our_default_is_empty),
-        takes_over_default=takes_over,
+        replaces_default=takes_over,
         empty_default=empty,
         experiments=tuple(each for each in coming if (each.workspace, each.name) in taken),
         models=tuple(each for each in their_models if each in known),
@@ -121,6 +121,6 @@ def renamed(name: str, taken: Set[str]) -> str:
         number += 1
 
 
-def fits(number: int) -> bool:
+def can_keep_id(number: int) -> bool:
     """Whether an experiment may keep its id."""
     return DEFAULT < number <= LARGEST_KEPT

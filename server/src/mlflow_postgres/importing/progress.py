@@ -9,7 +9,7 @@ _PAUSE = 0.5
 """Seconds between two lines of one counter."""
 
 
-def tell(**event: object) -> None:
+def emit(**event: object) -> None:
     """Print one event."""
     print(json.dumps(event), flush=True)
 
@@ -29,4 +29,4 @@ class Counter:
         now = time.monotonic()
         if now - self._said >= _PAUSE or self._rows >= self._of:
             self._said = now
-            tell(**self._about, rows=self._rows, of=self._of)
+            emit(**self._about, rows=self._rows, of=self._of)

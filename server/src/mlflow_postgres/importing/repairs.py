@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .tables import Column, Kind
-from .values import BadValue, are_right, converter
+from .values import BadValue, are_valid, converter
 
 NO_NULL = "null instead of NaN or Infinity"
 NO_NUL = "U+FFFD instead of NUL or a lone surrogate"
@@ -33,8 +33,8 @@ def findings(column: Column) -> Callable[[Sequence[object]], Iterable[Finding]]:
     one = converter(column)
 
     def look(values: Sequence[object]) -> Iterator[Finding]:
-        for index, value in enumerate(() if are_right(column, values) else values):
-            new, replaced = mended(column.kind, value)
+        for index, value in enumerate(() if are_valid(column, values) else values):
+            new, replaced = repaired(column.kind, value)
             try:
                 made = one(new)
             except BadValue as error:
@@ -47,7 +47,7 @@ def findings(column: Column) -> Callable[[Sequence[object]], Iterable[Finding]]:
     return look
 
 
-def mended(kind: Kind, value: object) -> tuple[object, str]:
+def repaired(kind: Kind, value: object) -> tuple[object, str]:
     """The repaired value, and what was replaced, in words.
 
     A value without invalid characters, and one of another type, is unchanged.

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from ..migration import revisions
 from ..migration.job import Failed, Refused
 from ..migration.programs import python
-from . import artifacts, folder_times, folders
+from . import artifacts, assessment_times, folders
 from .privileges import reading
 
 SCRATCH = Path("/tmp/import")
@@ -22,7 +22,7 @@ _ABOUT_VALUES = re.compile(r"(CHECK constraint failed in|(NULL|NUMERIC|TEXT|non-
 MAIN_TABLES = revisions.MAIN_TABLES - {"tags"}
 
 
-def fetched(store: Path, scratch: Path = SCRATCH) -> Path:
+def copy_store(store: Path, scratch: Path = SCRATCH) -> Path:
     """Copy the store into a SQLite file. Raises `Refused` if it is not an MLflow store."""
     with reading():
         scratch.mkdir()
@@ -35,7 +35,7 @@ def fetched(store: Path, scratch: Path = SCRATCH) -> Path:
             copy.chmod(0o666)
     if is_folder:
         # MLflow follows symbolic links. It gets a copy without any, and does not run as root.
-        folders.copy(store, scratch / "store", lambda parts: not artifacts.in_a_store(parts))
+        folders.copy(store, scratch / "store", lambda parts: not artifacts.is_artifact_path(parts))
         _convert(scratch / "store", copy)
     _take_out_triggers(copy)
     return copy
@@ -50,10 +50,10 @@ def _take_out_triggers(copy: Path) -> None:
 
 
 def _copy_file(file: Path, copy: Path, scratch: Path) -> None:
-    with folders.opened(file) as opened:
+    with folders.open_file(file) as opened:
         if opened.read(len(MAGIC)) != MAGIC:
             raise Refused(f"{file.name} is not a SQLite file. Mend it by naming the file with MLflow's runs")
-    if links := [each.name for each in _kept_beside(file) if each.is_symlink()]:
+    if links := [each.name for each in _journals(file) if each.is_symlink()]:
         raise Refused(f"{links[0]} is a symbolic link. Mend it by replacing it with the file")
     try:
         try:
@@ -65,13 +65,13 @@ def _copy_file(file: Path, copy: Path, scratch: Path) -> None:
                 ) from error
             # A killed writer has left a journal. SQLite must recover the file first, and the store is read-only.
             copy.unlink(missing_ok=True)
-            _back_up(str(_beside(file, scratch / "raw")), copy)
+            _back_up(str(_copy_with_journals(file, scratch / "raw")), copy)
         with closing(sqlite3.connect(copy)) as connection:
-            found = [said for (said,) in connection.execute("PRAGMA quick_check(1000)")]
+            found = [message for (message,) in connection.execute("PRAGMA quick_check(1000)")]
     except sqlite3.DatabaseError as error:
         found = [str(error)]
     # Bad values are reported later, each with its row.
-    if damage := [said for said in found if said != "ok" and not _ABOUT_VALUES.match(said)]:
+    if damage := [message for message in found if message != "ok" and not _ABOUT_VALUES.match(message)]:
         raise Refused(
             f"{file.name} is damaged: {' '.join(damage[0].split())}. Mend it with: sqlite3 {file.name} .recover | "
             "sqlite3 recovered.db, then: make import SOURCE=recovered.db"
@@ -109,9 +109,9 @@ def _open_files() -> set[tuple[int, tuple[int, int]]]:
     return found
 
 
-def _beside(file: Path, folder: Path) -> Path:
+def _copy_with_journals(file: Path, folder: Path) -> Path:
     folder.mkdir()
-    parts = [file, *_kept_beside(file)]
+    parts = [file, *_journals(file)]
     before = [_stamp(each) for each in parts]
     for each in parts:
         if each.exists():
@@ -132,7 +132,7 @@ def _stamp(file: Path) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _kept_beside(file: Path) -> list[Path]:
+def _journals(file: Path) -> list[Path]:
     """SQLite's journals, which belong to a database that was not closed."""
     return [file.with_name(file.name + ending) for ending in ("-wal", "-journal")]
 
@@ -149,10 +149,10 @@ def _convert(folder: Path, copy: Path) -> None:
                 f"MLflow could not read all of the folder: {line.strip()}; nothing was changed. Mend that file, or "
                 "move its folder away"
             )
-    folder_times.mend(folder, copy)
+    assessment_times.restore(folder, copy)
 
 
-def bring_up_to_date(copy: Path, mlflow_version: str) -> None:
+def upgrade_copy(copy: Path, mlflow_version: str) -> None:
     """Upgrade the copy to this MLflow's schema. Raises `Refused` if it is not MLflow's, or of a newer MLflow."""
     current, head = revision(copy, mlflow_version)
     if current == head:
@@ -183,7 +183,7 @@ def revision(copy: Path, mlflow_version: str) -> tuple[str | None, str]:
     return current, head
 
 
-def opened(copy: Path) -> sqlite3.Connection:
+def open_copy(copy: Path) -> sqlite3.Connection:
     """Open the copy, without syncing to disk: nobody needs it after a power failure."""
     connection = sqlite3.connect(copy)
     connection.execute("PRAGMA synchronous = OFF")

@@ -48,7 +48,7 @@ KINDS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
+class StoredColumn:
     """A column, as the database describes it."""
 
     type: str
@@ -98,18 +98,18 @@ class Table:
     def names(self) -> list[str]:
         return [column.name for column in self.columns]
 
-    def loosened(self) -> Table:
+    def without_limits(self) -> Table:
         """The same columns without limits of length or range: values may be changed before they are written."""
         columns = tuple(replace(each, length=None, bits=64 if each.bits else 0) for each in self.columns)
         return replace(self, columns=columns)
 
-    def places(self, root: Cell) -> list[int]:
+    def indexes(self, root: Cell) -> list[int]:
         """The indexes of the columns with this root."""
-        return [place for place, column in enumerate(self.columns) if column.root == root]
+        return [index for index, column in enumerate(self.columns) if column.root == root]
 
 
-def described(
-    models: Iterable[sqlalchemy.Table], stored: Mapping[Cell, Stored], present: Mapping[str, Sequence[str]]
+def import_tables(
+    models: Iterable[sqlalchemy.Table], stored: Mapping[Cell, StoredColumn], present: Mapping[str, Sequence[str]]
 ) -> list[Table]:
     """The tables of MLflow's models (SQLAlchemy's, parents first) that both stores have.
 
@@ -119,7 +119,7 @@ def described(
     return [_table(model, stored, present[model.name]) for model in models if model.name in here & set(present)]
 
 
-def _table(model: sqlalchemy.Table, stored: Mapping[Cell, Stored], present: Sequence[str]) -> Table:
+def _table(model: sqlalchemy.Table, stored: Mapping[Cell, StoredColumn], present: Sequence[str]) -> Table:
     columns = [each for each in model.columns if (model.name, each.name) in stored and each.name in present]
     key = tuple(each.name for each in model.primary_key.columns)
     counter = model.autoincrement_column
@@ -142,7 +142,7 @@ def _rules(model: sqlalchemy.Table) -> Iterator[str]:
             yield str(text.compile(compile_kwargs={"literal_binds": True}))
 
 
-def _column(table: str, column: sqlalchemy.Column[object], found: Stored) -> Column:
+def _column(table: str, column: sqlalchemy.Column[object], found: StoredColumn) -> Column:
     if found.type not in KINDS:
         raise Failed(
             f"the column {table}.{column.name} has the type {found.type}, which the import does not support; "
@@ -170,12 +170,12 @@ def _root(table: str, column: sqlalchemy.Column[object]) -> Cell:
     return EXPERIMENT if column.name == EXPERIMENT[1] else (table, column.name)
 
 
-def _references(model: sqlalchemy.Table, stored: Mapping[Cell, Stored]) -> Iterable[Reference]:
-    said: set[str] = set()
+def _references(model: sqlalchemy.Table, stored: Mapping[Cell, StoredColumn]) -> Iterable[Reference]:
+    declared: set[str] = set()
     for constraint in sorted(model.foreign_key_constraints, key=lambda each: tuple(each.column_keys)):
         elements = list(constraint.elements)
         columns = tuple(each.parent.name for each in elements)
-        said.update(columns)
+        declared.update(columns)
         yield Reference(
             columns=columns,
             parent=elements[0].column.table.name,
@@ -184,6 +184,6 @@ def _references(model: sqlalchemy.Table, stored: Mapping[Cell, Stored]) -> Itera
             optional=str(constraint.ondelete or "").upper() == "SET NULL",
         )
     name = EXPERIMENT[1]
-    if model.name != EXPERIMENT[0] and (model.name, name) in stored and name not in said:
+    if model.name != EXPERIMENT[0] and (model.name, name) in stored and name not in declared:
         optional = stored[model.name, name].nullable
         yield Reference(columns=(name,), parent=EXPERIMENT[0], parent_columns=(name,), optional=optional)

@@ -11,22 +11,22 @@ from psycopg import sql
 from ..migration.connections import value
 from ..migration.job import Failed
 from .links import ASSOCIATIONS, EXPERIMENT_TYPE
-from .plans import DEFAULT, Experiment, Model, fits
+from .plans import DEFAULT, Experiment, Model, can_keep_id
 from .sources import quoted
-from .tables import EXPERIMENT, Cell, Stored, Table
+from .tables import EXPERIMENT, Cell, StoredColumn, Table
 
 Connection = psycopg.Connection
 _BATCH = 5_000
 
 
-def stored(connection: Connection) -> dict[Cell, Stored]:
+def stored(connection: Connection) -> dict[Cell, StoredColumn]:
     """The columns of MLflow's schema, without generated ones."""
     rows = connection.execute(
         "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable = 'YES'"
         " FROM information_schema.columns WHERE table_schema = 'public' AND is_generated = 'NEVER'"
     )
     return {
-        (table, column): Stored(type=kind, length=length, nullable=nullable)
+        (table, column): StoredColumn(type=kind, length=length, nullable=nullable)
         for table, column, kind, length, nullable in rows
     }
 
@@ -51,17 +51,17 @@ def experiments(connection: Connection) -> list[Experiment]:
     return [Experiment(id=number, workspace=workspace, name=name) for number, workspace, name in rows]
 
 
-KEPT = ("name", "workspace", "artifact_location", "lifecycle_stage")
+KEPT_COLUMNS = ("name", "workspace", "artifact_location", "lifecycle_stage")
 """The columns that the existing default experiment keeps if the old one replaces its values."""
 
 
-def kept(connection: Connection, experiment: int) -> dict[str, object]:
+def kept_values(connection: Connection, experiment: int) -> dict[str, object]:
     """The values of these columns, by column."""
-    query = sql.SQL("SELECT {} FROM public.experiments WHERE experiment_id = %s").format(listed(KEPT))
+    query = sql.SQL("SELECT {} FROM public.experiments WHERE experiment_id = %s").format(listed(KEPT_COLUMNS))
     row = connection.execute(query, (experiment,)).fetchone()
     if row is None:
         raise Failed(f"the experiment {experiment} was deleted; nothing was changed. Mend it by running it again")
-    return dict(zip(KEPT, row, strict=True))
+    return dict(zip(KEPT_COLUMNS, row, strict=True))
 
 
 def models(connection: Connection) -> list[Model]:
@@ -71,9 +71,9 @@ def models(connection: Connection) -> list[Model]:
 def in_use(connection: Connection, tables: Sequence[Table], experiment: int) -> bool:
     """Whether an experiment has any rows."""
     for table in tables:
-        for place in table.places(EXPERIMENT) if table.name != EXPERIMENT[0] else ():
+        for index in table.indexes(EXPERIMENT) if table.name != EXPERIMENT[0] else ():
             query = sql.SQL("SELECT 1 FROM {} WHERE {} = %s LIMIT 1").format(
-                named(table), sql.Identifier(table.names[place])
+                named(table), sql.Identifier(table.names[index])
             )
             if connection.execute(query, (experiment,)).fetchone():
                 return True
@@ -89,7 +89,7 @@ def _names_experiment(connection: Connection, experiment: int) -> bool:
     return bool(value(connection, query, EXPERIMENT_TYPE, number, EXPERIMENT_TYPE, number))
 
 
-def keys_there(connection: Connection, copy: sqlite3.Connection, table: Table) -> Iterator[tuple[object, ...]]:
+def existing_keys(connection: Connection, copy: sqlite3.Connection, table: Table) -> Iterator[tuple[object, ...]]:
     """The primary keys of a table that exist both in the copy and in the database."""
     names = ", ".join(quoted(each) for each in table.key)
     alike = sql.SQL(" AND ").join(sql.SQL("{} = %s").format(sql.Identifier(each)) for each in table.key)
@@ -108,7 +108,7 @@ def keys_there(connection: Connection, copy: sqlite3.Connection, table: Table) -
 def new_ids(connection: Connection, old: Iterable[int], *, keep: bool, default: bool) -> dict[int, int]:
     """Reserve ids for the old store's experiments. Returns new ids by old ones. Unused ids stay reserved."""
     old = list(old)
-    kept = {number: number for number in old if keep and fits(number)}
+    kept = {number: number for number in old if keep and can_keep_id(number)}
     if default:
         kept[DEFAULT] = DEFAULT
     _reserve(connection, EXPERIMENT, max(kept.values(), default=DEFAULT))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 USER: Cell = ("users", "id")
 _VERSION = "alembic_version_auth"
-_OWN_ROLE = re.compile(r"__user_(\d+)__")
+_USER_ROLE = re.compile(r"__user_(\d+)__")
 """The names of roles with the permissions of a single user."""
 
 
@@ -58,7 +58,7 @@ def revision(given: Path, mlflow_version: str) -> str | None:
     return current
 
 
-def join(given: Path, copy: Path, mlflow_version: str, others: Set[str]) -> None:
+def add_tables(given: Path, copy: Path, mlflow_version: str, others: Set[str]) -> None:
     """Copy the tables of a sign-in database into the copy of the store, and upgrade them to this MLflow's schema.
 
     They must be in one database: MLflow's migration reads which registered models are prompts. `others` are the tables
@@ -73,8 +73,8 @@ def join(given: Path, copy: Path, mlflow_version: str, others: Set[str]) -> None
             connection.execute(f"DROP TABLE main.{quoted(table)}")
         for table in given_tables - others - {"alembic_version"}:
             query = "SELECT sql FROM given.sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL ORDER BY type = 'index'"
-            for (order,) in connection.execute(query, (table,)).fetchall():
-                connection.execute(order)
+            for (statement,) in connection.execute(query, (table,)).fetchall():
+                connection.execute(statement)
             connection.execute(f"INSERT INTO main.{quoted(table)} SELECT * FROM given.{quoted(table)}")
         connection.commit()
     ended = python(["-m", "mlflow.server.auth", "db", "upgrade", "--url", f"sqlite:///{copy}"], 0)
@@ -82,7 +82,7 @@ def join(given: Path, copy: Path, mlflow_version: str, others: Set[str]) -> None
         raise Failed(f"MLflow could not upgrade a copy of the users: {ended.reason}; nothing was changed")
 
 
-def left_behind(copy: sqlite3.Connection) -> list[str]:
+def not_imported(copy: sqlite3.Connection) -> list[str]:
     """A message about users in a store that is imported without them."""
     if not copy.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (USER[0],)).fetchone():
         return []
@@ -91,7 +91,7 @@ def left_behind(copy: sqlite3.Connection) -> list[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken:
+class Clashes:
     """Users and roles whose names exist in both stores."""
 
     users: tuple[str, ...] = ()
@@ -102,67 +102,67 @@ class Taken:
         return (*(f"user {name!r}" for name in self.users), *(f"role {name!r}" for _, name in self.roles))
 
 
-def without_administrator(copy: sqlite3.Connection, name: str) -> list[str]:
+def delete_administrator(copy: sqlite3.Connection, name: str) -> list[str]:
     """Delete the user who has the name of this stack's administrator. Returns messages about administrators."""
     found = copy.execute("DELETE FROM users WHERE username = ?", (name,)).rowcount
-    take_out_own_roles(copy)
+    delete_orphaned_user_roles(copy)
     others = [user for (user,) in copy.execute("SELECT username FROM users WHERE is_admin ORDER BY 1")]
-    said = [f"user {name!r} not imported: it is this stack's administrator"] if found else []
-    return said + ([f"imported administrators: {', '.join(others)}"] if others else [])
+    messages = [f"user {name!r} not imported: it is this stack's administrator"] if found else []
+    return messages + ([f"imported administrators: {', '.join(others)}"] if others else [])
 
 
-def take_out_own_roles(copy: sqlite3.Connection) -> None:
+def delete_orphaned_user_roles(copy: sqlite3.Connection) -> None:
     """Delete the roles of single users who are not imported."""
     known = {f"__user_{number}__" for (number,) in copy.execute("SELECT id FROM users")}
     lost = [
         (number,)
         for number, name in copy.execute("SELECT id, name FROM roles")
-        if _OWN_ROLE.fullmatch(name) and name not in known
+        if _USER_ROLE.fullmatch(name) and name not in known
     ]
     copy.executemany("DELETE FROM roles WHERE id = ?", lost)
     copy.commit()
 
 
-def taken(connection: Connection, copy: sqlite3.Connection) -> Taken:
+def find_clashes(connection: Connection, copy: sqlite3.Connection) -> Clashes:
     """Find users and roles whose names exist in both stores. The role of a single user gets a new name anyway."""
     users = {name for (name,) in connection.execute("SELECT username FROM public.users")}
     roles = set(connection.execute("SELECT workspace, name FROM public.roles").fetchall())
-    return Taken(
+    return Clashes(
         users=tuple(name for (name,) in copy.execute("SELECT username FROM users ORDER BY 1") if name in users),
         roles=tuple(
             role
             for role in copy.execute("SELECT workspace, name FROM roles ORDER BY 1, 2")
-            if role in roles and not _OWN_ROLE.fullmatch(role[1])
+            if role in roles and not _USER_ROLE.fullmatch(role[1])
         ),
     )
 
 
-def drop(copy: sqlite3.Connection, found: Taken) -> None:
+def delete(copy: sqlite3.Connection, found: Clashes) -> None:
     """Delete users and roles whose names exist already. Their rows in other tables become orphans."""
     if not found.clashes:
         return
     copy.executemany("DELETE FROM users WHERE username = ?", [(name,) for name in found.users])
     copy.executemany("DELETE FROM roles WHERE workspace = ? AND name = ?", found.roles)
-    take_out_own_roles(copy)
+    delete_orphaned_user_roles(copy)
 
 
-def rename(connection: Connection, copy: sqlite3.Connection, found: Taken) -> list[str]:
+def rename(connection: Connection, copy: sqlite3.Connection, found: Clashes) -> list[str]:
     """Rename users and roles whose names exist already. Returns messages."""
     if not found.clashes:
         return []
     users = _names(connection, copy, "users", "username")
     roles = _names(connection, copy, "roles", "name")
-    said = []
+    messages = []
     for name in found.users:
         new = renamed(name, users)
         copy.execute("UPDATE users SET username = ? WHERE username = ?", (new, name))
-        said.append(f"user {name!r} becomes {new!r}")
+        messages.append(f"user {name!r} becomes {new!r}")
     for workspace, name in found.roles:
         new = renamed(name, roles)
         copy.execute("UPDATE roles SET name = ? WHERE workspace = ? AND name = ?", (new, workspace, name))
-        said.append(f"role {name!r} becomes {new!r}")
+        messages.append(f"role {name!r} becomes {new!r}")
     copy.commit()
-    return said
+    return messages
 
 
 def _names(connection: Connection, copy: sqlite3.Connection, table: str, column: str) -> set[str]:
@@ -170,7 +170,7 @@ def _names(connection: Connection, copy: sqlite3.Connection, table: str, column:
     return {name for (name,) in (*connection.execute(query.encode()), *copy.execute(query))}
 
 
-def own_role_renumbered(name: str, shift: int) -> str:
+def renumbered_user_role(name: str, shift: int) -> str:
     """The name of a single user's role after `shift` was added to the ids of users. Other names are unchanged."""
-    found = _OWN_ROLE.fullmatch(name)
+    found = _USER_ROLE.fullmatch(name)
     return f"__user_{int(found[1]) + shift}__" if found else name

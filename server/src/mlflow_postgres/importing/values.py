@@ -31,10 +31,10 @@ _PRIVATE = ("password", "secret", "token")
 class BadValue(Exception):
     """A value that PostgreSQL cannot hold. Neither `why` nor `mend`, the remedy, shows it."""
 
-    def __init__(self, why: str, mend: str) -> None:
+    def __init__(self, why: str, remedy: str) -> None:
         super().__init__(why)
         self.why = why
-        self.mend = mend
+        self.remedy = remedy
 
 
 def batch_size(table: Table) -> int:
@@ -83,21 +83,21 @@ def _convert_column(column: Column) -> Callable[[Sequence[object]], Sequence[obj
     one = converter(column)
 
     def convert(values: Sequence[object]) -> Sequence[object]:
-        return values if are_right(column, values) else [one(value) for value in values]
+        return values if are_valid(column, values) else [one(value) for value in values]
 
     return convert
 
 
-def are_right(column: Column, values: Sequence[object]) -> bool:
+def are_valid(column: Column, values: Sequence[object]) -> bool:
     """Whether all values fit the column as they are. May be False for valid values, which `converter` then checks."""
     types = set(map(type, values))
     if type(None) not in types:
-        return _is_right(column, types, values)
-    set_ = [value for value in values if value is not None]
-    return column.nullable and _is_right(column, types - {type(None)}, set_)
+        return _is_valid(column, types, values)
+    not_null = [value for value in values if value is not None]
+    return column.nullable and _is_valid(column, types - {type(None)}, not_null)
 
 
-def _is_right(column: Column, types: Set[type], values: Sequence[Any]) -> bool:
+def _is_valid(column: Column, types: Set[type], values: Sequence[Any]) -> bool:
     """The same for values without NULL."""
     match column.kind:
         case Kind.INTEGER if types == {int}:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ..importing.addresses import of_a_server
+from ..importing.addresses import is_server_address
 
 # Other characters, such as % or ?, have more than one reading in a URI.
 _PLAIN = re.compile(r"[\w .=@+,-]+")
@@ -63,6 +63,6 @@ def folder_of(store: Path, address: str) -> Path | None:
     uri = urlsplit(address)
     parts = [part for part in uri.path.split("/") if part]
     plain = all(_PLAIN.fullmatch(part) and part not in (".", "..") for part in parts)
-    if not of_a_server(address) or not parts or not plain or uri.query or uri.fragment:
+    if not is_server_address(address) or not parts or not plain or uri.query or uri.fragment:
         return None
     return store.joinpath(*parts)

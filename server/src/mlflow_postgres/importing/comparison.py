@@ -34,7 +34,7 @@ class Tally:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
+class TableComparison:
     """The comparison of a table."""
 
     table: str
@@ -61,9 +61,11 @@ class Compared:
         }
 
 
-def compared(expected: Mapping[str, int], read: Mapping[str, Tally], found: Mapping[str, Tally]) -> list[Compared]:
+def compare(
+    expected: Mapping[str, int], read: Mapping[str, Tally], found: Mapping[str, Tally]
+) -> list[TableComparison]:
     """Compare all tables."""
     return [
-        Compared(table=table, expected=rows, read=read.get(table, Tally()), found=found.get(table, Tally()))
+        TableComparison(table=table, expected=rows, read=read.get(table, Tally()), found=found.get(table, Tally()))
         for table, rows in expected.items()
     ]

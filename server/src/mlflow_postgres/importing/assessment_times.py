@@ -18,7 +18,7 @@ from ..migration.job import Refused
 _FILES = ("*/traces/*/assessments/*.yaml", ".trash/*/traces/*/assessments/*.yaml")
 
 
-def mend(folder: Path, copy: Path) -> None:
+def restore(folder: Path, copy: Path) -> None:
     """Set the times of the assessments in the copy from the folder's files.
 
     Raises `Refused` if a file is damaged.
