@@ -1,4 +1,4 @@
-"""Another stack knows the platform by its outputs, joins its network, logs a run, and goes without a trace."""
+"""Programs of other projects: one logs a run to the platform, by its outputs; one uses the components as a library."""
 
 from __future__ import annotations
 
@@ -51,3 +51,19 @@ def test_a_platform_that_others_are_on_says_so_and_does_not_go_half_away(stack: 
         guest.remove(force=True, v=True)
     assert stack.objects() == before
     assert stack.ask()
+
+
+def test_a_program_that_uses_the_components_is_planned_and_its_open_address_refused(stack: Deployment) -> None:
+    folder = stack.project / "examples" / "component"
+    on_it = ("--stack", stack.name)
+    stack.environment["PYTHONPATH"] = "../.."
+    try:
+        stack.pulumi("stack", "init", stack.name, folder=folder)
+        planned = stack.pulumi("preview", *on_it, folder=folder)
+        assert "mlflow-postgres:index:Platform" in planned
+        stack.pulumi("config", "set", "address", "0.0.0.0", *on_it, folder=folder)
+        refused = stack.pulumi("preview", *on_it, folder=folder, fails=True)
+        assert "[address-open] bind_address is '0.0.0.0'" in refused
+        assert "Mend it with: bind_address='127.0.0.1'" in refused
+    finally:
+        del stack.environment["PYTHONPATH"]
