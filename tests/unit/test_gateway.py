@@ -36,16 +36,16 @@ def test_the_address_is_the_one_that_a_browser_shows(door: dict[str, Any], origi
 @pytest.mark.parametrize(
     ("door", "hosts"),
     [
-        ({}, {"mlflow.example.com"}),
-        ({"https_port": 8443}, {"mlflow.example.com", "mlflow.example.com:8443"}),
+        ({}, ["mlflow.example.com"]),
+        ({"https_port": 8443}, ["mlflow.example.com:8443", "mlflow.example.com"]),
     ],
-    ids=str,
+    ids=["usual port", "another port"],
 )
-def test_mlflow_answers_to_the_name_of_the_front_door(door: dict[str, Any], hosts: set[str]) -> None:
+def test_mlflow_answers_to_the_name_of_the_front_door(door: dict[str, Any], hosts: list[str]) -> None:
     engine = deploy(endpoint=endpoint(**door))
     assert option(engine, "--allowed-hosts") == ",".join(
         [
-            *sorted(hosts, reverse=True),
+            *hosts,
             *("mlflow", "mlflow:5000", "mlflow-postgres-dev-mlflow", "mlflow-postgres-dev-mlflow:5000"),
             "127.0.0.1:5000",
         ]
