@@ -84,7 +84,16 @@ class Done:
     """Where the comparison is kept."""
 
 
-Event = Note | Plan | Progress | Compared | Committing | Committed | Done
+@dataclass(frozen=True, kw_only=True)
+class Error:
+    """The import was refused, or has failed."""
+
+    code: str
+    problem: str
+    remedy: str
+
+
+Event = Note | Plan | Progress | Compared | Committing | Committed | Done | Error
 
 
 def dump(event: Event) -> str:
@@ -116,6 +125,8 @@ def _event(found: dict[str, object]) -> Event:
             return Committed()
         case {"done": int(done), "file": str(file)}:
             return Done(done=done, file=file)
+        case {"code": str(code), "problem": str(problem), "remedy": str(remedy)}:
+            return Error(code=code, problem=problem, remedy=remedy)
     raise ValueError("not an event of an import")
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from contract import import_events, locations, paths, roles
 from contract.errors import UserError
-from contract.import_events import Committed, Committing, Event, Note
+from contract.import_events import Committed, Committing, Error, Event, Note
 from contract.locations import Locations
 from preflight.engine import EngineError
 
@@ -242,7 +242,7 @@ def _in_container(path: Path, mounted: Mapping[Path, str]) -> str:
 
 
 def _follow(runtime: Runtime, container: Container, show: Callable[[Event], None]) -> None:
-    """Show its events until it ends. Raises `UserError` with its last line if it fails."""
+    """Show its events until it ends. Raises `UserError` if it fails."""
     runtime.start(container)
     try:
         for line in _lines(runtime.logs(container, follow=True, errors=False)):
@@ -253,21 +253,23 @@ def _follow(runtime: Runtime, container: Container, show: Callable[[Event], None
     code = runtime.wait(container)
     if code:
         # Read once more: following may have missed the end.
-        seen = {type(_event(line)) for line in _lines(runtime.logs(container, errors=False))}
+        events = [_event(line) for line in _lines(runtime.logs(container, errors=False))]
         last = b"".join(runtime.logs(container, output=False)).decode(errors="replace").strip().splitlines()
-        raise _failure(code, seen, _printable(last[-1]).removeprefix("import: ") if last else "")
+        raise _failure(code, events, _printable(last[-1]) if last else "")
 
 
-def _failure(code: int, seen: Collection[type[Event]], last: str) -> UserError:
-    """What is known of an import that failed, by its events and its last line."""
+def _failure(code: int, events: Sequence[Event], last: str) -> UserError:
+    """What is known of an import that failed, by its events and the last line of its errors."""
+    seen = {type(each) for each in events}
     if Committed in seen:
         return UserError(
             "import-committed",
             f"the import was committed, and all of it is there; what is done after that ended with exit code {code}",
         )
-    if code in (1, 64) and last:
-        return UserError("import-failed", last)
-    # It was killed, and has printed no error.
+    for event in events:
+        if isinstance(event, Error):
+            # Its code is a literal of the program in the container.
+            return UserError(event.code, event.problem, remedy=event.remedy)
     if Committing in seen:
         return UserError(
             "import-outcome-unknown",
@@ -275,6 +277,9 @@ def _failure(code: int, seen: Collection[type[Event]], last: str) -> UserError:
             rule="it is not known whether it was",
             remedy="the same import again, which reports it",
         )
+    if code in (1, 64) and last:
+        # It could not begin.
+        return UserError("import-failed", last)
     return UserError(
         "import-cut-short",
         f"the import was cut short with exit code {code}; nothing was changed",
@@ -293,5 +298,10 @@ def _lines(chunks: Iterator[bytes]) -> Iterator[str]:
 
 
 def _event(line: str) -> Event:
-    event = import_events.parse(line)
-    return Note(note=_printable(event.note)) if isinstance(event, Note) else event
+    match import_events.parse(line):
+        case Note(note=note):
+            return Note(note=_printable(note))
+        case Error(code=code, problem=problem, remedy=remedy):
+            return Error(code=_printable(code), problem=_printable(problem), remedy=_printable(remedy))
+        case event:
+            return event

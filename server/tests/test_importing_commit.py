@@ -13,10 +13,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from mlflow_postgres.errors import Failed
 from mlflow_postgres.importing import commit, importer, target
 from mlflow_postgres.importing.tables import Column, Kind, Table
 from mlflow_postgres.importing.target import Connection
-from mlflow_postgres.migration.job import Failed
 
 
 class Answer:

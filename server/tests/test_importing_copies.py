@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from mlflow_postgres.errors import Failed
 from mlflow_postgres.importing import copies, links, load
 from mlflow_postgres.importing.tables import EXPERIMENT, MODEL, StoredColumn, Table, import_tables
-from mlflow_postgres.migration.job import Failed
 
 SCHEMA = {
     "experiments": "experiment_id name artifact_location workspace",

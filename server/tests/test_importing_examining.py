@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from mlflow_postgres.errors import Refused
 from mlflow_postgres.importing.addresses import Addresses
 from mlflow_postgres.importing.changes import Changes
 from mlflow_postgres.importing.examination import SHOWN, Examination, check_addresses, examine, report
@@ -19,7 +20,6 @@ from mlflow_postgres.importing.plans import Clash
 from mlflow_postgres.importing.repairs import NO_NUL, NO_NULL, repaired
 from mlflow_postgres.importing.tables import EXPERIMENT, Column, Kind, Table
 from mlflow_postgres.importing.values import canonical, shown
-from mlflow_postgres.migration.job import Refused
 
 OPTIONS = Options(store=Path("mlflow.db"), source_name="", clash=Clash.REFUSE, dry_run=True, artifact_folders={})
 
@@ -129,7 +129,7 @@ def test_everything_that_is_wrong_is_named_at_once(
         "it: set JSON with fewer levels",
         "params has a row with key 'forbidden' that violates the rule: key <> 'forbidden'. Mend it: change the row",
     ]
-    with pytest.raises(Refused, match=r"8 value\(s\) of the store cannot be imported; nothing was changed"):
+    with pytest.raises(Refused, match=r"8 value\(s\) of the store cannot be imported: .*; nothing was changed"):
         report(found, OPTIONS)
     assert len(capsys.readouterr().out.splitlines()) == 9, "how far it is, and a line each"
 
@@ -138,21 +138,21 @@ def test_of_many_the_first_are_shown_and_the_rest_is_counted(copy: sqlite3.Conne
     fill(copy, *((f"'{number}'", "NULL", "1", "NULL") for number in range(50)))
     found = looked_at(copy, PARAMS)
     assert (len(found.bad), found.count) == (SHOWN, 50)
-    with pytest.raises(Refused, match=r"50 value\(s\) .*They are those above and 30 more"):
+    with pytest.raises(Refused, match=r"50 value\(s\) .*they are those above and 30 more"):
         report(found, OPTIONS)
 
 
 @pytest.mark.parametrize(
     ("options", "where"),
     [
-        (OPTIONS, "in a copy of the store, with: sqlite3 COPY"),
-        (replace(OPTIONS, is_folder=True), "in its files"),
-        (replace(OPTIONS, rows_only=True), "in that database"),
+        (OPTIONS, "sqlite3 COPY"),
+        (replace(OPTIONS, is_folder=True), "a change of its files"),
+        (replace(OPTIONS, rows_only=True), "an UPDATE in that database"),
     ],
 )
 def test_it_is_mended_where_it_is(copy: sqlite3.Connection, options: Options, where: str) -> None:
     fill(copy, ("'a'", "NULL", "1", "NULL"))
-    with pytest.raises(Refused, match=f"Mend them {where}"):
+    with pytest.raises(Refused, match=f"Mend it with: {where}"):
         report(looked_at(copy, PARAMS), options)
 
 

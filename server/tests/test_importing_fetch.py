@@ -10,9 +10,9 @@ from typing import BinaryIO
 
 import pytest
 
+from mlflow_postgres.errors import Refused
 from mlflow_postgres.importing import assessment_times, folders
 from mlflow_postgres.importing.sources import copy_store, open_copy
-from mlflow_postgres.migration.job import Refused
 
 ROWS = 2_000
 

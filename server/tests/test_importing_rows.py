@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mlflow_postgres.errors import Refused
 from mlflow_postgres.importing.addresses import (
     Addresses,
     experiments_in_list,
@@ -20,7 +21,6 @@ from mlflow_postgres.importing.comparison import TableComparison, Tally, compare
 from mlflow_postgres.importing.plans import Experiment, Plan, can_keep_id, make_plan, refuse_clashes, renamed
 from mlflow_postgres.importing.tables import EXPERIMENT, Cell, Column, Kind, Table
 from mlflow_postgres.importing.values import convert_batches
-from mlflow_postgres.migration.job import Refused
 
 
 def table(name: str, *columns: Column, key: tuple[str, ...] = (), counter: str | None = None) -> Table:

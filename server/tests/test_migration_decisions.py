@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mlflow_postgres.errors import Refused
 from mlflow_postgres.migration import administrator, grants, keys, revisions
-from mlflow_postgres.migration.job import Administrator, Refused, job_of
+from mlflow_postgres.migration.job import Administrator, job_of
 from mlflow_postgres.migration.programs import without_rows
 from mlflow_postgres.migration.revisions import MAIN_TABLES, Due
 
@@ -27,7 +29,7 @@ ENVIRONMENT = {
 
 
 def due(current: str | None, found: Set[str]) -> Due:
-    return revisions.decide(current=current, head="new", known={"new", "old"}, found=found, expected=MAIN_TABLES)
+    return revisions.decide(current=current, head="new", found=found, expected=MAIN_TABLES)
 
 
 def test_an_empty_database_is_made_an_older_one_migrated_and_the_right_one_left_alone() -> None:
@@ -40,15 +42,20 @@ def test_tables_that_are_older_than_revisions_are_migrated_so_that_they_are_dump
     assert due(None, MAIN_TABLES | {"theirs"}) is Due.MIGRATE
 
 
-def test_a_revision_that_this_mlflow_does_not_know_is_refused() -> None:
-    with pytest.raises(Refused):
-        due("newest", MAIN_TABLES)
+def test_a_revision_that_this_mlflow_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revisions, "tables", lambda _: MAIN_TABLES | {"alembic_version"})
+    monkeypatch.setattr(revisions, "_revision", lambda *_: "newest")
+    connection: Any = None
+    with pytest.raises(Refused, match=r"the schema newest, which MLflow 3\.17\.2 does not know"):
+        revisions.table_sets(connection, sign_in=False, mlflow_version="3.17.2", recorded=None)
 
 
 def test_an_unknown_revision_is_reported_with_the_version_that_made_it() -> None:
     text = str(revisions.unknown_revision("abc", "3.17.2", "3.19.0"))
     assert text.startswith("the database has the schema abc, which MLflow 3.17.2 does not know")
-    assert text.endswith("bin/pulumi config set mlflowVersion 3.19.0, or make rollback")
+    assert text.endswith(
+        "; nothing was changed. Mend it with: bin/pulumi config set mlflowVersion 3.19.0, or make rollback"
+    )
     assert "the one that ran before" in str(revisions.unknown_revision("abc", "3.17.2", None))
 
 

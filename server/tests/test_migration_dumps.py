@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from contract.dumps import Dump
+from mlflow_postgres.errors import Failed, Refused
 from mlflow_postgres.migration import dump, restore
-from mlflow_postgres.migration.job import Failed, Refused
 
 NAME = "before-3.17.2-20261124T103000Z"
 
@@ -96,7 +96,7 @@ def test_a_dump_that_was_not_put_back_is_named_whatever_died(
     )
     with pytest.raises(Failed) as error:
         restore.restore(connection, job, NAME)
-    assert str(error.value).startswith(f"the dump {NAME} was not restored ({reason}); the database is unchanged.")
+    assert str(error.value).startswith(f"the dump {NAME} was not restored ({reason}); the database is unchanged")
 
 
 @pytest.mark.parametrize("name", ["before-3.6.0-20261124T103000Z", "../keys/kek-2", ""])
@@ -109,7 +109,7 @@ def test_a_dump_that_is_not_listed_is_refused_with_those_that_are(tmp_path: Path
 def test_a_dump_that_was_changed_on_disk_is_refused(tmp_path: Path) -> None:
     kept(tmp_path, NAME, "2026-11-24T10:30:00+00:00")
     (tmp_path / f"{NAME}.dump").write_bytes(b"other")
-    with pytest.raises(Refused, match="its checksum differs; nothing was touched"):
+    with pytest.raises(Refused, match="its checksum differs; nothing was changed"):
         dump.verify(NAME, 170012, tmp_path)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from contract.schema import Index
+from mlflow_postgres.errors import Failed
 from mlflow_postgres.migration import requirements
-from mlflow_postgres.migration.job import Failed
 from mlflow_postgres.migration.tuning import INDEXES
 
 

@@ -47,5 +47,5 @@ def test_mlflow_does_not_start_on_another_store_and_nothing_after_its_scheme_is_
         "MLflow would keep its runs in a file that goes with the container"
     )
     assert done.stderr == (
-        f"serve: MLFLOW_BACKEND_STORE_URI begins with '{shown}': it must begin with 'postgresql+mlflow://'.\n"
+        f"serve: [store-uri-invalid] MLFLOW_BACKEND_STORE_URI begins with '{shown}': it must begin with 'postgresql+mlflow://'\n"
     ), "the logs are read by more people than the password is meant for"

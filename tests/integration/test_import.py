@@ -193,7 +193,10 @@ def test_a_connection_that_is_lost_over_the_commit_leaves_it_open_whether_it_was
         said = refusal(new, "--clash", "rename", str(path))
     finally:
         new.execute("postgres", *owner, "DROP FUNCTION end_it CASCADE")
-    assert "it is not known whether the import was committed. Mend it by running it again, which reports it" in said
+    assert (
+        "it is not known whether the import was committed. Mend it with: the same import again, which reports it"
+        in said
+    )
     assert "nothing was changed" not in said
 
 

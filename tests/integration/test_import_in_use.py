@@ -139,7 +139,7 @@ def test_all_that_postgresql_cannot_hold_is_named_at_once_and_nothing_is_written
         "runs.name of the row with run_uuid '.*' is '0+'…, which is 400 characters long, and PostgreSQL's column ",
         "evaluation_dataset_records.inputs of the row with dataset_record_id '.*' is '{', which is not JSON. ",
         r"runs has a row with run_uuid '.*' that violates the rule: .*status IN \('SCHEDULED'",
-        r"14 value\(s\) of the store cannot be imported; nothing was changed. They are those above\. ",
+        r"14 value\(s\) of the store cannot be imported: they are those above; nothing was changed\. ",
     ):
         assert re.search(line, printed), line
     assert "14 value(s) of the store cannot be imported" in refusal(new, "--clash", "rename", str(path))

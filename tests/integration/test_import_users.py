@@ -135,7 +135,7 @@ def test_without_sign_in_users_are_refused(empty_stack: Deployment, old: Files) 
     with pytest.raises(AssertionError) as error:
         empty_stack.ops("import", "--users", str(old.users), str(old.store))
     assert rows(empty_stack, "SELECT count(*) FROM experiments") == before
-    assert "sign-in is off here" in str(error.value)
+    assert "sign-in is off in this stack" in str(error.value)
     assert "Mend it with: bin/pulumi config set signIn true, make up, and the import again" in str(error.value)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from contract import dumps, import_events, locations, schema
 from contract.dumps import ListedDump
-from contract.import_events import Committed, Committing, Compared, Comparison, Done, Event, Note, Plan, Progress
+from contract.import_events import Committed, Committing, Compared, Comparison, Done, Error, Event, Note, Plan, Progress
 from contract.locations import Locations
 from contract.schema import Index, Requirements
 
@@ -37,6 +37,7 @@ EVENTS: list[Event] = [
     Committing(),
     Committed(),
     Done(done=1, file="import.json"),
+    Error(code="name-taken", problem="it is taken", remedy=""),
 ]
 
 

@@ -232,9 +232,19 @@ def test_without_a_source_nothing_is_guessed(command: Importing, capsys: pytest.
 
 
 def test_a_refusal_is_one_line_of_the_containers_own(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
-    command.answer = (64, "import: already imported: the run a\n")
+    error = {"code": "already-imported", "problem": "it is \x1bhere; nothing was changed", "remedy": "skip"}
+    command.answer = (64, f"{json.dumps(error)}\nimport: the same once more\n")
     assert command.run(str(command.store)) == 1
-    assert capsys.readouterr().err == "ops import: [import-failed] already imported: the run a\n"
+    printed = "ops import: [already-imported] it is ?here; nothing was changed. Mend it with: skip\n"
+    assert capsys.readouterr().err == printed
+
+
+def test_a_program_that_cannot_begin_is_told_by_its_last_line(
+    command: Importing, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command.answer = (1, "Traceback\nPermissionError: setuid\n")
+    assert command.run(str(command.store)) == 1
+    assert capsys.readouterr().err == "ops import: [import-failed] PermissionError: setuid\n"
 
 
 def test_what_was_killed_says_that_nothing_was_changed(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
@@ -267,9 +277,10 @@ def test_what_was_killed_over_its_commit_is_not_known(command: Importing, capsys
 def test_what_failed_over_its_commit_says_itself_what_is_known(
     command: Importing, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command.answer = (1, json.dumps({"committing": True}) + "\nimport: the disk is full; nothing was changed\n")
+    error = {"code": "engine-disk-full", "problem": "the disk is full; nothing was changed", "remedy": ""}
+    command.answer = (1, json.dumps({"committing": True}) + "\n" + json.dumps(error))
     assert command.run(str(command.store)) == 1
-    assert capsys.readouterr().err == "ops import: [import-failed] the disk is full; nothing was changed\n"
+    assert capsys.readouterr().err == "ops import: [engine-disk-full] the disk is full; nothing was changed\n"
 
 
 def test_events_are_lines_where_there_is_no_terminal(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from contract.errors import UserError
-from contract.import_events import Note
+from contract import import_events
+from contract.errors import REMEDY, UserError
+from contract.import_events import Error, Note
 from mlflow_postgres.importing import addresses, importer, links, sources, target, users
 from mlflow_postgres.importing import command as program
 from mlflow_postgres.importing.plans import Plan
@@ -124,11 +126,11 @@ def test_a_span_of_levels_without_an_end_is_as_it_was_and_half_of_a_character_is
 @pytest.mark.parametrize(
     ("error", "mend"),
     [
-        (sqlite3.OperationalError("database or disk is full"), "by freeing disk space"),
-        (sqlite3.OperationalError("no such column: workspace"), "with: sqlite3 OLD .recover"),
-        (OSError(28, "No space left on device"), "by freeing disk space"),
-        (psycopg.OperationalError("gone"), "by running it again; make doctor"),
-        (KeyError(5), "by running it again, and report it"),
+        (sqlite3.OperationalError("database or disk is full"), "more space for"),
+        (sqlite3.OperationalError("no such column: workspace"), "sqlite3 OLD .recover"),
+        (OSError(28, "No space left on device"), "more space for"),
+        (psycopg.OperationalError("gone"), "the same import again; make doctor"),
+        (KeyError(5), "the same import again; report it"),
     ],
 )
 def test_whatever_else_goes_wrong_is_one_line_with_what_mends_it(
@@ -146,6 +148,11 @@ def test_whatever_else_goes_wrong_is_one_line_with_what_mends_it(
     monkeypatch.setattr(program, "become_nobody", lambda: None)
     monkeypatch.setattr("os.umask", lambda _: 0)
     assert program.main() == 1
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith(f"import: {type(error).__name__}: ")
-    assert f"; nothing was changed. Mend it {mend}" in last
+    printed = capsys.readouterr()
+    last = printed.err.splitlines()[-1]
+    assert re.match(
+        rf"import: \[[a-z-]+\] {type(error).__name__}: .*; nothing was changed.*\. Mend it with: {mend}", last
+    )
+    event = import_events.parse(printed.out.splitlines()[-1])
+    assert isinstance(event, Error)
+    assert last == f"import: [{event.code}] {event.problem}{REMEDY}{event.remedy}", "ops import reads the event"

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..migration.job import Refused
+from contract.errors import REMEDY
+
+from ..errors import Refused
 from . import copies, folders
 from .addresses import Addresses, is_server_address, new_location, renumbered_location
 from .options import Options
@@ -63,17 +65,16 @@ def report_uncopied(copy: sqlite3.Connection, options: Options) -> None:
     if not lost:
         return
     name, location = lost[0]
-    message = (
+    refusal = Refused(
+        "artifacts-not-given",
         f"the old server has the artifacts of {len(lost):,} experiment(s), such as {name!r} ({location}), and no "
-        "given folder contains them"
-    )
-    remedy = (
-        'IMPORT="--artifacts-from PATH", where PATH is the old server\'s --artifacts-destination, or '
-        'its folder mlartifacts; or with IMPORT="--artifacts leave", if there are none or they need not be imported'
+        "given folder contains them",
+        remedy='IMPORT="--artifacts-from PATH", where PATH is the old server\'s --artifacts-destination, or '
+        'its folder mlartifacts; or IMPORT="--artifacts leave", if there are none or they need not be imported',
     )
     if options.leave_artifacts:
-        emit(note=f"{message}: they are not imported")
+        emit(note=f"{refusal.seen}: they are not imported")
     elif options.dry_run:
-        emit(note=f"{message}: the import would be refused. Mend it with: {remedy}")
+        emit(note=f"{refusal.seen}: the import would be refused{REMEDY}{refusal.remedy}")
     else:
-        raise Refused(f"{message}; nothing was changed. Mend it with: {remedy}")
+        raise refusal

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..migration.job import Failed
+from ..errors import Failed
 from ..retention import uploads
 from . import folders
 from .folders import Parts
@@ -21,11 +21,11 @@ _FOLDERS = (("*", "artifacts"), ("models", "*", "artifacts"), ("traces", "*", "a
 PARTIAL = ".importing"
 """The name of an incomplete file in the volume. One is enough: only one import runs at a time."""
 
-_ROOM = "freeing space in the volume, then run it again"
-_MEND = {
-    errno.ENOSPC: _ROOM,
-    errno.EDQUOT: _ROOM,
-    errno.ENAMETOOLONG: "giving it, or a folder that it is in, a shorter name",
+_MORE_SPACE = "more space in the volume, then the same import again"
+_REMEDIES = {
+    errno.ENOSPC: _MORE_SPACE,
+    errno.EDQUOT: _MORE_SPACE,
+    errno.ENAMETOOLONG: "a shorter name for it, or for a folder that it is in",
 }
 
 
@@ -61,8 +61,9 @@ def copy(artifacts: Artifacts) -> None:
             _copy(source, target, artifacts.volume / PARTIAL)
         except OSError as error:
             raise Failed(
-                f"the artifact {source.name!r} was not copied: {error.strerror}; nothing was changed. "
-                f"Mend it by {_MEND.get(error.errno or 0, 'running it again')}"
+                "artifact-not-copied",
+                f"the artifact {source.name!r} was not copied: {error.strerror}; nothing was changed",
+                remedy=_REMEDIES.get(error.errno or 0, "the same import again"),
             ) from error
         counter.add(1)
     os.sync()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from ..migration.job import Refused
+from ..errors import Refused
 
 _FILES = ("*/traces/*/assessments/*.yaml", ".trash/*/traces/*/assessments/*.yaml")
 
@@ -50,8 +50,10 @@ def _read(path: Path, folder: Path) -> dict[object, object]:
         meta = None
     if not isinstance(meta, dict):
         raise Refused(
-            f"{str(path.relative_to(folder))!r} in the store is not the YAML of an assessment; nothing was changed. "
-            "Mend that file, or move it away"
+            "source-not-yaml",
+            f"{str(path.relative_to(folder))!r} in the store is not the YAML of an assessment",
+            rule="mend that file, or move it away",
+            remedy="the same import again",
         )
     return meta
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from ..migration.job import Refused
+from ..errors import Refused
 from . import permissions, users
 from .addresses import Addresses, experiments_in_list, experiments_in_span
 from .links import ASSOCIATIONS, ENDS, EXPERIMENT_TYPE
@@ -161,5 +161,6 @@ def _new_id(experiments: Mapping[int, int], old: int) -> int:
     try:
         return experiments[old]
     except KeyError:
-        text = f"a row belongs to the experiment {old}, which is not in the store; nothing was changed"
-        raise Refused(text) from None
+        raise Refused(
+            "experiment-missing", f"a row belongs to the experiment {old}, which is not in the store"
+        ) from None

@@ -1,7 +1,7 @@
 """`import-runs`: import the runs of the store at /source into the database.
 
-Exit codes: 0 success; 1 failure; 64 refused. The last line of standard error has the reason. After an error nothing
-was changed, unless that line or the event `committed` says otherwise. Copied artifacts may be left: the next import
+Exit codes: 0 success; 1 failure; 64 refused. The last event, and the last line of standard error, has the error. After
+it nothing was changed, unless it or the event `committed` says otherwise. Copied artifacts may be left: the next import
 removes them.
 """
 
@@ -19,12 +19,14 @@ from pathlib import Path
 
 import psycopg
 
-from ..migration.job import Failed, Refused, job_of
+from ..errors import Failed, Refused, exit_code
+from ..migration.job import job_of
 from ..migration.programs import without_rows
 from .importer import run_import
 from .options import Options
 from .plans import Clash
 from .privileges import become_nobody, reading
+from .progress import emit
 
 SOURCE = Path("/source")
 
@@ -48,20 +50,40 @@ def options_of(arguments: argparse.Namespace) -> Options:
     )
 
 
-def _remedy(error: Exception) -> str:
+def _error(error: Exception) -> Refused | Failed:
+    """The error that a user sees, for any error of an import."""
+    # Only the first line: the others may show rows.
+    reason = without_rows(str(error)).partition("\n")[0]
+    seen = f"{type(error).__name__}: {reason}; nothing was changed"
     match error:
-        case sqlite3.OperationalError() if "full" in str(error):
-            return "by freeing disk space for Docker's volumes, then run it again"
-        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
-            return "by freeing disk space for Docker's volumes, then run it again"
+        case Refused() | Failed():
+            return error
+        case psycopg.errors.UniqueViolation():
+            return Refused(
+                "row-exists",
+                f"{error.diag.table_name} already has a row with the same key ({error.diag.constraint_name})",
+                remedy='IMPORT="--clash skip", which skips such rows',
+            )
+        case sqlite3.OperationalError() | OSError() if _is_full(error):
+            return Failed(
+                "engine-disk-full", seen, remedy="more space for Docker's volumes, then the same import again"
+            )
         case sqlite3.Error():
-            return (
-                "with: sqlite3 OLD .recover | sqlite3 recovered.db, then: make import SOURCE=recovered.db. The store "
-                "is damaged, or its tables are not those that MLflow creates"
+            return Failed(
+                "source-damaged",
+                seen,
+                rule="the store is damaged, or its tables are not those that MLflow creates",
+                remedy="sqlite3 OLD .recover | sqlite3 recovered.db, then: make import SOURCE=recovered.db",
             )
         case psycopg.Error():
-            return "by running it again; make doctor checks the database"
-    return "by running it again, and report it if it happens again"
+            return Failed("import-failed", seen, remedy="the same import again; make doctor checks the database")
+    return Failed("import-failed", seen, remedy="the same import again; report it if it happens again")
+
+
+def _is_full(error: sqlite3.OperationalError | OSError) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "full" in str(error)
 
 
 def main() -> int:
@@ -86,22 +108,11 @@ def main() -> int:
     become_nobody()
     try:
         run_import(options_of(arguments), job_of(os.environ, version("mlflow")))
-    except (Refused, Failed) as error:
-        print(f"import: {error}", file=sys.stderr)
-        return 64 if isinstance(error, Refused) else 1
-    except psycopg.errors.UniqueViolation as error:
-        print(
-            f"import: {error.diag.table_name} already has a row with the same key ({error.diag.constraint_name}); "
-            'nothing was changed. Mend it with IMPORT="--clash skip", which skips such rows',
-            file=sys.stderr,
-        )
-        return 64
     except Exception as error:
-        # Only the first line: the others may show rows.
-        reason = without_rows(str(error)).partition("\n")[0]
-        if not isinstance(error, psycopg.Error | sqlite3.Error | OSError):
+        if not isinstance(error, Refused | Failed | psycopg.Error | sqlite3.Error | OSError):
             traceback.print_exc()
-        message = f"{type(error).__name__}: {reason}; nothing was changed. Mend it {_remedy(error)}"
-        print(f"import: {message}", file=sys.stderr)
-        return 1
+        shown = _error(error)
+        emit(code=shown.code, problem=shown.problem, remedy=shown.remedy)
+        print(f"import: {shown.report}", file=sys.stderr)
+        return exit_code(shown)
     return 0

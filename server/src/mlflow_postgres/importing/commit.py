@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psycopg
 
+from ..errors import Failed
 from ..migration.dump import PARTIAL
-from ..migration.job import Failed
 from ..migration.programs import without_rows
 from . import target
 from .progress import emit
@@ -30,8 +30,10 @@ def transaction(connection: Connection) -> Iterator[None]:
         if not committing or not connection.closed:
             raise
         raise Failed(
-            "the connection was lost during the commit: it is not known whether the import was committed. "
-            "Mend it by running it again, which reports it"
+            "import-outcome-unknown",
+            "the connection was lost during the commit",
+            rule="it is not known whether the import was committed",
+            remedy="the same import again, which reports it",
         ) from error
     emit(committed=True)
 

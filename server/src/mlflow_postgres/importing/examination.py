@@ -11,14 +11,14 @@ from collections import Counter as Counts
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ..migration.job import Refused
+from ..errors import Refused
 from .changes import ADDRESSES, Changes, change_rows
 from .options import Options
 from .progress import Counter, emit
 from .repairs import Finding, findings
 from .sources import quoted
 from .tables import EXPERIMENT, Column, Table
-from .values import BadValue, Row, batch_size, converter, key_of, shown
+from .values import CHANGE_COPY, BadValue, Row, batch_size, converter, key_of, shown
 
 SHOWN = 20
 """The number of bad values that are printed."""
@@ -165,12 +165,14 @@ def report(found: Examination, options: Options) -> None:
     if not found.count:
         return
     more = f" and {found.count - len(found.bad):,} more" if found.count > len(found.bad) else ""
-    where = "in a copy of the store, with: sqlite3 COPY, then: make import SOURCE=COPY"
+    remedy = CHANGE_COPY
     if options.rows_only:
-        where = "in that database, then run it again"
+        remedy = "an UPDATE in that database, then the same import again"
     elif options.is_folder:
-        where = "in its files, then run it again"
+        remedy = "a change of its files, then the same import again"
     raise Refused(
-        f"{found.count:,} value(s) of the store cannot be imported; nothing was changed. They are those above{more}. "
-        f"Mend them {where}"
+        "value-invalid",
+        f"{found.count:,} value(s) of the store cannot be imported",
+        rule=f"they are those above{more}",
+        remedy=remedy,
     )

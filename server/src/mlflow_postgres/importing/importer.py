@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from ..errors import Failed, Refused
 from ..migration.connections import connect, schema_job_lock
-from ..migration.job import BACKUPS, Failed, Job, Refused
+from ..migration.job import BACKUPS, Job
 from . import (
     artifact_plan,
     artifacts,
@@ -52,8 +53,9 @@ def run_import(options: Options, job: Job) -> None:
     gc.disable()
     if options.users and job.administrator is None:
         raise Refused(
-            "users cannot be imported: sign-in is off in this stack; nothing was changed. "
-            "Mend it with: bin/pulumi config set signIn true, make up, and the import again"
+            "users-without-sign-in",
+            "users cannot be imported: sign-in is off in this stack",
+            remedy="bin/pulumi config set signIn true, make up, and the import again",
         )
     copy_file = sources.copy_store(options.store)
     if options.rows_only:
@@ -116,20 +118,24 @@ def _models() -> MetaData:
 def _tables(connection: Connection, copy: sqlite3.Connection, job: Job, *, with_users: bool) -> list[Table]:
     head = copy.execute("SELECT version_num FROM alembic_version").fetchone()[0]
     if (found := target.revision(connection)) != head:
-        raise Refused(f"the database has the schema {found}, and MLflow needs {head}. Mend it with: make up")
+        raise Refused(
+            "schema-outdated", f"the database has the schema {found}, and MLflow needs {head}", remedy="make up"
+        )
     stored = target.stored(connection)
     if ("experiments", "workspace") not in stored:
-        raise Refused(
-            f"MLflow {job.mlflow_version} is too old for an import: it has no workspaces. Mend it with: "
-            "bin/pulumi config set mlflowVersion, and a newer version"
-        )
+        raise _too_old(job, "an import: it has no workspaces")
     models = [*_models().sorted_tables, *(users.models().sorted_tables if with_users else [])]
     if with_users and ("roles", "name") not in stored:
-        raise Refused(
-            f"MLflow {job.mlflow_version} is too old for an import of users: it has no roles. Mend it with: "
-            "bin/pulumi config set mlflowVersion, and a newer version"
-        )
+        raise _too_old(job, "an import of users: it has no roles")
     return import_tables(models, stored, sources.columns(copy))
+
+
+def _too_old(job: Job, purpose: str) -> Refused:
+    return Refused(
+        "mlflow-version-too-old",
+        f"MLflow {job.mlflow_version} is too old for {purpose}",
+        remedy="bin/pulumi config set mlflowVersion, and a newer version",
+    )
 
 
 def _examine(copy: sqlite3.Connection, tables: Sequence[Table], options: Options) -> int:
@@ -226,8 +232,9 @@ def _skip(connection: Connection, copy: sqlite3.Connection, tables: Sequence[Tab
 def _refuse_existing_runs(connection: Connection, copy: sqlite3.Connection, runs: Table) -> None:
     for (run,) in target.existing_keys(connection, copy, runs):
         raise Refused(
-            f"already imported: the run {run} is in the database; nothing was changed. "
-            'Mend it with IMPORT="--clash skip", which imports only what is missing'
+            "already-imported",
+            f"already imported: the run {run} is in the database",
+            remedy='IMPORT="--clash skip", which imports only what is missing',
         )
 
 
@@ -273,8 +280,9 @@ def _write_and_compare(
             emit(compared=each.shown())
         if different := [each.table for each in comparison if not each.same]:
             raise Failed(
-                f"the rows read back from {', '.join(different)} differ from the rows written; nothing was changed. "
-                "Mend it by running it again, and report it if it happens again"
+                "rows-differ",
+                f"the rows read back from {', '.join(different)} differ from the rows written; nothing was changed",
+                remedy="the same import again; report it if it happens again",
             )
         return _write_comparison(comparison, changes, replaced, options, job)
 

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from ..migration.job import Refused
+from ..errors import Refused
 from . import target
 from .changes import Changes, change_rows
 from .comparison import Tally
@@ -20,7 +20,7 @@ from .progress import Counter
 from .sources import quoted
 from .tables import EXPERIMENT, Cell, Kind, Table
 from .target import Connection, listed, named
-from .values import Row, batch_size, canonical, convert_batches, key_of
+from .values import CHANGE_COPY, Row, batch_size, canonical, convert_batches, key_of
 
 # Conversions for the comparison of values: equal JSON may be written in several ways, and marshal has no dates.
 _NORMAL_FORMS: Mapping[Kind, Callable[[Any], str]] = {Kind.JSON: canonical, Kind.DATE: str}
@@ -66,9 +66,10 @@ def _write_table(connection: Connection, copy: sqlite3.Connection, table: Table,
         raise
     except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded) as error:
         raise Refused(
+            "row-rejected",
             f"PostgreSQL rejects {_describe_row(error, copy, table, changes, replaces_default=replaces_default)}: "
-            f"{error.diag.message_primary}; nothing was changed. Mend it in a copy of the store, with: sqlite3 COPY, "
-            "then: make import SOURCE=COPY"
+            f"{error.diag.message_primary}",
+            remedy=CHANGE_COPY,
         ) from error
     for row in default_rows:
         _update_default_experiment(connection, table, row)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
 
-from ..migration.job import Refused
+from ..errors import Refused
 
 DEFAULT = 0
 """The id of the default experiment, which every server creates."""
@@ -100,9 +100,10 @@ def refuse_clashes(plan: Plan) -> None:
     if clashes := plan.clashes:
         shown = ", ".join(clashes[:5]) + (f" and {len(clashes) - 5} more" if len(clashes) > 5 else "")
         raise Refused(
-            f"{shown}: the name exists already; nothing was changed. "
-            'Mend it with IMPORT="--clash rename", which imports them under other names, or IMPORT="--clash skip", '
-            "which does not import them"
+            "name-taken",
+            f"{shown}: the name exists already",
+            remedy='IMPORT="--clash rename", which imports them under other names, or IMPORT="--clash skip", which '
+            "does not import them",
         )
 
 
@@ -113,8 +114,9 @@ def renamed(name: str, taken: Set[str]) -> str:
         new = f"{name} (imported{f' {number}' if number > 1 else ''})"
         if len(new) > _NAME_LENGTH:
             raise Refused(
-                f"the name {name[:60]!r}… exists already, and is too long for ' (imported)'; nothing was changed. "
-                "Mend it by renaming it in MLflow"
+                "name-too-long",
+                f"the name {name[:60]!r}… exists already, and is too long for ' (imported)'",
+                remedy="a shorter name for it in MLflow",
             )
         if new not in taken:
             return new

@@ -10,8 +10,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from ..errors import Failed, Refused
 from ..migration import revisions
-from ..migration.job import Failed, Refused
 from ..migration.programs import python
 from . import artifacts, assessment_times, folders
 from .privileges import reading
@@ -52,16 +52,23 @@ def _take_out_triggers(copy: Path) -> None:
 def _copy_file(file: Path, copy: Path, scratch: Path) -> None:
     with folders.open_file(file) as opened:
         if opened.read(len(MAGIC)) != MAGIC:
-            raise Refused(f"{file.name} is not a SQLite file. Mend it by naming the file with MLflow's runs")
+            raise Refused(
+                "source-not-sqlite",
+                f"{file.name} is not a SQLite file",
+                remedy="make import SOURCE=FILE, where FILE has MLflow's runs",
+            )
     if links := [each.name for each in _journals(file) if each.is_symlink()]:
-        raise Refused(f"{links[0]} is a symbolic link. Mend it by replacing it with the file")
+        raise Refused("source-is-a-link", f"{links[0]} is a symbolic link", remedy="the file itself in its place")
     try:
         try:
             _back_up(f"file:{quote(str(file))}?mode=ro", copy, allowed=file)
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 raise Refused(
-                    f"{file.name} is locked by a program that writes into it. Mend it by stopping that server first"
+                    "source-in-use",
+                    f"{file.name} is locked by a program that writes into it",
+                    rule="stop that server first",
+                    remedy="the same import again",
                 ) from error
             # A killed writer has left a journal. SQLite must recover the file first, and the store is read-only.
             copy.unlink(missing_ok=True)
@@ -73,8 +80,9 @@ def _copy_file(file: Path, copy: Path, scratch: Path) -> None:
     # Bad values are reported later, each with its row.
     if damage := [message for message in found if message != "ok" and not _ABOUT_VALUES.match(message)]:
         raise Refused(
-            f"{file.name} is damaged: {' '.join(damage[0].split())}. Mend it with: sqlite3 {file.name} .recover | "
-            "sqlite3 recovered.db, then: make import SOURCE=recovered.db"
+            "source-damaged",
+            f"{file.name} is damaged: {' '.join(damage[0].split())}",
+            remedy=f"sqlite3 {file.name} .recover | sqlite3 recovered.db, then: make import SOURCE=recovered.db",
         )
 
 
@@ -92,7 +100,9 @@ def _back_up(address: str, copy: Path, allowed: Path | None = None) -> None:
         if allowed and not {each for _, each in _open_files() - before} <= folders.identities(
             allowed.parent, [allowed.name, *(allowed.name + ending for ending in ("-wal", "-shm", "-journal"))]
         ):
-            raise Refused(f"{allowed.name} was replaced while it was opened. Mend it by running it again")
+            raise Refused(
+                "source-replaced", f"{allowed.name} was replaced while it was opened", remedy="the same import again"
+            )
         with closing(sqlite3.connect(copy)) as target:
             source.backup(target)
             # One file, without a write-ahead log.
@@ -118,8 +128,10 @@ def _copy_with_journals(file: Path, folder: Path) -> Path:
             folders.copy_file(each, folder / each.name)
     if [_stamp(each) for each in parts] != before:
         raise Refused(
-            f"{file.name} was changed while it was copied, and could not be locked. Mend it by stopping the "
-            "server that uses it first"
+            "source-in-use",
+            f"{file.name} was changed while it was copied, and could not be locked",
+            rule="stop the server that uses it first",
+            remedy="the same import again",
         )
     return folder / file.name
 
@@ -142,12 +154,14 @@ def _convert(folder: Path, copy: Path) -> None:
     command = ["-m", "mlflow", "migrate-filestore", "--source", str(folder), "--target", f"sqlite:///{copy}"]
     ended = python(command, 0)
     if not ended.succeeded:
-        raise Failed(f"MLflow could not read the folder: {ended.reason}; nothing was changed")
+        raise Failed("source-not-converted", f"MLflow could not read the folder: {ended.reason}; nothing was changed")
     for line in ended.error_lines:
         if "Failed to read" in line:
             raise Failed(
-                f"MLflow could not read all of the folder: {line.strip()}; nothing was changed. Mend that file, or "
-                "move its folder away"
+                "source-not-converted",
+                f"MLflow could not read all of the folder: {line.strip()}; nothing was changed",
+                rule="mend that file, or move its folder away",
+                remedy="the same import again",
             )
     assessment_times.restore(folder, copy)
 
@@ -159,7 +173,9 @@ def upgrade_copy(copy: Path, mlflow_version: str) -> None:
         return
     ended = python(["-m", "mlflow", "db", "upgrade", f"sqlite:///{copy}"], 0)
     if not ended.succeeded:
-        raise Failed(f"MLflow could not upgrade a copy of the store: {ended.reason}; nothing was changed")
+        raise Failed(
+            "source-not-upgraded", f"MLflow could not upgrade a copy of the store: {ended.reason}; nothing was changed"
+        )
 
 
 def revision(copy: Path, mlflow_version: str) -> tuple[str | None, str]:
@@ -168,8 +184,9 @@ def revision(copy: Path, mlflow_version: str) -> tuple[str | None, str]:
         found = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if missing := sorted(MAIN_TABLES - found):
             raise Refused(
-                f"the store is not MLflow's: it has no table {missing[0]}. Mend it by naming the store that has "
-                "MLflow's runs"
+                "source-not-mlflow",
+                f"the store is not MLflow's: it has no table {missing[0]}",
+                remedy="make import SOURCE=STORE, where STORE has MLflow's runs",
             )
         current = None
         if "alembic_version" in found:
@@ -177,8 +194,9 @@ def revision(copy: Path, mlflow_version: str) -> tuple[str | None, str]:
     known, head = revisions.known_revisions()
     if current is not None and current not in known:
         raise Refused(
-            f"the store has the schema {current}, which MLflow {mlflow_version} does not know: a newer MLflow made it. "
-            "Mend it with: bin/pulumi config set mlflowVersion, and the version that made it"
+            "source-too-new",
+            f"the store has the schema {current}, which MLflow {mlflow_version} does not know: a newer MLflow made it",
+            remedy="bin/pulumi config set mlflowVersion, and the version that made it",
         )
     return current, head
 

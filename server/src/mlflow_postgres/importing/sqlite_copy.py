@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..migration.job import Refused
+from ..errors import Refused
 from . import users
 from .sources import columns, quoted, revision
 
@@ -79,8 +79,9 @@ def _copy_rows(connection: sqlite3.Connection) -> None:
         if table not in given or (lost := sorted(set(names) - set(given[table]))):
             what = f"column {table}.{lost[0]}" if table in given else f"table {table}"
             raise Refused(
-                f"the database has no readable {what}, which its MLflow schema has. Mend it by "
-                "connecting as the owner of the tables"
+                "source-tables-closed",
+                f"the database has no readable {what}, which its MLflow schema has",
+                remedy="the same import, as the owner of the tables",
             )
         listed = ", ".join(map(quoted, names))
         # The rows include those that the migrations have inserted.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from ..migration.job import Failed
+from ..errors import Failed
 
 if TYPE_CHECKING:
     import sqlalchemy
@@ -145,8 +145,9 @@ def _rules(model: sqlalchemy.Table) -> Iterator[str]:
 def _column(table: str, column: sqlalchemy.Column[object], found: StoredColumn) -> Column:
     if found.type not in KINDS:
         raise Failed(
+            "column-type-unknown",
             f"the column {table}.{column.name} has the type {found.type}, which the import does not support; "
-            "nothing was touched"
+            "nothing was changed",
         )
     kind, bits = KINDS[found.type]
     return Column(

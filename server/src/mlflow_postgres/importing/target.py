@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import psycopg
 from psycopg import sql
 
+from ..errors import Failed
 from ..migration.connections import value
-from ..migration.job import Failed
 from .links import ASSOCIATIONS, EXPERIMENT_TYPE
 from .plans import DEFAULT, Experiment, Model, can_keep_id
 from .sources import quoted
@@ -60,7 +60,11 @@ def kept_values(connection: Connection, experiment: int) -> dict[str, object]:
     query = sql.SQL("SELECT {} FROM public.experiments WHERE experiment_id = %s").format(listed(KEPT_COLUMNS))
     row = connection.execute(query, (experiment,)).fetchone()
     if row is None:
-        raise Failed(f"the experiment {experiment} was deleted; nothing was changed. Mend it by running it again")
+        raise Failed(
+            "experiment-deleted",
+            f"the experiment {experiment} was deleted; nothing was changed",
+            remedy="the same import again",
+        )
     return dict(zip(KEPT_COLUMNS, row, strict=True))
 
 
@@ -160,7 +164,11 @@ def _sequence(connection: Connection, cell: Cell) -> str:
     table, column = cell
     found = value(connection, "SELECT pg_get_serial_sequence(%s, %s)", f"public.{quoted(table)}", column)
     if found is None:
-        raise Failed(f"the column {table}.{column} has no sequence; nothing was changed. Mend it with: make up")
+        raise Failed(
+            "sequence-missing",
+            f"the column {table}.{column} has no sequence; nothing was changed",
+            remedy="make up",
+        )
     return str(found)
 
 

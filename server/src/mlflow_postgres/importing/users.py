@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import Failed, Refused
 from ..migration import revisions
-from ..migration.job import Failed, Refused
 from ..migration.programs import python
 from . import sources
 from .plans import Role, renamed
@@ -44,16 +44,18 @@ def revision(given: Path, mlflow_version: str) -> str | None:
         found = sources.columns(connection)
         if not {"username", "password_hash"} <= set(found.get(USER[0], ())):
             raise Refused(
-                "the file of --users is not MLflow's sign-in database: it has no table users. Mend it with --users, "
-                "and the file that MLflow with sign-in stores its users in, such as basic_auth.db"
+                "users-not-mlflow",
+                "the file of --users is not MLflow's sign-in database: it has no table users",
+                remedy="--users, and the file that MLflow with sign-in stores its users in, such as basic_auth.db",
             )
         current = None
         if _VERSION in found:
             current = connection.execute(f"SELECT max(version_num) FROM {_VERSION}").fetchone()[0]
     if current is not None and current not in revisions.known_revisions(_VERSION)[0]:
         raise Refused(
-            f"the users have the schema {current}, which MLflow {mlflow_version} does not know: a newer MLflow made it."
-            " Mend it with: bin/pulumi config set mlflowVersion, and the version that made it"
+            "source-too-new",
+            f"the users have the schema {current}, which MLflow {mlflow_version} does not know: a newer MLflow made it",
+            remedy="bin/pulumi config set mlflowVersion, and the version that made it",
         )
     return current
 
@@ -79,7 +81,9 @@ def add_tables(given: Path, copy: Path, mlflow_version: str, others: Set[str]) -
         connection.commit()
     ended = python(["-m", "mlflow.server.auth", "db", "upgrade", "--url", f"sqlite:///{copy}"], 0)
     if not ended.succeeded:
-        raise Failed(f"MLflow could not upgrade a copy of the users: {ended.reason}; nothing was changed")
+        raise Failed(
+            "source-not-upgraded", f"MLflow could not upgrade a copy of the users: {ended.reason}; nothing was changed"
+        )
 
 
 def not_imported(copy: sqlite3.Connection) -> list[str]:

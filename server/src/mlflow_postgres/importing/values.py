@@ -9,7 +9,7 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-from ..migration.job import Refused
+from ..errors import Refused
 from .tables import Column, Kind, Table
 
 Convert = Callable[[object], object]
@@ -22,6 +22,9 @@ _BATCH = 10_000
 _LONG_BATCH = 200
 """The same for a table with text of any length, such as spans: the container has 1.5 GB of memory."""
 _LONG = (Kind.TEXT, Kind.JSON, Kind.BYTES)
+
+CHANGE_COPY = "sqlite3 COPY, where COPY is a copy of the store, then: make import SOURCE=COPY"
+"""The remedy for a value or row of a SQLite file that cannot be imported."""
 
 _SHOWN = 60
 _PRIVATE = ("password", "secret", "token")
@@ -165,9 +168,10 @@ def _refused(table: Table, converts: Sequence[Convert], row: Sequence[object]) -
             one(value)
         except BadValue as error:
             return Refused(
+                "value-invalid",
                 f"the column {table.name}.{column.name} has a value that {error.why} (the row with "
-                f"{key_of(table, row)}); nothing was changed. Mend it in a copy of the store, with: sqlite3 COPY, "
-                "then: make import SOURCE=COPY"
+                f"{key_of(table, row)})",
+                remedy=CHANGE_COPY,
             )
     raise AssertionError("every value is right")
 

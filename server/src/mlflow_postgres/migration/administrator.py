@@ -6,7 +6,8 @@ import time
 import warnings
 from collections.abc import Callable
 
-from .job import Administrator, Refused
+from ..errors import Refused
+from .job import Administrator
 
 
 def password_of(administrator: Administrator) -> str:
@@ -15,13 +16,17 @@ def password_of(administrator: Administrator) -> str:
         password = administrator.password_file.read_text().rstrip("\n")
     except OSError as error:
         raise Refused(
-            f"{administrator.password_file} cannot be read ({error.strerror}): it must hold the administrator's "
-            "password. Mend it with: make up"
+            "administrator-password-invalid",
+            f"{administrator.password_file} cannot be read ({error.strerror})",
+            rule="it must hold the administrator's password",
+            remedy="make up",
         ) from error
     if len(password) < 12:
         raise Refused(
-            f"the administrator's password is {len(password)} characters long: MLflow requires at least 12. "
-            "Mend it with: make up"
+            "administrator-password-invalid",
+            f"the administrator's password is {len(password)} characters long",
+            rule="MLflow requires at least 12",
+            remedy="make up",
         )
     return password
 

@@ -1,6 +1,6 @@
 """The schema job's commands `migrate`, `restore NAME` and `dumps`, and `schema-requirements` for `ops doctor`.
 
-Exit codes: 0 success; 1 failure, the last line says in which state the database is; 64 refused, nothing was touched.
+Exit codes: 0 success; 1 failure, the last line says in which state the database is; 64 refused, nothing was changed.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from importlib.metadata import version
 
 from contract import dumps, environment, schema
 
+from ..errors import Failed, Refused, exit_code
 from . import administrator, dump, keys, requirements, restore, revisions, tuning, upgrade
 from .connections import connect, has_sessions, record_version, recorded_version, schema_job_lock, value
 from .grants import grant
-from .job import Failed, Job, Refused, job_of
+from .job import Job, job_of
 from .programs import without_rows
 from .revisions import Due
 
@@ -45,9 +46,10 @@ def migrate(job: Job) -> None:
             record_version(connection, job.mlflow_version)
         except Exception as error:
             raise Failed(
+                "schema-step-failed",
                 f"the schema is that of MLflow {job.mlflow_version}, but a later step failed: "
-                f"{type(error).__name__}: {' '.join(without_rows(str(error)).split())}. Mend it with: make up, "
-                "or make rollback"
+                f"{type(error).__name__}: {' '.join(without_rows(str(error)).split())}",
+                remedy="make up, or make rollback",
             ) from error
         if renewed:
             administrator.wait_for_password_cache(has_sessions(connection, job.server_role), job.password_cache_seconds)
@@ -114,10 +116,7 @@ def _exit_code(command: str, work: Callable[[], None]) -> int:
     os.umask(0o077)
     try:
         work()
-    except Refused as error:
-        print(f"{command}: {error}", file=sys.stderr)
-        return 64
-    except Failed as error:
-        print(f"{command}: {error}", file=sys.stderr)
-        return 1
+    except (Refused, Failed) as error:
+        print(f"{command}: {error.report}", file=sys.stderr)
+        return exit_code(error)
     return 0

@@ -9,7 +9,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from .job import Failed
+from ..errors import Failed
 
 # The key of the advisory lock. It must never change: old and new schema jobs exclude each other.
 LOCK = int.from_bytes(b"mlflowdb", "big")
@@ -30,7 +30,7 @@ def session_options(server_version: int) -> str:
 
 
 def connect(uri: str, timeout: float = CONNECT_TIMEOUT) -> psycopg.Connection:
-    """A connection in autocommit mode. Raises `Failed` if there is none within `patience` seconds."""
+    """A connection in autocommit mode. Raises `Failed` if there is none within `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
         try:
@@ -48,8 +48,9 @@ def connect(uri: str, timeout: float = CONNECT_TIMEOUT) -> psycopg.Connection:
             if time.monotonic() > deadline:
                 reason = " ".join(str(error).split())
                 raise Failed(
-                    f"no connection within {timeout:.0f} s: {reason}. Nothing was touched. "
-                    "Mend it with: make up; if that fails, make logs shows why"
+                    "database-not-reached",
+                    f"no connection within {timeout:.0f} s: {reason}; nothing was changed",
+                    remedy="make up; if that fails, make logs shows why",
                 ) from error
             time.sleep(1)
         else:

@@ -17,11 +17,17 @@ from pathlib import Path
 
 from contract.dumps import Dump, ListedDump
 
-from .job import BACKUPS, Failed, Refused
+from ..errors import Failed, Refused
+from .job import BACKUPS
 from .programs import run
 
 PARTIAL = ".partial-"
 _NAME = re.compile(r"before-[A-Za-z0-9.]+-\d{8}T\d{6}Z")
+_ANOTHER = "make rollback DUMP=NAME, where NAME is another dump"
+
+
+class _ProgramError(Exception):
+    """pg_dump or pg_restore failed. The message is its own."""
 
 
 def name_at(reason: str, moment: datetime) -> str:
@@ -84,13 +90,15 @@ def create(
         note = folder / f"{PARTIAL}{name}.json"
         note.write_text(json.dumps(asdict(sidecar), indent=2) + "\n")
         _rename([(note, folder / f"{name}.json"), (partial, folder / f"{name}.dump")])
-    except (OSError, Failed) as error:
+    except (OSError, _ProgramError) as error:
         remove_partial_files(folder)
         free = shutil.disk_usage(folder).free
         raise Failed(
-            f"the dump before the change failed ({error}): the backups volume has {free} bytes free, the "
-            f"database has {database_bytes} bytes uncompressed. Nothing was changed. "
-            "Mend it by freeing space in the backups volume, then: make up"
+            "dump-failed",
+            f"the dump before the change failed ({error})",
+            rule=f"the backups volume has {free} bytes free, the database has {database_bytes} bytes uncompressed; "
+            "nothing was changed",
+            remedy="more space in the backups volume, then make up",
         ) from error
     return sidecar
 
@@ -100,16 +108,18 @@ def verify(name: str, server_version: int, folder: Path = BACKUPS) -> tuple[Path
     names = [each.name for each in list_dumps(folder)]
     if not _NAME.fullmatch(name) or name not in names:
         raise Refused(
-            f"there is no dump '{name}': the backups volume holds {', '.join(names) or 'none'}. "
-            f"Mend it with: make rollback{f' DUMP={names[0]}' if names else ''}"
+            "dump-missing",
+            f"there is no dump '{name}'",
+            rule=f"the backups volume holds {', '.join(names) or 'none'}",
+            remedy=f"make rollback{f' DUMP={names[0]}' if names else ''}",
         )
     archive = folder / f"{name}.dump"
     sidecar = json.loads((folder / f"{name}.json").read_text())
     if checksum(archive) != sidecar["sha256"]:
-        raise Refused(f"the dump {name} is damaged: its checksum differs; nothing was touched")
+        raise Refused("dump-damaged", f"the dump {name} is damaged: its checksum differs", remedy=_ANOTHER)
     contents = run(["pg_restore", "--list", str(archive)], server_version)
     if not contents.succeeded:
-        raise Refused(f"the dump {name} cannot be read: {contents.reason}; nothing was touched")
+        raise Refused("dump-damaged", f"the dump {name} cannot be read: {contents.reason}", remedy=_ANOTHER)
     return archive, contents.output.splitlines()
 
 
@@ -134,10 +144,10 @@ def _archive(uri: str, server_version: int, path: Path) -> None:
         server_version,
     )
     if not dumped.succeeded:
-        raise Failed(dumped.reason)
+        raise _ProgramError(dumped.reason)
     contents = run(["pg_restore", "--list", str(path)], server_version)
     if not contents.succeeded:
-        raise Failed(contents.reason)
+        raise _ProgramError(contents.reason)
 
 
 def _rename(renames: Sequence[tuple[Path, Path]]) -> None:

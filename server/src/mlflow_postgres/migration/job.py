@@ -1,4 +1,4 @@
-"""The settings of a schema job, and its two errors."""
+"""The settings of a schema job."""
 
 from __future__ import annotations
 
@@ -9,19 +9,13 @@ from pathlib import Path
 from contract import environment as names
 from contract import paths
 
+from ..errors import Refused
+
 BACKUPS = Path(paths.BACKUPS)
 KEYS = Path(paths.KEYS)
 
 # Version 1 is the passphrase built into MLflow. Stacks from before `credentialsVersion` have used it.
 BUILT_IN_KEY = 1
-
-
-class Refused(Exception):
-    """The job cannot run with these settings. Nothing was touched."""
-
-
-class Failed(Exception):
-    """The job failed. The message says in which state the database is, and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,18 +69,26 @@ def job_of(environment: Mapping[str, str], mlflow_version: str) -> Job:
     store_uri = _required(environment, names.STORE_URI)
     if not store_uri.startswith("postgresql+mlflow://"):
         raise Refused(
-            f"MLFLOW_BACKEND_STORE_URI begins with '{store_uri.partition(':')[0]}': "
-            "it must begin with 'postgresql+mlflow://'"
+            "store-uri-invalid",
+            f"MLFLOW_BACKEND_STORE_URI begins with '{store_uri.partition(':')[0]}'",
+            rule="it must begin with 'postgresql+mlflow://'",
         )
     credentials = _required(environment, names.CREDENTIALS_VERSION)
     if not credentials.isdecimal() or int(credentials) < 1:
         raise Refused(
-            f"CREDENTIALS_VERSION is '{credentials}': it must be a whole number from 1. "
-            "Mend it with: bin/pulumi config set credentialsVersion 1"
+            "environment-invalid",
+            f"CREDENTIALS_VERSION is '{credentials}'",
+            rule="it must be a whole number from 1",
+            remedy="bin/pulumi config set credentialsVersion 1",
         )
     sign_in = _required(environment, names.SIGN_IN)
     if sign_in not in ("true", "false"):
-        raise Refused(f"SIGN_IN is '{sign_in}': it must be true or false. Mend it with: bin/pulumi config set signIn")
+        raise Refused(
+            "environment-invalid",
+            f"SIGN_IN is '{sign_in}'",
+            rule="it must be true or false",
+            remedy="bin/pulumi config set signIn false",
+        )
     return Job(
         store_uri=store_uri,
         server_role=_required(environment, names.POSTGRES_USER),
@@ -106,5 +108,5 @@ def job_of(environment: Mapping[str, str], mlflow_version: str) -> Job:
 
 def _required(environment: Mapping[str, str], name: str) -> str:
     if not environment.get(name):
-        raise Refused(f"{name} is not set: the schema job needs it. Mend it with: make up")
+        raise Refused("environment-invalid", f"{name} is not set", rule="the schema job needs it", remedy="make up")
     return environment[name]

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from ..errors import Refused
 from .connections import tables
-from .job import BUILT_IN_KEY, KEYS, Refused
+from .job import BUILT_IN_KEY, KEYS
 
 if TYPE_CHECKING:
     from mlflow.utils.crypto import KEKManager
@@ -43,17 +44,19 @@ def plan(version: int, files: Set[int], rows: Set[int]) -> Plan:
     newest = max(files, default=version)
     if newest > version:
         raise Refused(
-            f"credentialsVersion is {version - BUILT_IN_KEY}, and {newest - BUILT_IN_KEY} was used before: it may only "
-            "grow, because secrets are encrypted with the newest key; nothing was touched. "
-            f"Mend it with: bin/pulumi config set credentialsVersion {newest - BUILT_IN_KEY}"
+            "credentials-version-lowered",
+            f"credentialsVersion is {version - BUILT_IN_KEY}, and {newest - BUILT_IN_KEY} was used before",
+            rule="it may only grow, because secrets are encrypted with the newest key",
+            remedy=f"bin/pulumi config set credentialsVersion {newest - BUILT_IN_KEY}",
         )
     missing = sorted(rows - files - {BUILT_IN_KEY})
     if missing:
         names = ", ".join(f"kek-{number}" for number in missing)
         raise Refused(
-            f"the gateway's secrets are encrypted with {names}, which is not in the keys volume; nothing was "
-            "touched. Mend it by restoring that file, or delete these secrets from MLflow with: "
-            f"DELETE FROM secrets WHERE kek_version IN ({', '.join(map(str, missing))})"
+            "key-missing",
+            f"the gateway's secrets are encrypted with {names}, which is not in the keys volume",
+            rule="restore that file, or delete these secrets from MLflow's database",
+            remedy=f"DELETE FROM secrets WHERE kek_version IN ({', '.join(map(str, missing))})",
         )
     return Plan(version=version, create=version not in files, rewrap=tuple(sorted(rows - {version})))
 

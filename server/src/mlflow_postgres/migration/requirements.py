@@ -10,7 +10,7 @@ from pathlib import Path
 
 from contract import schema
 
-from .job import Failed
+from ..errors import Failed
 from .revisions import MIGRATIONS
 from .tuning import INDEXES, comment
 
@@ -43,7 +43,11 @@ def newest(scripts: Iterable[Path]) -> str:
             former |= {before} if isinstance(before, str) else set(before or ())
     heads = sorted(revisions - former)
     if len(heads) != 1:
-        raise Failed(f"MLflow's migrations end in {len(heads)} revisions ({', '.join(heads)}): it must be one")
+        raise Failed(
+            "migrations-forked",
+            f"MLflow's migrations end in {len(heads)} revisions ({', '.join(heads)})",
+            rule="it must be one",
+        )
     return heads[0]
 
 
@@ -63,5 +67,5 @@ def _package(folder: str) -> Path:
     # Without importing it.
     spec = find_spec("mlflow")
     if spec is None or spec.origin is None:
-        raise Failed("MLflow is not installed here")
+        raise Failed("migrations-missing", "MLflow is not installed here")
     return Path(spec.origin).parent / folder

@@ -9,9 +9,10 @@ from contextlib import suppress
 
 import psycopg
 
+from ..errors import Failed
 from . import dump
 from .grants import statements
-from .job import Failed, Job
+from .job import Job
 from .programs import environment, without_rows
 
 # Drops only objects of the owner. Extensions belong to a superuser and stay. DROP TABLE drops the sequences of its
@@ -110,7 +111,9 @@ def restore(connection: psycopg.Connection, job: Job, name: str) -> None:
         words = errors or (reader.stderr.strip().splitlines()[-1:] if reader else [])
         reason = without_rows(words[0]) if words else f"psql ended with exit code {ended} and printed no error"
         raise Failed(
-            f"the dump {name} was not restored ({reason}); the database is unchanged. "
-            "Mend it by stopping everything that still uses the database, then: make rollback"
+            "dump-not-restored",
+            f"the dump {name} was not restored ({reason}); the database is unchanged",
+            rule="stop everything that still uses the database",
+            remedy="make rollback",
         )
     connection.execute("ANALYZE")

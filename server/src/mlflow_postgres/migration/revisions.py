@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from ..errors import Failed, Refused
 from .connections import tables
-from .job import Failed, Refused
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
@@ -58,14 +58,10 @@ class TableSet:
     """MLflow's migration scripts between the two revisions."""
 
 
-def decide(*, current: str | None, head: str, known: Set[str], found: Set[str], expected: Set[str]) -> Due:
-    """What is due. Raises `Refused` with the revision if this MLflow does not know it."""
-    if current == head:
-        return Due.NOTHING
+def decide(*, current: str | None, head: str, found: Set[str], expected: Set[str]) -> Due:
+    """What is due, for a revision that this MLflow knows."""
     if current is not None:
-        if current not in known:
-            raise Refused(current)
-        return Due.MIGRATE
+        return Due.NOTHING if current == head else Due.MIGRATE
     # MLflow creates its first tables and records its first revision in two steps.
     return Due.MIGRATE if expected <= found else Due.CREATE
 
@@ -80,9 +76,10 @@ def unknown_revision(revision: str, mlflow_version: str, recorded: str | None) -
     """The error for a schema of a newer MLflow."""
     other = recorded or "and the one that ran before"
     return Refused(
+        "schema-unknown",
         f"the database has the schema {revision}, which MLflow {mlflow_version} does not know: a newer MLflow or "
-        f"another program made it; nothing was touched. Mend it with: bin/pulumi config set mlflowVersion {other}, "
-        "or make rollback"
+        "another program made it",
+        remedy=f"bin/pulumi config set mlflowVersion {other}, or make rollback",
     )
 
 
@@ -102,8 +99,9 @@ def table_sets(
     found = tables(connection)
     if foreign_name := foreign_table(found):
         raise Refused(
-            f"the database holds tables of another program, such as {foreign_name}; nothing was touched. "
-            "Mend it with: bin/pulumi config set postgresDatabase, and the name of a database for MLflow alone"
+            "database-of-another-program",
+            f"the database holds tables of another program, such as {foreign_name}",
+            remedy="bin/pulumi config set postgresDatabase, and the name of a database for MLflow alone",
         )
     sets = [("main", "alembic_version", MAIN_TABLES)]
     if sign_in:
@@ -113,10 +111,9 @@ def table_sets(
         scripts, head = _scripts(MIGRATIONS[version_table])
         revisions = {script.revision for script in scripts.walk_revisions()}
         current = _revision(connection, version_table, found)
-        try:
-            due = decide(current=current, head=head, known=revisions, found=found, expected=expected)
-        except Refused as error:
-            raise unknown_revision(str(error), mlflow_version, recorded) from None
+        if current is not None and current not in revisions:
+            raise unknown_revision(current, mlflow_version, recorded)
+        due = decide(current=current, head=head, found=found, expected=expected)
         scripts_between = scripts.iterate_revisions(head, current) if due is Due.MIGRATE else ()
         pending = tuple(Path(script.path) for script in scripts_between)
         result.append(TableSet(name=name, current=current, head=head, due=due, pending=pending))
@@ -147,7 +144,12 @@ def _revision(connection: psycopg.Connection, version_table: str, found: Set[str
     query = psycopg.sql.SQL("SELECT version_num FROM public.{}").format(psycopg.sql.Identifier(version_table))
     rows = connection.execute(query).fetchall()
     if len(rows) > 1:
-        raise Failed(f"{version_table} holds {len(rows)} revisions: it must hold one. Mend it with: make rollback")
+        raise Failed(
+            "schema-revisions-many",
+            f"{version_table} holds {len(rows)} revisions",
+            rule="it must hold one",
+            remedy="make rollback",
+        )
     return str(rows[0][0]) if rows else None
 
 
@@ -160,5 +162,5 @@ def _scripts(folder: str) -> tuple[ScriptDirectory, str]:
     scripts = ScriptDirectory(str(Path(mlflow.__file__).parent / folder))
     head = scripts.get_current_head()
     if head is None:
-        raise Failed(f"MLflow has no migrations in {folder}")
+        raise Failed("migrations-missing", f"MLflow has no migrations in {folder}")
     return scripts, head

@@ -8,9 +8,10 @@ import psycopg
 
 from contract.dumps import Dump
 
+from ..errors import Failed, Refused
 from . import dump, restore, tuning
 from .connections import value
-from .job import Failed, Job
+from .job import Job
 from .programs import Outcome, python, without_rows
 from .revisions import Due, TableSet, named_tables, table_sets
 
@@ -55,7 +56,7 @@ def _migrate(connection: psycopg.Connection, job: Job, sets: Sequence[TableSet],
         outcome = _command(table_set, job, connection.info.server_version)
         if not outcome.succeeded:
             print("\n".join(outcome.error_lines[-20:]), flush=True)
-            raise Failed(f"{_restore(connection, job, sets, earlier)} {table_set.name} tables: {outcome.reason}")
+            raise _failure(connection, job, sets, earlier, f"{table_set.name} tables: {outcome.reason}")
 
 
 def dump_before(connection: psycopg.Connection, job: Job, sets: Sequence[TableSet], recorded: str | None) -> Dump:
@@ -92,30 +93,39 @@ def _command(table_set: TableSet, job: Job, server_version: int) -> Outcome:
     return python(["-m", "mlflow", "db", "upgrade", job.store_uri], server_version)
 
 
-def _restore(connection: psycopg.Connection, job: Job, sets: Sequence[TableSet], earlier: Dump | None) -> str:
-    """Restore the dump if the database has changed. Returns an error message that ends before the reason."""
+def _failure(
+    connection: psycopg.Connection, job: Job, sets: Sequence[TableSet], earlier: Dump | None, cause: str
+) -> Failed:
+    """Restore the dump if the database has changed. Returns the error."""
     if earlier is None:
-        return "MLflow could not create its tables; the tables made so far are kept, and the next run continues:"
+        return Failed(
+            "tables-not-created",
+            f"MLflow could not create its tables; the tables made so far are kept. The cause, {cause}",
+            remedy="make up, which continues",
+        )
     now = table_sets(
         connection, sign_in=job.administrator is not None, mlflow_version=job.mlflow_version, recorded=None
     )
     state = f"the database is as it was, at {sets[0].current},"
     if [table_set.current for table_set in now] != [table_set.current for table_set in sets]:
-        # The former server has continued to log since the dump. This dump keeps those changes.
-        since = _dump(connection, job, "rollback", (None, earlier.from_revision), (None, earlier.from_version))
         try:
+            # The former server has continued to log since the dump. This dump keeps those changes.
+            since = _dump(connection, job, "rollback", (None, earlier.from_revision), (None, earlier.from_version))
             restore.restore(connection, job, earlier.name)
-        except Failed as error:
-            return (
+        except (Refused, Failed) as error:
+            return Failed(
+                "schema-between-versions",
                 f"MLflow {job.mlflow_version} could not migrate all tables: the database is between two schemas. "
-                f"Restoring it failed: {error}. Use the dump {earlier.name}. The first error,"
+                f"Restoring it failed: {error.seen}. The first error, {cause}",
+                remedy=f"make rollback DUMP={earlier.name}",
             )
         state = (
             f"the database was restored from the dump, at {sets[0].current} (what was logged since is in {since.name}),"
         )
-    return (
+    return Failed(
+        "migration-failed",
         f"MLflow {job.mlflow_version} could not migrate; {state} and the former server still runs on it; the dump is "
-        f"{earlier.name} in the volume {job.backups_volume}. Go on with: bin/pulumi config set mlflowVersion "
-        f"{earlier.from_version or 'and the version that ran before'}, or remove the cause and run make up again."
-        " The cause,"
+        f"{earlier.name} in the volume {job.backups_volume}. The cause, {cause}",
+        remedy=f"bin/pulumi config set mlflowVersion {earlier.from_version or 'and the version that ran before'}, or "
+        "remove the cause and make up",
     )

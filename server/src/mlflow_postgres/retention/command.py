@@ -12,8 +12,8 @@ import psycopg
 
 from contract import paths
 
+from ..errors import Failed
 from ..migration.connections import LOCK, connect, value
-from ..migration.job import Failed
 from ..migration.programs import without_rows
 from .items import KINDS, LIMIT, Connection, due, used
 from .removal import Removal, plan_removal, remove
@@ -108,7 +108,7 @@ def log(text: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(without_rows(str(error)).split())
+    return error.report if isinstance(error, Failed) else " ".join(without_rows(str(error)).split())
 
 
 def attempt_round(uri: str, days: float, progress: Progress, store: Path = STORE, state: Path = STATE) -> int:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from contract import environment
+from contract.errors import UserError
 
 SCHEME = "postgresql+mlflow"
 STARTUP = Path(__file__).with_name("startup")
@@ -18,10 +19,12 @@ def main() -> None:
     # With a misspelt or missing URI, MLflow silently stores runs in a file that is lost with the container.
     uri = os.environ.get(environment.STORE_URI, "")
     if not uri.startswith(f"{SCHEME}://"):
-        print(
-            f"serve: {environment.STORE_URI} begins with '{scheme_of(uri)}': it must begin with '{SCHEME}://'.",
-            file=sys.stderr,
+        error = UserError(
+            "store-uri-invalid",
+            f"{environment.STORE_URI} begins with '{scheme_of(uri)}'",
+            rule=f"it must begin with '{SCHEME}://'",
         )
+        print(f"serve: {error.report}", file=sys.stderr)
         sys.exit(64)
     os.environ["PYTHONPATH"] = str(STARTUP)
     os.execvp(sys.argv[1], sys.argv[1:])
