@@ -1,1 +1,1 @@
-"""What the host's side and the images' side of a container must agree on. Uses the standard library alone."""
+"""The names and JSON formats that the host's code and the images' code share. Uses only the standard library."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Final
 
 BEFORE_ROLLBACK: Final = "before-rollback-"
-"""The names of dumps that a rollback made begin with it."""
+"""The prefix of the names of dumps that a rollback made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,7 @@ class Dump:
     from_revision: str | None
     to_revision: str | None
     from_version: str | None
-    """MLflow's version that worked on the database; None when no schema job had recorded one."""
+    """The version of MLflow that used the database; None if no schema job had recorded it."""
     to_version: str | None
     size: int
     """Bytes of the archive when it was made."""
@@ -31,10 +31,10 @@ class Dump:
 
 @dataclass(frozen=True, kw_only=True)
 class ListedDump(Dump):
-    """A dump, and what is left of its file."""
+    """A dump, and the present size of its archive."""
 
     bytes_there: int | None
-    """The file's size now; None when there is no file."""
+    """Bytes; None if the archive is missing."""
 
 
 def dump(dumps: Iterable[ListedDump]) -> str:
@@ -42,11 +42,11 @@ def dump(dumps: Iterable[ListedDump]) -> str:
 
 
 def parse(text: str) -> list[ListedDump]:
-    """Raises `ValueError` for anything but such a list. Unknown keys of a newer image are ignored."""
+    """The dumps of a JSON list. Unknown keys of a newer image are ignored. Raises `ValueError` for any other text."""
     names = [each.name for each in fields(ListedDump)]
     try:
         return [
-            # An older image lists only the dumps that have their file, without its size now.
+            # An older image lists only dumps whose archive exists, without its present size.
             ListedDump(**{name: {"bytes_there": each["size"], **each}[name] for name in names})
             for each in json.loads(text)
         ]

@@ -8,14 +8,14 @@ from enum import Enum
 from typing import Final
 
 REMEDY: Final = ". Mend it with: "
-"""Stands before the remedy in every message of this project."""
+"""The text before the remedy in every message of this project."""
 
 
 class UserError(Exception):
-    """Something that a user has to change.
+    """An error that a user can correct.
 
-    `code` is short, kebab-case and never changes. `seen` is what was found. `rule` is what must hold; it is empty when
-    `seen` says it. `remedy` is the command that mends it; it is empty when there is none.
+    `code` is short, kebab-case and never changes. `seen` is what was found. `rule` is the violated condition; it is
+    empty if `seen` says it. `remedy` is the command that corrects the error; it is empty if there is none.
     """
 
     def __init__(self, code: str, seen: str, *, rule: str = "", remedy: str = "") -> None:
@@ -27,7 +27,7 @@ class UserError(Exception):
 
     @property
     def report(self) -> str:
-        """What a user sees: the code, by which docs/errors.md explains it, and the message."""
+        """The code, which docs/errors.md explains, and the message."""
         return f"[{self.code}] {self}"
 
     @property
@@ -41,7 +41,7 @@ class UserError(Exception):
 
 @dataclass(frozen=True)
 class Argument:
-    """Another argument that a rule mentions, and mostly the value that it should have."""
+    """Another argument that a rule mentions, and, in most cases, the value that it should have."""
 
     name: str
     value: object = None
@@ -51,10 +51,10 @@ class Argument:
 
 
 class ArgumentError(UserError):
-    """An argument of a component that cannot be used. A program that reads settings names the setting instead.
+    """An invalid argument of a component. A program that reads settings names the setting instead.
 
-    `accepted` is a value that can be used; None means that the argument is to be left out. `item` is the key or the
-    index of the part that is wrong. Each `{}` of the rule stands for one of `mentions`, in their order.
+    `accepted` is a valid value; None means that the argument must be left out. `item` is the key or the index of the
+    invalid part. Each `{}` of the rule stands for one of `mentions`, in their order.
     """
 
     def __init__(
@@ -80,16 +80,16 @@ class ArgumentError(UserError):
 
 
 def shown(value: object) -> str:
-    """A value as it stands in a Python program."""
+    """A value in Python's syntax."""
     return f"{type(value).__name__}.{value.name}" if isinstance(value, Enum) else repr(value)
 
 
 def mentioning(rule: str, mentions: Iterable[object]) -> str:
-    """A rule with its `{}` filled in. Without mentions braces are braces."""
+    """A rule with its `{}` replaced by the mentions. Unchanged without mentions."""
     names = [str(each) for each in mentions]
     return rule.format(*names) if names else rule
 
 
 def report(errors: Iterable[UserError]) -> str:
-    """Several errors as a user sees them, one a line; equal ones once."""
+    """The reports of several errors, one on each line, without duplicates."""
     return "\n".join(dict.fromkeys(each.report for each in errors))

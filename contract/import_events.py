@@ -1,4 +1,4 @@
-"""The events of an import: `import-runs` of MLflow's image prints one JSON object a line, and `ops import` shows it."""
+"""The events of an import. `import-runs` of MLflow's image prints one JSON object a line; `ops import` shows them."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ class Note:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is going to be imported."""
+    """What will be imported."""
 
     plan: Mapping[str, int]
     """Rows by table."""
     clashes: Sequence[str]
-    """Names that are taken in the database."""
+    """Names that exist in both stores."""
     clash: str
-    """What is done about them: refuse, skip or rename."""
+    """What to do about them: refuse, skip or rename."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far one phase is with one table."""
+    """The progress of a phase with one table."""
 
     phase: Phase
     table: str
     """`artifacts` counts files."""
     rows: int
     of: int
-    """All rows; 0 while that is unknown."""
+    """The number of all rows; 0 while it is unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class Compared:
 
 @dataclass(frozen=True, kw_only=True)
 class Committing:
-    """COMMIT is sent next. Whoever hears nothing after it does not know the outcome."""
+    """COMMIT is sent next. If no event follows, the outcome is unknown."""
 
     committing: Literal[True] = True
 
@@ -81,7 +81,7 @@ class Done:
     done: int
     """Rows."""
     file: str
-    """Where the comparison is kept."""
+    """The file of the comparison."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ def dump(event: Event) -> str:
 
 
 def parse(line: str) -> Event:
-    """The event of a line. A line that is none, such as one that a library printed, is a note."""
+    """The event of a line. Any other line, such as one printed by a library, becomes a note."""
     try:
         return _event(json.loads(line))
     except (ValueError, KeyError, TypeError, AttributeError):

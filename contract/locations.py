@@ -1,4 +1,4 @@
-"""The artifact locations of an old store, which `ops import` hands to `import-runs` as a JSON file."""
+"""The artifact locations of an old store. `ops import` passes them to `import-runs` in a JSON file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Locations:
-    """Artifact locations as the old store has them."""
+    """Artifact locations of the old store."""
 
     folders: Mapping[str, str]
-    """Those whose files are copied, each with the folder in the import's container."""
+    """Locations whose files are copied, each with its folder in the import's container."""
     empty: Sequence[str]
-    """Those that hold no files."""
+    """Locations without files."""
 
 
 def dump(locations: Locations) -> str:
@@ -22,7 +22,7 @@ def dump(locations: Locations) -> str:
 
 
 def parse(text: str) -> Locations:
-    """Raises `ValueError` for anything else."""
+    """The locations of a JSON text. Raises `ValueError` for any other text."""
     try:
         found = json.loads(text)
         return Locations(

@@ -1,4 +1,4 @@
-"""The names of a stack's objects on the engine, and what a stack may be called so that they are valid."""
+"""The names of a stack's objects on the engine, and the rule for the names of stacks."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ def object_prefix(name: str, stack: str) -> str:
 
 
 def object_name(prefix: str, role: str) -> str:
-    """The name of the object that plays a role."""
+    """The name of the object with a role."""
     return f"{prefix}-{role}"
 
 
 def is_stack_name(name: str) -> bool:
-    """Whether Docker accepts it in the names of containers, volumes and images."""
+    """Whether Docker accepts a name as a part of the names of containers, volumes and images."""
     return _STACK_NAME.fullmatch(name) is not None
 
 
 def stack_name_near(name: str) -> str:
-    """A valid stack name that is close to the given one."""
+    """A valid stack name that resembles the given one."""
     words = "-".join(re.findall(r"[a-z0-9]+", name.lower()))
     return words if is_stack_name(words) else f"stack-{words}".rstrip("-")

@@ -12,11 +12,11 @@ KEYS: Final = "/keys"
 HOME: Final = "/home/mlflow"
 METRICS: Final = "/run/metrics"
 
-# What an import sees of the old store.
+# The mounts of an import's container.
 IMPORT_SOURCE: Final = "/source"
 IMPORT_USERS: Final = "/users"
 IMPORT_FOLDERS: Final = "/places"
-"""Folders that artifacts may be copied from, each under its number."""
+"""The parent of the folders that artifacts may be copied from. Each is mounted under its number."""
 IMPORT_LOCATIONS: Final = "/locations.json"
 
 # Names of secret files.

@@ -21,12 +21,12 @@ _COURIER: Final = "-courier"
 
 
 def courier_of(role: str) -> str:
-    """The role of the container that carries another one's secret files."""
+    """The role of the courier for a role."""
     return f"{role}{_COURIER}"
 
 
 def served_by(role: str) -> str:
-    """The role that a courier's files are for; any other role itself."""
+    """The role that a courier belongs to. Any other role is returned unchanged."""
     return role.removesuffix(_COURIER)
 
 

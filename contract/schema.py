@@ -1,4 +1,4 @@
-"""What an image's MLflow requires of its database, as `schema-requirements` of that image prints it in JSON."""
+"""The requirements of an image's MLflow on its database. The image's `schema-requirements` prints them as JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Index:
 
 @dataclass(frozen=True, kw_only=True)
 class Requirements:
-    """The version of MLflow, the newest revision by the table that records it, and our indexes by name."""
+    """The version of MLflow, the newest revision of each version table, and our indexes by name."""
 
     mlflow: str
     revisions: Mapping[str, str]
@@ -30,7 +30,7 @@ def dump(requirements: Requirements) -> str:
 
 
 def parse(text: str) -> Requirements:
-    """Raises `ValueError` for anything else."""
+    """The requirements of a JSON text. Raises `ValueError` for any other text."""
     try:
         found = json.loads(text)
         return Requirements(

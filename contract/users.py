@@ -1,12 +1,12 @@
-"""The user ids that processes in the containers have. Each is its group id as well."""
+"""The user ids of processes in the containers. Each is the group id too."""
 
 from __future__ import annotations
 
 from typing import Final
 
 NOBODY: Final = 65534
-"""Of MLflow, its jobs, the gateway and the exporter. The artifacts in every volume belong to it."""
+"""MLflow, its jobs, the gateway and the exporter. This user owns the artifacts in every volume."""
 POSTGRES: Final = 999
 """`postgres` in the official image."""
 WWW_DATA: Final = 33
-"""`www-data` in Debian; Adminer's."""
+"""`www-data` in Debian, for Adminer."""

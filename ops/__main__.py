@@ -19,11 +19,11 @@ Command = Callable[[argparse.Namespace, Connect], int | None]
 COMMANDS: dict[str, tuple[Command, str]] = {
     "recover": (recover.run, "repair what an interrupted run left: its lock, its objects on the engine"),
     "forget": (forget.run, "remove the containers and networks of a stack whose state is lost; its volumes stay"),
-    "kept": (volumes.run, "name the volumes that a destroyed stack left, and how to delete them"),
+    "kept": (volumes.run, "list the volumes of a destroyed stack, and print how to delete them"),
     "doctor": (doctor.run, "check the stack; exit code 0 for ok, 1 for a warning, 2 for broken"),
     "psql": (psql.run, "open a shell in the database"),
     "logs": (logs.run, "print the services' logs"),
-    "rollback": (rollback.run, "restore the database of before an upgrade, and MLflow's version of then"),
+    "rollback": (rollback.run, "restore the database and the version of MLflow from before an upgrade"),
     "import": (importing.run, "import the runs of another store: a SQLite file, a folder such as mlruns, a PostgreSQL"),
     "pin": (pin.run, "write the current digests of the base images into the stack's configuration"),
     "explain": (logs.explain, "print the last log lines of the services that are not healthy"),
@@ -74,13 +74,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _interrupt(*_: object) -> None:
-    """Do what Ctrl-C does, once. Whoever ends a program often does so twice, and it cleans up by then."""
+    """Act like Ctrl-C, once. A second signal must not interrupt the clean-up."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["import"]:
-        # An import removes its copy of the store. Others may be waiting for Pulumi, which would be killed.
+        # An import must remove its copy of the store. Not for other commands: they would kill a Pulumi that they run.
         signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(main(sys.argv[1:]))

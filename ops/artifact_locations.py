@@ -1,4 +1,4 @@
-"""Where on this machine a store's artifacts are, and from which of these folders an import may copy."""
+"""Finds a store's artifacts on this machine, and decides which folders an import may copy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SERVED = "mlartifacts"
 _INTERFACE = "api/2.0/mlflow-artifacts/artifacts/"
 
 _Candidates = Iterable[tuple[str, list[Path]]]
-"""Artifact locations, each with the folders that it may mean, the likeliest first. A remote location has none."""
+"""Artifact locations, each with the folders that it may refer to, the likeliest first. A remote location has none."""
 
 
 @dataclass
@@ -31,19 +31,19 @@ class ArtifactLocations:
     """The artifact locations of a store that may be folders of this machine."""
 
     copied: dict[str, Path] = field(default_factory=dict)
-    """Those whose files are copied, with their folders."""
+    """Locations whose files are copied, with their folders."""
     outside: dict[str, Path] = field(default_factory=dict)
-    """Folders that the user has not allowed: the store alone says that they are its."""
+    """Locations with existing folders that the user has not allowed. A store could name any folder."""
     empty: list[str] = field(default_factory=list)
-    """Those without a folder in a place that exists: no file was ever stored there."""
+    """Locations without a folder whose parent folder exists: no file was ever stored there."""
     missing: list[str] = field(default_factory=list)
-    """Paths that are no folder here, or that contain `..`. Locations that the old server serves are not among them."""
+    """Paths that are not folders of this machine, or that contain `..`. Without the old server's own addresses."""
 
 
 def find_locations(source: Source, allowed: Sequence[Path] = ()) -> ArtifactLocations:
     """Find the artifacts. Only those below the store's own folder, or in allowed folders, are copied.
 
-    Raises `UserError` when the store cannot be read.
+    Raises `UserError` if the store cannot be read.
     """
     with readable_errors():
         found = list(_folder_locations(source.path) if source.is_folder else _file_locations(source))
@@ -93,7 +93,7 @@ def _would_be(path: Path, roots: Sequence[Path], with_artifacts: Set[Path]) -> b
 
 
 def _there(candidates: Iterable[Path]) -> Path | None:
-    """The first that is a folder, with its links resolved."""
+    """The first candidate that is a folder, with symbolic links resolved."""
     for each in candidates:
         try:
             if each.is_dir():
@@ -126,7 +126,7 @@ def _artifact_location(file: Path) -> str:
 
 
 def _beside(location: str, folder: Path, store: Path) -> list[Path]:
-    """In a folder store artifacts are beside the runs, wherever it is now, unless they were stored elsewhere."""
+    """Candidates for a folder store: artifacts are in the experiment's folder, unless they were stored elsewhere."""
     if _is_path(location) and _path(location).name == folder.name:
         return [folder]
     return _local(location, store.parent)
@@ -149,7 +149,7 @@ def _file_locations(source: Source) -> Iterator[tuple[str, list[Path]]]:
 
 
 def _address(file: Path, scratch: Path) -> str:
-    """The address to read the database from without creating a file beside it, such as the index of its log."""
+    """A URI that reads the database without creating a file in its folder, such as the -shm file."""
     beside = [each for ending in ("-wal", "-journal") if (each := file.with_name(file.name + ending)).exists()]
     if not beside:
         return f"file:{quote(str(file))}?mode=ro&immutable=1"
@@ -159,7 +159,7 @@ def _address(file: Path, scratch: Path) -> str:
 
 
 def _below_named(location: str, named: Sequence[Path]) -> list[Path]:
-    """The folders in the named ones, or these themselves, that a location may mean. The longest match comes first."""
+    """Candidates for a location in the folders that the user has named. The longest match comes first."""
     served = _served(location)
     if served is not None:
         # A server's --artifacts-destination holds the whole path, and so does its default, mlartifacts.
@@ -181,7 +181,7 @@ def _below_named(location: str, named: Sequence[Path]) -> list[Path]:
 
 
 def _local(location: str, base: Path) -> list[Path]:
-    """The folders that a location may mean; `base` is where the old server probably ran."""
+    """Candidates for a location. `base` is the folder where the old server probably ran."""
     served = _served(location)
     if served is not None and _of_this_server(location):
         return [base / _SERVED / served] if served else []
@@ -204,7 +204,7 @@ def _served(location: str) -> str | None:
 
 
 def _of_this_server(location: str) -> bool:
-    """Whether the address means the server that created it. One with a host means that host."""
+    """Whether the address refers to the server that created it. One with a host refers to that host."""
     where = _split(location)
     return where.scheme == "mlflow-artifacts" and not where.netloc
 
@@ -221,5 +221,5 @@ def _split(location: str) -> SplitResult:
     try:
         return urlsplit(location)
     except ValueError:
-        # Such as an unclosed bracket. It leads nowhere.
+        # Such as an unclosed bracket.
         return SplitResult("unknown", "", "", "", "")

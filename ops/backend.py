@@ -1,4 +1,4 @@
-"""Pulumi's local state and its passphrase. Each is ours only where the user has not chosen one."""
+"""Pulumi's local state and its passphrase, if the user has not chosen others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def folder() -> Path:
 
 
 def use(project: Path) -> None:
-    """Set the environment in which Pulumi finds both. Raises `UserError` when our passphrase is lost."""
+    """Set the environment variables of both for Pulumi. Raises `UserError` if our passphrase is lost."""
     chosen = _chosen_backend()
     _remove_empty_attributes(chosen or f"file://{folder()}")
     if chosen:

@@ -1,4 +1,4 @@
-"""A store in PostgreSQL. Its rows are copied to a file, as they are at one moment. The database is only read."""
+"""A store in PostgreSQL. Its rows are copied to a file, in one snapshot. The database is only read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from contract.import_events import Progress
 from .sources import Source
 
 Report = Callable[[Progress], None]
-"""Is called with the progress of reading."""
+"""A function that receives the progress of reading."""
 
 FILE = "rows.db"
 _BATCH = 10_000
@@ -50,13 +50,13 @@ def is_address(given: str) -> bool:
 
 
 def rows_of(given: str, folder: Path, report: Report) -> Source:
-    """Copy its tables to a file in a new folder. Raises `UserError` when it cannot be read."""
+    """Copy the tables of a database to a file in a new folder. Raises `UserError` if it cannot be read."""
     parameters = _parameters(given)
     shown = _shown(parameters)
     folder.mkdir()
     file = folder / FILE
     with _in_words(shown), _connected(parameters) as connection, closing(sqlite3.connect(file)) as rows:
-        # By its name: another schema may come first in the search path, and have a table of the same name.
+        # With the schema's name: another schema may come first in the search path, and have a table of the same name.
         schema, found = _tables(connection)
         if not found:
             raise UserError(

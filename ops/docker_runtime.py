@@ -1,4 +1,4 @@
-"""The runtime of a Docker engine."""
+"""Implements `Runtime` for a Docker engine."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _CONFLICT = 409
 
 
 def connect() -> DockerRuntime:
-    """The engine of DOCKER_HOST, or of this machine. Raises `EngineError` when it does not answer."""
+    """Connect to the engine of DOCKER_HOST, or of this machine. Raises `EngineError` if it does not answer."""
     return DockerRuntime(open_engine())
 
 
 class DockerRuntime:
-    """A Docker engine, by its client."""
+    """A Docker engine, through its Python client."""
 
     def __init__(self, client: docker.DockerClient) -> None:
         self._client = client
@@ -166,7 +166,7 @@ def _engine_errors() -> Iterator[None]:
         if error.status_code == _CONFLICT:
             raise GoneError(_reason(error)) from error
         raise _failure(error) from error
-    # A stream that breaks off raises the last one.
+    # HTTPError: a stream was interrupted.
     except (DockerException, RequestException, HTTPError) as error:
         raise _failure(error) from error
 

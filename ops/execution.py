@@ -9,10 +9,10 @@ from .runtime import Container, Runtime
 # Seconds. A check of a database that hangs must end.
 _TIMEOUT = 5
 
-# What `timeout` exits with when it had to end the command.
+# The exit code of `timeout` after it has ended the command.
 _TIMED_OUT = 124
 
-# The server ends a statement before the client is ended: it would not notice that.
+# The server must cancel a statement before `timeout` ends psql: it does not notice that its client has gone.
 _OPTIONS = {"PGOPTIONS": "-c statement_timeout=4s -c lock_timeout=2s", "PGAPPNAME": "mlflow-postgres"}
 _PSQL = 'exec psql -X -w -U postgres -d "$MLFLOW_POSTGRES_DATABASE" -v ON_ERROR_STOP=1 -Atq -c "$1"'
 
@@ -28,7 +28,7 @@ def run(
     environment: Mapping[str, str] | None = None,
     timeout: int = _TIMEOUT,
 ) -> str:
-    """The output of a command in a container.
+    """Run a command in a container. Returns its output.
 
     Raises `ExecutionError` if it fails, or takes longer than `timeout` seconds.
     """
@@ -41,7 +41,7 @@ def run(
 
 
 def query(runtime: Runtime, database: Container, statement: str) -> str:
-    """What psql prints over the local socket, which needs no password. Raises `ExecutionError`."""
+    """Run a statement over the local socket, without a password. Returns psql's output. Raises `ExecutionError`."""
     return run(runtime, database, "sh", "-c", _PSQL, "psql", statement, environment=_OPTIONS)
 
 

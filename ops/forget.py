@@ -1,4 +1,4 @@
-"""Begin again after the state or its passphrase was lost: containers and networks are removed, volumes stay."""
+"""Starts again after the state or its passphrase was lost: removes containers and networks, and keeps volumes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .stack import prefix, short_name
 
 
 def run(options: argparse.Namespace, connect: Connect) -> None:
-    """Remove the containers and networks that carry the stack's name. The next `up` opens its volumes again.
+    """Remove the containers and networks with the stack's label. The next `up` uses its volumes again.
 
-    A local state whose passphrase is gone cannot be read by anybody: it is renamed, not deleted.
+    A local state without its passphrase cannot be read: it is renamed, not deleted.
     """
     with closing(connect()) as runtime:
         again = f"make forget STACK={short_name(options.stack)}"
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace, connect: Connect) -> None:
 
 def _remove(runtime: Runtime, prefix: str) -> None:
     for container in runtime.containers(prefix):
-        # The helpers that are left only read, and their commands wait for them.
+        # The remaining helpers only read, and their commands wait for them.
         if container.kind != labels.HELPER:
             runtime.remove(container)
             print(f"removed the container {container.name}")
@@ -48,4 +48,4 @@ def _rename_unreadable_state() -> None:
         return
     aside = state.with_name(f".pulumi.unreadable-{time.strftime('%Y%m%d-%H%M%S')}")
     state.rename(aside)
-    print(f"put the state that has no passphrase aside, as {aside}")
+    print(f"renamed the state whose passphrase is lost to {aside}")

@@ -1,4 +1,4 @@
-"""The containers that our commands run beside Pulumi's: who waits for each, and what a killed command left."""
+"""The containers that our commands run: which process waits for each, and which ones a killed command has left."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def helper_labels(job: Mapping[str, str], role: str, command: str, *, changes: b
 
 @contextmanager
 def alone(runtime: Runtime, stack: str, command: str, *, waits: bool, again: str) -> Iterator[int]:
-    """Lock a stack, once nothing works on it any more. Yields and raises as `locked` does."""
+    """Lock a stack when no task or helper works on it. Yields and raises like `locked`."""
     with locked(runtime.identity(), stack, command, waits=waits, again=again) as descriptor:
         if waits:
             wait_for_unfinished(runtime, prefix(stack))
@@ -46,12 +46,12 @@ def alone(runtime: Runtime, stack: str, command: str, *, waits: bool, again: str
 
 
 def unfinished(runtime: Runtime, prefix: str) -> list[Container]:
-    """Running tasks and helpers, except helpers that only read and whose command lives."""
+    """Running tasks and helpers, except helpers that only read and whose command is alive."""
     return [each for each in runtime.containers(prefix) if each.status in _RUNNING and _is_work(each)]
 
 
 def wait_for_unfinished(runtime: Runtime, prefix: str) -> None:
-    """Wait for them without a limit: a migration must not be cut short."""
+    """Wait for unfinished containers without a limit: a migration must not be interrupted."""
     printed: dict[str, float] = {}
     while found := unfinished(runtime, prefix):
         now = time.monotonic()
@@ -63,7 +63,7 @@ def wait_for_unfinished(runtime: Runtime, prefix: str) -> None:
 
 
 def remove_abandoned(runtime: Runtime, prefix: str) -> None:
-    """Remove the helpers that have ended and whose command does not live any more."""
+    """Remove the helpers that have ended and whose command is no longer alive."""
     for each in runtime.containers(prefix):
         if each.kind != labels.HELPER or each.status in _RUNNING or _is_waited_for(runtime, each):
             continue
@@ -98,7 +98,7 @@ def _is_waited_for(runtime: Runtime, container: Container) -> bool:
 
 
 def _origin(container: Container) -> str:
-    """Who started a helper that no command here waits for."""
+    """Text about the command that started a helper."""
     if container.kind != labels.HELPER:
         return ""
     waiter = process_of(container.labels.get(labels.WAITER, ""))

@@ -1,4 +1,4 @@
-"""An import's events on the screen: a bar on a terminal, lines elsewhere."""
+"""Shows the events of an import: as a progress bar on a terminal, otherwise as lines."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class _Rate(TextColumn):
 
 
 class Progress:
-    """Shows events as they come. Other output goes above the bar."""
+    """Shows events as they arrive. Other output is printed above the bar."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(file=sys.stdout, highlight=False, markup=False)
@@ -94,24 +94,24 @@ def lines(event: Event) -> Iterator[str]:
         case Compared(compared=comparison):
             yield _compared(comparison)
         case Committed():
-            yield "committed: it is in the database from now on"
+            yield "committed: the import is in the database"
         case Done(done=rows, file=file):
-            yield f"imported {rows:,} rows; the comparison is kept as {file}"
+            yield f"imported {rows:,} rows; the comparison is in {file}"
 
 
 def planned(event: Plan) -> Iterator[str]:
-    """The rows that are going to be imported, and the names that are taken."""
+    """The rows that will be imported, and the names that exist in both stores."""
     width = max(map(len, event.plan), default=0)
     for table, rows in event.plan.items():
         yield f"{table:{width}}  {rows:>12,} rows"
     if event.clashes and event.clash == "refuse":
-        yield f"names that are taken: {', '.join(event.clashes)}"
+        yield f"names that exist already: {', '.join(event.clashes)}"
 
 
 def _compared(table: Comparison) -> str:
     if table.same:
         return f"same on both sides: {table.table}, {table.rows:,} rows, checksum {table.checksum}"
     return (
-        f"DIFFERENT: {table.table}, {table.rows:,} rows with checksum {table.checksum} were to come, "
-        f"{table.rows_found:,} with {table.checksum_found} are there"
+        f"DIFFERENT: {table.table}, wrote {table.rows:,} rows with checksum {table.checksum}, "
+        f"read back {table.rows_found:,} rows with checksum {table.checksum_found}"
     )

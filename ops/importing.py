@@ -1,4 +1,4 @@
-"""Import the runs of another store, in a container like the schema job's that mounts the store read-only."""
+"""Imports the runs of another store, in a container like the schema job's that mounts the store read-only."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from .stack import not_running, prefix, short_name
 
 ROLE = roles.IMPORT
 
-# Root in the container may read the files of the user who started this, and do nothing else. The import itself runs as
-# the server's user.
+# In the container, root may only read files of any user and change its user id. The import itself runs as the server's
+# user.
 _RIGHTS = ["DAC_READ_SEARCH", "SETUID", "SETGID"]
 
 
@@ -31,37 +31,37 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     """The options of `python -m ops import`."""
     command.add_argument(
         "source",
-        help="where the old MLflow kept its runs: a SQLite file, a folder, or postgresql://user@host:port/database",
+        help="the store of the old MLflow: a SQLite file, a folder, or postgresql://user@host:port/database",
     )
-    command.add_argument("--dry-run", action="store_true", help="only say what would come, and change nothing")
+    command.add_argument("--dry-run", action="store_true", help="print what would be imported, and change nothing")
     command.add_argument(
         "--clash",
         choices=["refuse", "skip", "rename"],
         default="refuse",
-        help="what to do with an experiment or a model whose name is taken (refuse)",
+        help="what to do with an experiment or a model whose name exists already (refuse)",
     )
     command.add_argument(
         "--artifacts",
         choices=["copy", "leave"],
-        help="copy artifacts that are beside the store, or leave them where they are (copy, if there are any)",
+        help="copy artifacts that are in the store's folder, or leave them where they are (copy, if there are any)",
     )
     command.add_argument(
         "--artifacts-from",
         action="append",
         default=[],
         metavar="PATH",
-        help="copy artifacts that are in this folder, too, or below it; may be given more than once",
+        help="copy artifacts from this folder too; may be used more than once",
     )
     command.add_argument(
         "--users",
         metavar="SOURCE",
-        help="bring the users of this sign-in database (basic_auth.db, postgresql://…) along, with what they may do",
+        help="import the users of this sign-in database (basic_auth.db, postgresql://…) and their permissions",
     )
 
 
 def run(options: argparse.Namespace, connect: Connect) -> None:
-    """Import a store. Raises `UserError` when it is refused or fails; the error says what is known of the database."""
-    # No other command needs them, and every `up` waits for one of those.
+    """Import a store. Raises `UserError` if it is refused or fails. The error says whether the database was changed."""
+    # Not at the top: only this command needs these imports, and every `up` waits for another command of this package.
     from . import databases
     from .import_progress import Progress
 
@@ -97,7 +97,7 @@ def run(options: argparse.Namespace, connect: Connect) -> None:
                     remedy="make up, then the same import again, which reports it",
                 ) from error
             finally:
-                # Its copy of the store is in an anonymous volume, which goes with it, now or at the next import.
+                # Its anonymous volume has the copy of the store. If this fails, the next import removes both.
                 with suppress(EngineError, GoneError):
                     runtime.discard(container)
 
@@ -125,7 +125,7 @@ def _users_file(given: str) -> Source:
 
 
 def _locations(source: Source, options: argparse.Namespace) -> tuple[list[Path], ArtifactLocations]:
-    """The further folders that artifacts may be copied from, and where the artifacts are."""
+    """The additional folders that artifacts may be copied from, and the artifact locations."""
     if options.artifacts == "leave":
         return [], ArtifactLocations()
     allowed = [_allowed(each) for each in options.artifacts_from]
@@ -157,24 +157,24 @@ def _left_alone(found: ArtifactLocations) -> Iterator[str]:
     if found.outside:
         yield (
             f"{len(found.outside):,} artifact location(s) outside of the store's folder stay where they are, such as "
-            f"{_printable(next(iter(found.outside)))}. To copy them, too, name a folder at or above them: "
+            f"{_printable(next(iter(found.outside)))}. To copy them too, name a folder at or above them: "
             'make import IMPORT="--artifacts-from PATH"'
         )
     if found.empty:
         yield (
-            f"{len(found.empty):,} artifact location(s) have no folder where one would be: they are taken for empty "
-            f"and get the server's address, such as {_printable(found.empty[0])}. If their files are elsewhere, put "
+            f"{len(found.empty):,} artifact location(s) have no folder on this machine: they are regarded as empty "
+            f"and get the server's address, such as {_printable(found.empty[0])}. If their files are elsewhere, move "
             "them there first"
         )
     if found.missing:
         yield (
-            f"{len(found.missing):,} artifact location(s) are no folder here, or say '..': their addresses stay as "
-            f"they are, such as {_printable(found.missing[0])}"
+            f"{len(found.missing):,} artifact location(s) are not folders of this machine, or contain '..': their "
+            f"addresses are unchanged, such as {_printable(found.missing[0])}"
         )
 
 
 def _printable(text: object) -> str:
-    """A text of the store without the control characters that a terminal would obey."""
+    """Text of the store without control characters, which a terminal would interpret."""
     return "".join(each if each.isprintable() else "?" for each in str(text))
 
 
@@ -213,7 +213,7 @@ def _create(
     arguments += ["--users-rows-only"] if users and users.rows_only else []
     arguments += ["--dry-run"] if options.dry_run else []
     arguments += ["--leave-artifacts"] if options.artifacts == "leave" else []
-    # In a file: a command line is too short for the locations of some thousand experiments.
+    # In a file: a command line is too short for the locations of thousands of experiments.
     file = scratch / "locations.json"
     folders = {location: _in_container(folder, mounted) for location, folder in found.copied.items()}
     file.write_text(locations.dump(Locations(folders=folders, empty=found.empty)))
@@ -248,23 +248,23 @@ def _follow(runtime: Runtime, container: Container, show: Callable[[Event], None
         for line in _lines(runtime.logs(container, follow=True, errors=False)):
             show(_event(line))
     except KeyboardInterrupt:
-        # Go on, to say whether it was committed in time.
+        # Continue, to report whether it was committed.
         runtime.stop(container, 0)
     code = runtime.wait(container)
     if code:
-        # Read once more: following may have missed the end.
+        # Read the log again: following it may have missed the end.
         events = [_event(line) for line in _lines(runtime.logs(container, errors=False))]
         last = b"".join(runtime.logs(container, output=False)).decode(errors="replace").strip().splitlines()
         raise _failure(code, events, _printable(last[-1]) if last else "")
 
 
 def _failure(code: int, events: Sequence[Event], last: str) -> UserError:
-    """What is known of an import that failed, by its events and the last line of its errors."""
+    """The error of a failed import, from its events and the last line of standard error."""
     seen = {type(each) for each in events}
     if Committed in seen:
         return UserError(
             "import-committed",
-            f"the import was committed, and all of it is there; what is done after that ended with exit code {code}",
+            f"the import was committed and is complete; a later step ended with exit code {code}",
         )
     for event in events:
         if isinstance(event, Error):
@@ -273,16 +273,16 @@ def _failure(code: int, events: Sequence[Event], last: str) -> UserError:
     if Committing in seen:
         return UserError(
             "import-outcome-unknown",
-            f"the import was cut short with exit code {code} while it was being committed",
-            rule="it is not known whether it was",
+            f"the import was interrupted with exit code {code} during the commit",
+            rule="it is not known whether it was committed",
             remedy="the same import again, which reports it",
         )
     if code in (1, 64) and last:
-        # It could not begin.
+        # It could not start.
         return UserError("import-failed", last)
     return UserError(
         "import-cut-short",
-        f"the import was cut short with exit code {code}; nothing was changed",
+        f"the import was interrupted with exit code {code}; nothing was changed",
         remedy="the same import again",
     )
 

@@ -1,8 +1,8 @@
-"""`bin/pulumi`, once its programs are found: find the state, lock the stack, recover it, then become Pulumi.
+"""The second half of `bin/pulumi`: find the state, lock the stack, recover it, then exec Pulumi.
 
     python -m ops.launch FOLDER up | destroy | stack output | config set KEY VALUE | ...
 
-FOLDER is where it was called.
+FOLDER is the working directory of the call.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 _NAME = "bin/pulumi"
 
-# The commands that change a stack, and whether each waits for the stack's lock. A destroy does not: the user decided on
-# it by what the stack was before.
+# The commands that change a stack, and whether each waits for the stack's lock. A destroy does not wait: the other
+# command may change what the user has decided to destroy.
 _CHANGES = {"up": True, "update": True, "refresh": True, "destroy": False}
 
-# Pulumi's options of every command that are followed by a value.
+# Pulumi's global options that are followed by a value.
 _VALUED = ("-C", "--cwd", "--color", "-v", "--verbose", "--tracing", "--profiling", "--memprofilerate")
 
 
@@ -63,7 +63,7 @@ def _launch(arguments: Sequence[str]) -> None:
     stack = _stack(arguments)
     if not stack:
         return
-    # Commands that only read do not need them, run more often, and take a fifth of the time without.
+    # Not at the top: commands that only read do not need these imports, and take a fifth of the time without them.
     from . import docker_runtime, recover
 
     with closing(docker_runtime.connect()) as runtime:
@@ -71,14 +71,14 @@ def _launch(arguments: Sequence[str]) -> None:
         if command == "preview":
             return
         with recover.recovered(runtime, stack, command, waits=_CHANGES[command]) as lock:
-            # Pulumi keeps the lock. The programs that it starts do not: they may outlive it.
+            # Pulumi inherits the lock. Programs that it starts do not: they may outlive it.
             os.set_inheritable(lock, True)
             _become_pulumi(arguments)
 
 
 def _become_pulumi(arguments: Sequence[str]) -> None:
     sys.stdout.flush()
-    # Python ignores it, and the program would inherit that.
+    # Python ignores SIGPIPE, and Pulumi would inherit that.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.execvp("pulumi", ["pulumi", *arguments])
 

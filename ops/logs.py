@@ -33,18 +33,18 @@ def run(options: argparse.Namespace, connect: Connect) -> None:
 
 
 def _read(runtime: Runtime, container: Container, follow: bool, errors: list[Exception]) -> None:
-    """Print a container's log, and note an error: in a thread it would be a traceback."""
+    """Print a container's log. Errors are collected: an exception in a thread would only print a traceback."""
     try:
         _print(runtime, container, _LINES, follow)
     except GoneError:
-        # It was removed meanwhile: there is nothing more to print.
+        # The container was removed meanwhile: its log has ended.
         return
     except (UserError, OSError) as error:
         errors.append(error)
 
 
 def explain(options: argparse.Namespace, connect: Connect) -> None:
-    """Print the last lines of the services that are not healthy: Pulumi says only that they are not ready.
+    """Print the last lines of the services that are not healthy: Pulumi reports only that they are not ready.
 
     Raises `UserError` if there is such a service.
     """

@@ -1,4 +1,4 @@
-"""Pin the base images: write name, tag and the digest that the registry has for the tag into the configuration."""
+"""Pins the base images: writes name, tag and current digest of each into the configuration."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run(options: argparse.Namespace, connect: Connect) -> None:
     names = base_images(configuration(options.stack))
     with closing(connect()) as runtime:
         pinned = {key: _pinned(runtime, key, name) for key, name in names.items()}
-    # All in one call: a half-pinned stack would look pinned.
+    # All in one call: a stack with only some images pinned would look pinned.
     changes = [word for key, reference in pinned.items() for word in ("--plaintext", f"{key}={reference}")]
     pulumi("config", "set-all", *changes, "--stack", options.stack)
     for key, reference in pinned.items():

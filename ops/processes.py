@@ -1,4 +1,4 @@
-"""Processes, identified so that a later process with the same id is not taken for an earlier one."""
+"""Processes, identified by host, id and start time: ids are reused."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Process:
         return self.host == socket.gethostname()
 
     def lives(self) -> bool:
-        """Whether it still runs. Of one on another machine nobody knows: yes."""
+        """Whether it still runs. True for a process of another machine, which cannot be checked."""
         return not self.is_here or (bool(self.started) and _started(self.pid) == self.started)
 
 
@@ -37,7 +37,7 @@ def this_process() -> Process:
 
 
 def process_of(text: str) -> Process | None:
-    """The process that `str` has written; None for any other text."""
+    """The process of a text that `str` has made; None for any other text."""
     host, _, rest = text.partition(" ")
     pid, _, started = rest.partition(" ")
     return Process(host, int(pid), started) if pid.isdecimal() else None

@@ -1,4 +1,4 @@
-"""Pulumi's own locks in a local state, and whether their holders still live."""
+"""Pulumi's own locks in a local state, and whether their holders are alive."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Lock:
     host: str
 
     def holder_lives(self) -> bool:
-        """Whether the process is a running Pulumi. Of one on another machine nobody knows: yes."""
+        """Whether the process is a running Pulumi. True for a process of another machine, which cannot be checked."""
         if self.host != socket.gethostname():
             return True
         # Another process may have the id now.
@@ -67,9 +67,9 @@ def held(where: Path) -> Iterator[Lock]:
 
 
 def wait_for_the_living(where: Path, stack: str) -> bool:
-    """Wait while a living process of this machine holds the stack. True if only locks of dead processes are left.
+    """Wait while a live process of this machine holds the stack. Returns True if only locks of dead processes remain.
 
-    Raises `UserError` when it takes too long, or when the holder is on another machine, where it cannot be seen.
+    Raises `UserError` if it takes too long, or if the holder is on another machine, where it cannot be checked.
     """
     deadline = time.monotonic() + _TIMEOUT
     printed = False

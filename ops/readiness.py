@@ -1,4 +1,4 @@
-"""Make sure that every container of a stack is healthy, or is created again by the next run."""
+"""Makes sure that every container of a stack is healthy, or is created again by the next run."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _OFF = ("", "false", "0", "{}")
 def ensure_ready(runtime: Runtime, stack: str) -> None:
     """Wait for services that start, as after a restart of the engine, and remove those that are not healthy.
 
-    Pulumi creates a missing container and waits until it is ready. A stopped one it starts without waiting, and a
-    failed one it leaves alone: it would report "up" for a server that does not answer. Pulumi removes the services
-    that the settings have switched off.
+    Pulumi creates a missing container and waits until it is ready. But it starts a stopped container without waiting,
+    and does not touch a failed one. It would report "up" for a server that does not answer. Pulumi also removes the
+    services that the settings have switched off.
     """
     if all(each.is_well for each in runtime.containers(prefix(stack))):
         return
@@ -46,12 +46,12 @@ def ensure_ready(runtime: Runtime, stack: str) -> None:
 
 
 def wait_for_recovery(runtime: Runtime, prefix: str) -> None:
-    """Wait without a limit while a database recovers from a crash: a new start would have to begin again."""
+    """Wait without a limit while a database recovers from a crash: after a restart the recovery starts again."""
     restarts: dict[str, int] = {}
     printed: float | None = None
     while recovering := [each for each in runtime.containers(prefix) if _recovers(runtime, each)]:
         container = recovering[0]
-        # One that crashes again and again never recovers.
+        # A server that crashes again and again never recovers.
         if container.restarts > restarts.setdefault(container.id, container.restarts):
             return
         if printed is None or time.monotonic() - printed > REPEAT:
@@ -84,7 +84,7 @@ def _wait(runtime: Runtime, prefix: str, settings: Mapping[str, str]) -> None:
 
 
 def _is_starting(container: Container) -> bool:
-    """Without one that was restarted: it has failed, and may go on so for ever."""
+    """Whether a service is starting. Not after a restart: it has failed, and may fail again and again."""
     return container.status == "running" and container.health == "starting" and not container.restarts
 
 

@@ -1,7 +1,7 @@
-"""Repair what an interrupted run left, before it blocks the next run.
+"""Repairs what an interrupted run has left, before it blocks the next run.
 
-A killed `pulumi up` leaves its lock, pending operations in the state, and objects on the engine that no state knows.
-Volumes are never touched, nor is a container that still works.
+A killed `pulumi up` leaves its lock, pending operations in the state, and objects on the engine that are in no state.
+Volumes and running tasks are never touched.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .readiness import ensure_ready, wait_for_recovery
 from .runtime import Connect, Container, Network, Runtime
 from .stack import export, prefix, project_name, pulumi, short_name
 
-# Seconds until what a run creates is in its state: as long as a service may take to become ready.
+# Seconds until an object that a run creates is in its state: as long as a service may take to become ready.
 _FRESH = 900
 
 
@@ -35,9 +35,9 @@ def run(options: argparse.Namespace, connect: Connect) -> None:
 
 @contextmanager
 def recovered(runtime: Runtime, stack: str, before: str, *, waits: bool) -> Iterator[int]:
-    """Lock and recover a stack for what runs next: up, update, destroy or refresh.
+    """Lock and recover a stack for the next command: up, update, destroy or refresh.
 
-    Yields the lock's file, for a program that this process becomes.
+    Yields the lock's file descriptor, for a program that this process executes.
     """
     again = f"make {'down' if before == 'destroy' else 'up'} STACK={short_name(stack)}"
     with helper_containers.alone(runtime, stack, before, waits=waits, again=again) as lock:
@@ -47,8 +47,8 @@ def recovered(runtime: Runtime, stack: str, before: str, *, waits: bool) -> Iter
 
 def _recover(runtime: Runtime, stack: str, before: str) -> None:
     _release_stale_lock(stack)
-    # Listed before the state is read. What a run on another machine creates meanwhile is then in the state, or not
-    # listed.
+    # List the objects before reading the state: an object that a run on another machine creates meanwhile is then not
+    # listed, or is in the state.
     containers = [each for each in runtime.containers(prefix(stack)) if each.kind != labels.HELPER]
     networks = runtime.networks(prefix(stack))
     state = export(stack)
@@ -77,22 +77,22 @@ def _release_stale_lock(stack: str) -> None:
 
 
 def _drop_pending_operations(stack: str, state: dict[str, Any]) -> None:
-    """What they created is in the state, or is found on the engine by its labels."""
+    """Remove pending operations. Their objects are in the state, or are found on the engine by their labels."""
     pending = state["deployment"].pop("pending_operations", None)
     if pending:
         pulumi("stack", "import", "--stack", stack, text=json.dumps(state))
-        print(f"recovered: {len(pending)} operation(s) of the killed run were cut short", flush=True)
+        print(f"recovered: {len(pending)} operation(s) of the killed run were interrupted", flush=True)
 
 
 def _refuse_foreign(
     runtime: Runtime, stack: str, orphans: Sequence[Container | Network], deployment: str | None
 ) -> None:
-    """Do not remove what another state created, or what another machine may be creating now."""
+    """Refuse to remove objects of another state, and objects that another machine may be creating now."""
     for each in orphans:
         if each.labels.get(labels.DEPLOYMENT, "") != deployment:
             raise _foreign(each.name, stack)
     if not orphans or pulumi_locks.folder(project_name(), short_name(stack)):
-        # With a state in a local folder, its locks tell whether somebody works on it.
+        # A state in a local folder has locks, which show whether another run uses it.
         return
     now = runtime.now()
     for each in orphans:
@@ -100,8 +100,8 @@ def _refuse_foreign(
             what = "rm --force" if isinstance(each, Container) else "network rm"
             raise UserError(
                 "object-too-young",
-                f"{each.name} was made {age:.0f} s ago, and the state does not know it: a run on another machine may "
-                f"be at work on the stack {short_name(stack)}; nothing was touched",
+                f"{each.name} was created {age:.0f} s ago and is not in the state: a run on another machine may be "
+                f"working on the stack {short_name(stack)}; nothing was touched",
                 rule="wait until that run has ended, or remove the object if the run was killed",
                 remedy=f"docker {what} {each.name}",
             )
@@ -119,7 +119,7 @@ def _remove_orphans(runtime: Runtime, orphans: Sequence[Container | Network]) ->
 
 
 def _refuse_protected(stack: str, state: dict[str, Any]) -> None:
-    """Pulumi would refuse as well, but with a command that leaves the setting as it is."""
+    """Refuse before Pulumi does: its message names a command that does not change the setting."""
     if any(resource.get("protect") for resource in state["deployment"].get("resources") or []):
         name = short_name(stack)
         raise UserError(
@@ -131,7 +131,7 @@ def _refuse_protected(stack: str, state: dict[str, Any]) -> None:
 
 
 def _refuse_guests(runtime: Runtime, stack: str) -> None:
-    """A network with a foreign container cannot be removed; half of the stack would be gone by then."""
+    """Refuse before Pulumi fails: it cannot remove a network with a foreign container, but removes the rest."""
     ours = {container.id for container in runtime.containers(prefix(stack))}
     for network in runtime.networks(prefix(stack)):
         guests = [name for identity, name in runtime.members(network).items() if identity not in ours]
@@ -145,7 +145,7 @@ def _refuse_guests(runtime: Runtime, stack: str) -> None:
 
 
 def _deployment(resources: list[dict[str, Any]]) -> str | None:
-    """The mark of every object of this life of the stack; None if this state has created nothing yet."""
+    """The deployment label of the stack's objects; None if this state has created nothing yet."""
     for resource in resources:
         if resource["type"] == "random:index/randomId:RandomId" and resource["urn"].endswith("-deployment"):
             return str(resource["outputs"]["hex"])
@@ -155,9 +155,9 @@ def _deployment(resources: list[dict[str, Any]]) -> str | None:
 def _foreign(name: str, stack: str) -> UserError:
     return UserError(
         "object-of-another-state",
-        f"{name} runs under the name of the stack {stack}, but this state did not make it: it belongs to another "
+        f"{name} has the name of the stack {stack}, but this state did not create it: it belongs to another "
         "checkout or user of this Docker engine, or to a state that was lost",
-        rule="take that stack down where it was made (make down). If its state is lost, its containers go and its data "
-        "stays",
+        rule="take that stack down where it was created (make down). If its state is lost, remove its containers; its "
+        "data stays",
         remedy=f"make forget STACK={short_name(stack)}",
     )

@@ -1,4 +1,4 @@
-"""Go back: restore the database of before an upgrade, and the version of MLflow that worked on it."""
+"""Restores the database from before an upgrade, and the version of MLflow that used it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _STOP_SECONDS = 30
 
 
 def run(options: argparse.Namespace, connect: Connect) -> None:
-    """Restore a dump, then bring up the version of MLflow that it was made under.
+    """Restore a dump, then bring up its version of MLflow.
 
-    The database of now is dumped first. Raises `UserError` if there is nothing to go back to, or if the dump could not
-    be restored; the database is then unchanged, and the server runs again.
+    The present database is dumped first. Raises `UserError` if there is no dump, or if it could not be restored; the
+    database is then unchanged, and the server runs again.
     """
     with closing(connect()) as runtime:
         if options.list:
@@ -34,12 +34,12 @@ def run(options: argparse.Namespace, connect: Connect) -> None:
             return
         again = f"make rollback STACK={short_name(options.stack)}"
         with helper_containers.alone(runtime, options.stack, _COMMAND, waits=False, again=again):
-            # Its `up` is a child, and shares the lock.
+            # `up` runs in a child process, which shares the lock.
             _bring_up(options.stack, _go_back(runtime, options))
 
 
 def _go_back(runtime: Runtime, options: argparse.Namespace) -> str:
-    """Restore the dump; the version of MLflow that worked on it."""
+    """Restore the dump. Returns the version of MLflow that used it."""
     job = schema_job.find(runtime, options.stack)
     dump = _chosen(_dumps(runtime, job), options.dump)
     version: str | None = options.to or dump.from_version
@@ -57,9 +57,9 @@ def _go_back(runtime: Runtime, options: argparse.Namespace) -> str:
         )
     if not options.dump:
         _refuse_without_need(runtime, options.stack, dump)
-    print(f"putting back {dump.name} ({dump.created}), of MLflow {version}", flush=True)
+    print(f"restoring {dump.name} ({dump.created}), of MLflow {version}", flush=True)
     _restore(runtime, job, options.stack, dump.name)
-    # The administrator and the keys are those of the dump now. The job must run again to set ours.
+    # The database has the administrator and the keys of the dump now. The job must run again to set the present ones.
     runtime.remove(job)
     return version
 
@@ -69,7 +69,7 @@ def _dumps(runtime: Runtime, job: Container) -> list[ListedDump]:
 
 
 def _chosen(found: list[ListedDump], name: str | None) -> ListedDump:
-    """The dump with that name, or the newest that an upgrade made."""
+    """The dump with that name, or the newest dump of an upgrade."""
     upgrades = [
         dump for dump in found if (dump.name == name if name else not dump.name.startswith(dumps.BEFORE_ROLLBACK))
     ]
@@ -80,7 +80,7 @@ def _chosen(found: list[ListedDump], name: str | None) -> ListedDump:
 
 
 def _restore(runtime: Runtime, job: Container, stack: str, dump: str) -> None:
-    """Stop the server and restore the dump. Start the server again only if that failed: else its version is wrong."""
+    """Stop the server and restore the dump. Start the server again only if that fails: else its version is wrong."""
     servers = _servers(runtime, stack)
     for server in servers:
         runtime.stop(server, _STOP_SECONDS)
@@ -99,25 +99,26 @@ def _servers(runtime: Runtime, stack: str) -> list[Container]:
 
 
 def _refuse_without_need(runtime: Runtime, stack: str, dump: ListedDump) -> None:
-    """Go back only from the upgrade that the dump was made before.
+    """Refuse a rollback unless the dump is of the last upgrade, and that upgrade has succeeded.
 
-    After an upgrade that failed, the runs logged since are in no dump. A later upgrade may have changed no table.
+    After a failed upgrade, the runs logged since are in no dump. A later upgrade may have changed no table, and made no
+    dump.
     """
     revision = _query(runtime, stack, "SELECT version_num FROM alembic_version")
     version = _query(runtime, stack, "SELECT mlflow_version FROM mlflow_postgres.versions ORDER BY since DESC LIMIT 1")
-    anyway = f"or put it back all the same with: make rollback STACK={short_name(stack)} DUMP={dump.name}"
+    anyway = f"or restore it anyway with: make rollback STACK={short_name(stack)} DUMP={dump.name}"
     if revision == dump.from_revision:
         raise UserError(
             "rollback-needless",
-            f"the database has the schema that it had before the upgrade to MLflow {dump.to_version}, so there is "
-            "nothing to go back from; nothing was touched",
+            f"the database has the schema from before the upgrade to MLflow {dump.to_version}: a rollback is not "
+            "needed; nothing was touched",
             remedy=f"bin/pulumi config set mlflowVersion {dump.from_version}; {anyway}",
         )
-    # An upgrade that failed after it had migrated is not in the record yet.
+    # An upgrade that failed after its migration is not recorded.
     if version not in (dump.to_version, dump.from_version or ""):
         raise UserError(
             "dump-too-old",
-            f"the newest dump, {dump.name}, is of before MLflow {dump.to_version}, and {version} has been here "
+            f"the newest dump, {dump.name}, is from before MLflow {dump.to_version}, and MLflow {version} has run "
             "since; nothing was touched",
             remedy=f"bin/pulumi config set mlflowVersion, and the version to run; {anyway}",
         )
@@ -140,6 +141,6 @@ def _bring_up(stack: str, version: str) -> None:
     if subprocess.run(command, cwd=PROJECT, check=False).returncode:
         raise UserError(
             "rollback-not-up",
-            f"the data is back, but MLflow {version} did not come up",
+            f"the database is restored, but MLflow {version} did not come up",
             remedy=f"make up STACK={short_name(stack)}",
         )

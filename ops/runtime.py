@@ -1,4 +1,4 @@
-"""What the commands need of the engine that runs a stack. Each engine has one class that implements it."""
+"""The interface of an engine that runs a stack. Each engine has one class that implements it."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Container:
     health: str
     """starting, healthy or unhealthy; `unknown` without a health check."""
     exit_code: int
-    """Of its last run."""
+    """The exit code of its last run."""
     restarts: int
     volumes: Mapping[str, str]
-    """Its folders, by the name of the volume."""
+    """The mount points of its volumes, by the volume's name."""
 
     @property
     def role(self) -> str:
@@ -51,9 +51,8 @@ class Container:
 
     @property
     def is_well(self) -> bool:
-        """Whether it is as `up` leaves it: a service healthy, a task ended with code 0, a courier not started.
-
-        A helper lives as long as its command: it is always well.
+        """Whether it has the state after a successful `up`: a healthy service, a task that ended with code 0, a courier
+        that was never started. True for every helper.
         """
         match self.kind:
             case labels.HELPER:
@@ -66,7 +65,7 @@ class Container:
 
     @property
     def condition(self) -> str:
-        """Its state in a few words."""
+        """Its status in a few words."""
         match self.kind:
             case labels.TASK:
                 return f"{self.status} with exit code {self.exit_code}"
@@ -77,7 +76,7 @@ class Container:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a command in a container has printed, and its exit code."""
+    """The output and the exit code of a command in a container."""
 
     exit_code: int
     output: str
@@ -86,22 +85,22 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskLike:
-    """A task with the image, the environment, the volumes, the limits and the network of another one."""
+    """A task with the image, environment, volumes, limits and network of another one."""
 
     name: str
     command: Sequence[str]
     labels: Mapping[str, str]
     user: str = ""
-    """User and group; the other task's unless given."""
+    """User and group; empty for the other task's."""
     capabilities: Sequence[str] = ()
     volumes: Mapping[str, str] = field(default_factory=dict)
-    """Further volumes, and where they are mounted."""
+    """The mount points of additional volumes."""
     host_paths: Mapping[Path, str] = field(default_factory=dict)
-    """Folders and files of this machine, and where they are mounted. They are read-only."""
+    """The mount points of folders and files of this machine. They are mounted read-only."""
 
 
 class GoneError(Exception):
-    """The container or network does not exist any more, or has ended."""
+    """The container or network no longer exists, or has ended."""
 
 
 class RegistryError(Exception):
@@ -112,13 +111,13 @@ class Runtime(Protocol):
     """An engine. Its methods raise `EngineError` when it fails, and `GoneError` for objects that no longer exist."""
 
     def identity(self) -> str:
-        """Tells this engine from others."""
+        """A unique id of this engine."""
 
     def version(self) -> str:
         """Name and version of the engine."""
 
     def now(self) -> datetime:
-        """The time by the engine's clock, which may be another machine's."""
+        """The time of the engine's clock, which may be on another machine."""
 
     def containers(self, prefix: str) -> list[Container]:
         """The stack's containers, in every status."""
@@ -127,10 +126,10 @@ class Runtime(Protocol):
         """The stack's networks."""
 
     def volumes(self, prefix: str) -> list[str]:
-        """Names of the stack's volumes, a destroyed stack's included."""
+        """Names of the stack's volumes, also of a destroyed stack."""
 
     def members(self, network: Network) -> Mapping[str, str]:
-        """The containers on a network, whoever made them: names by id."""
+        """All containers on a network, also foreign ones: names by id."""
 
     def execute(self, container: Container, command: Sequence[str], environment: Mapping[str, str]) -> Result:
         """Run a command in a running container."""
@@ -144,23 +143,23 @@ class Runtime(Protocol):
         output: bool = True,
         errors: bool = True,
     ) -> Iterator[bytes]:
-        """What a container has printed, in chunks: its last `tail` lines, or all of them."""
+        """The log of a container in chunks: its last `tail` lines, or all of them."""
 
     def create(self, task: TaskLike, like: Container) -> Container:
-        """A container for a task. It is not started."""
+        """Create a container for a task, without starting it."""
 
     def start(self, container: Container) -> None: ...
 
     def stop(self, container: Container, seconds: int) -> None:
-        """Ask it to end, and kill it after so many seconds."""
+        """Stop a container, and kill it after so many seconds."""
 
     def wait(self, container: Container) -> int:
-        """Wait until it has ended; its exit code."""
+        """Wait until a container has ended. Returns its exit code."""
 
     def remove(self, container: Container) -> None:
-        """Stop a container as it wants to be stopped, and remove it with its anonymous volumes, if it still exists.
+        """Stop a container with its own timeout, and remove it with its anonymous volumes, if it still exists.
 
-        One that never was ready has accepted no data: it is killed.
+        A container that was never ready has accepted no data: it is killed.
         """
 
     def discard(self, container: Container) -> None:

@@ -1,4 +1,4 @@
-"""The schema job of a stack, and its image's other commands, each in a container like the job's."""
+"""Runs the other commands of the schema job's image, each in a container like the job's."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ def create(
     volumes: Mapping[str, str] | None = None,
     host_paths: Mapping[Path, str] | None = None,
 ) -> Container:
-    """A helper like the job, not started. `command` of ours waits for it; `changes`: it does more than read."""
+    """Create a helper like the job, without starting it.
+
+    `command` is our command that waits for it. `changes` tells whether it does more than read.
+    """
     task = TaskLike(
         name=f"{object_name(job.labels[labels.STACK], role)}-{secrets.token_hex(3)}",
         command=arguments,
@@ -55,7 +58,7 @@ def create(
 
 
 def run(runtime: Runtime, job: Container, *arguments: str, command: str, changes: bool = False) -> str:
-    """The output of another command of the job's image. Raises `UserError` with its last lines if it failed."""
+    """Run another command of the job's image. Returns its output. Raises `UserError` with its last lines."""
     container = create(runtime, job, arguments, arguments[0], command=command, changes=changes)
     try:
         runtime.start(container)
@@ -67,7 +70,7 @@ def run(runtime: Runtime, job: Container, *arguments: str, command: str, changes
             )
         return _text(runtime, container, errors=False)
     finally:
-        # If the engine has gone away, the next command removes it.
+        # If the engine no longer answers, the next command removes it.
         with suppress(EngineError, GoneError):
             runtime.discard(container)
 

@@ -1,4 +1,4 @@
-"""The store to import: its kind, by its path."""
+"""Finds the store to import, and its kind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Source:
     shown: str = ""
     """Its name in messages, if that is not its path."""
     rows_only: bool = False
-    """Whether it holds the rows of a PostgreSQL, in tables without MLflow's definitions."""
+    """Whether it holds rows of a PostgreSQL database, without MLflow's schema."""
 
     @property
     def called(self) -> str:
@@ -38,7 +38,7 @@ class Source:
 
     @property
     def mounted(self) -> Path:
-        """The folder to mount: beside a SQLite file are its journal and log."""
+        """The folder to mount. For a SQLite file its folder, which has its journals too."""
         return self.path if self.is_folder else self.path.parent
 
     @property
@@ -48,18 +48,18 @@ class Source:
 
 
 def find_store(given: str) -> Source:
-    """The store at a path or a file address. Raises `UserError` when it is none."""
+    """The store at a path or a file URI. Raises `UserError` if it is not a store."""
     with readable_errors():
         return _find_store(given)
 
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Turn errors of reading into one line."""
+    """Turn errors of reading into a `UserError`."""
     try:
         yield
     except (OSError, RuntimeError, ValueError) as error:
-        # pathlib raises the last two for a loop of links, an unknown home, and an invalid path.
+        # pathlib raises RuntimeError and ValueError for a loop of links, an unknown home and an invalid path.
         what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else " ".join(str(error).split())
         raise UserError(
             "source-unreadable", f"the store cannot be read: {what}", remedy="the same command, as the store's owner"
@@ -94,7 +94,7 @@ def _find_store(given: str) -> Source:
         raise UserError(
             "source-not-sqlite",
             f"{path} is not a SQLite file",
-            rule="SOURCE must be the file that MLflow keeps its runs in",
+            rule="SOURCE must be the file that MLflow stores its runs in",
             remedy=_EXAMPLE,
         )
     return Source(path=path)

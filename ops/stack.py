@@ -1,4 +1,4 @@
-"""A stack's names, outputs, settings and state, as Pulumi has them."""
+"""A stack's names, outputs, settings and state, from Pulumi."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def short_name(stack: str) -> str:
 
 
 def not_up(stack: str) -> UserError:
-    """The error for a command that needs a stack that is up."""
+    """The error of a command that needs a running stack."""
     return UserError("stack-not-up", f"the stack {stack} is not up", remedy=f"make up STACK={short_name(stack)}")
 
 
 def not_running(role: str, stack: str) -> UserError:
-    """The error for a command that needs a service that runs."""
+    """The error of a command that needs a running service."""
     return UserError(
         "service-not-running", f"{role} of the stack {stack} does not run", remedy=f"make up STACK={short_name(stack)}"
     )
@@ -78,6 +78,6 @@ def configuration(stack: str) -> dict[str, str]:
 
 
 def export(stack: str) -> dict[str, Any]:
-    """The stack's state, secrets encrypted."""
+    """The stack's state, with encrypted secrets."""
     state: dict[str, Any] = json.loads(pulumi("stack", "export", "--stack", stack))
     return state

@@ -1,8 +1,8 @@
-"""The lock of a stack: of the commands that change it, one at a time works on it, whoever on this machine started it.
+"""The lock of a stack: only one command of this machine at a time changes it, whichever user has started it.
 
-It is a lock of the kernel on a file that is named after the engine and the stack. It ends with its process, so none is
-ever stale. A program that the process becomes keeps it. What that program starts does not: the plugins of a killed
-Pulumi go on for minutes.
+It is a POSIX lock on a file that is named after the engine and the stack. It ends with its process, so it is never
+stale. A program that the process executes keeps it. Children of that program do not: the plugins of a killed Pulumi run
+for minutes.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from preflight.engine import engine_host
 from .processes import Process, this_process
 from .stack import prefix, short_name
 
-# Every user of the engine must find it. TMPDIR may be different for each.
+# Not TMPDIR, which may be different for each user: every user of the engine must find it.
 FOLDER = Path("/tmp")
 
-# Seconds. A run of Pulumi that takes longer is not waited for. An import or a rollback may take an hour.
+# Seconds to wait for a run of Pulumi. Other commands are waited for without a limit: an import may take an hour.
 PULUMI_TIMEOUT = 900
 PULUMI = ("up", "update", "refresh", "destroy")
 
 # Seconds after which a waiting command prints again what it waits for.
 REPEAT = 300
 
-# Bytes of the file. The first is the lock itself. A command that the holder starts as a part of its work takes the
-# second, and keeps the stack locked if the holder is killed.
+# Bytes of the file. The first is the lock itself. A command that the holder starts locks the second, and keeps the
+# stack locked if the holder is killed.
 _HOLDER, _CHILD = 0, 1
 
 
@@ -59,10 +59,10 @@ def clock(seconds: float) -> str:
 
 @contextmanager
 def locked(engine: str, stack: str, command: str, *, waits: bool, again: str) -> Iterator[int]:
-    """Lock a stack on the engine with that identity. `again` is the command to run once the holder has ended.
+    """Lock a stack on the engine with that identity. `again` is the command to run when the holder has ended.
 
-    Yields the lock's file, for a program that this process becomes. A child of the holder shares its lock. Raises
-    `UserError` when another command holds it and `waits` is false, or when that is a run of Pulumi that takes too long.
+    Yields the lock's file descriptor, for a program that this process executes. A child of the holder shares its lock.
+    Raises `UserError` if another command holds it and `waits` is false, or if a run of Pulumi takes too long.
     """
     descriptor = _acquired(_path(engine, stack), command, short_name(stack), waits=waits, again=again)
     try:
@@ -116,13 +116,13 @@ def _acquired(path: Path, command: str, stack: str, *, waits: bool, again: str) 
 
 
 def _lock_both(descriptor: int) -> bool:
-    """Lock the file, unless another command holds it, or the child of a command that was killed."""
+    """Lock the file, unless another command holds it, or a child of a killed command."""
     if not _lock(descriptor, _HOLDER):
         return False
     if not _lock(descriptor, _CHILD):
         fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, _HOLDER)
         return False
-    # For a child of this process.
+    # A child of this process may lock this byte.
     fcntl.lockf(descriptor, fcntl.LOCK_UN, 1, _CHILD)
     return True
 
@@ -136,7 +136,7 @@ def _lock(descriptor: int, byte: int) -> bool:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether it is the file that others find: a cleaner of the folder may have removed it."""
+    """Whether the open file is still at its path: /tmp may have been cleaned."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     except FileNotFoundError:
@@ -145,7 +145,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 def _sign(descriptor: int, command: str) -> int:
     text = json.dumps(asdict(Holder(command, this_process(), time.time())))
-    # Only waiting commands read it. A full disk must not end a command.
+    # The text is only for messages of waiting commands, so a full disk must not stop this command.
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text.encode(), 0)
@@ -162,7 +162,7 @@ def _holder(descriptor: int) -> Holder | None:
 
 
 def _open(path: Path) -> int:
-    """Open the file, and create it if it does not exist. Raises `UserError` when it cannot be trusted."""
+    """Open the file, and create it if it does not exist. Raises `UserError` if it cannot be trusted."""
     group = _group()
     for _ in range(20):
         try:
@@ -181,7 +181,7 @@ def _open(path: Path) -> int:
         time.sleep(0.05)
     raise UserError(
         "lock-not-trusted",
-        f"the lock {path} was made by somebody who may not use the Docker engine, or may not be opened",
+        f"the lock {path} belongs to a user who may not use the Docker engine, or cannot be opened",
         remedy=f"sudo rm {path}",
     )
 
@@ -206,7 +206,7 @@ def _make(path: Path, group: int | None) -> None:
 
 
 def _group() -> int | None:
-    """The group that may use the engine; None when no group decides that."""
+    """The group of the engine's socket; None without a socket."""
     try:
         return os.stat(engine_host().removeprefix("unix://")).st_gid
     except OSError:
@@ -214,9 +214,9 @@ def _group() -> int | None:
 
 
 def _is_trusted(found: os.stat_result, group: int | None) -> bool:
-    """Whether it is a plain file of ours, or of a user who may use the engine.
+    """Whether it is a regular file of this user, or of a user who may use the engine.
 
-    A user can give a file only to a group of their own. Anybody else could remove the file while it is locked.
+    A user can change a file's group only to one of their own groups. The owner can remove the file while it is locked.
     """
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         return False

@@ -1,4 +1,4 @@
-"""The volumes that a destroyed stack left on purpose."""
+"""The volumes that are kept after a stack was destroyed."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ def run(options: argparse.Namespace, connect: Connect) -> None:
     with closing(connect()) as runtime:
         names = sorted(runtime.volumes(prefix(options.stack)))
     if names:
-        print(f"kept, for the next `make up` to find every run again: {', '.join(names)}")
+        print(f"kept the volumes with every run, for the next `make up`: {', '.join(names)}")
         print(f"to delete them and every run in them: docker volume rm {' '.join(names)}")

@@ -1,5 +1,5 @@
-"""A look at the Docker host before anything is planned, so that what cannot work stops before anything is touched.
+"""Checks of the Docker host before anything is planned. They stop a deployment that cannot work.
 
-Reads only. Nothing is imported here: `preflight.host` imports Pulumi, and the commands that run before every `up` and
-need only `preflight.engine` would wait for it.
+They only read. Do not import anything here: `preflight.host` imports Pulumi, which takes long, and the commands before
+every `up` need only `preflight.engine`.
 """

@@ -17,12 +17,12 @@ class EngineError(UserError):
 
 
 def engine_host() -> str:
-    """Address of the engine, by the rules of Docker's client and the Pulumi provider."""
+    """The address of the engine, by the rules of Docker's client and the Pulumi provider."""
     return os.environ.get("DOCKER_HOST") or DEFAULT_HOST
 
 
 def open_engine() -> docker.DockerClient:
-    """A client of the engine, which has answered. Raises `EngineError`."""
+    """Connect to the engine. Raises `EngineError` if it does not answer."""
     host = engine_host()
     _check_socket(host)
     try:
@@ -39,7 +39,7 @@ def open_engine() -> docker.DockerClient:
 
 
 def _check_socket(host: str) -> None:
-    """Docker's client hides the reason for a forbidden socket four exceptions deep."""
+    """Check the socket's permissions: Docker's client hides this reason under four exceptions."""
     path = host.removeprefix("unix://")
     if path == host or not os.path.exists(path) or os.access(path, os.R_OK | os.W_OK):
         return

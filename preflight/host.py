@@ -23,7 +23,7 @@ from contract.labels import POSTGRES_MAJOR, ROLE, SECRETS_VERSION, STACK
 
 from .engine import EngineError, engine_host, open_engine
 
-# For a service that has no stop timeout of its own.
+# For a service without its own stop timeout.
 _STOP_SECONDS = 30
 _EVERY_ADDRESS = ("", "0.0.0.0", "::")
 
@@ -33,8 +33,8 @@ Errors = Iterator[UserError]
 def check_host(args: PlatformArgs, prefix: str) -> None:
     """Check that the engine can run the platform whose object names begin with `prefix`.
 
-    Raises `DeploymentError` with everything that is wrong. When nothing is wrong, and this is no preview, it stops the
-    services of this stack whose ports move to another of its services: Pulumi would start the other one first.
+    Raises `DeploymentError` with all errors. Without errors, and outside a preview, it stops the services of this stack
+    whose ports move to another of its services: Pulumi would start the other one first.
     """
     try:
         engine = open_engine()
@@ -43,7 +43,7 @@ def check_host(args: PlatformArgs, prefix: str) -> None:
     try:
         containers = list(_containers(engine))
         refuse(_errors(engine, containers, args, prefix))
-        # Afterwards, because a registry may take a minute to answer.
+        # Last, because a registry may take a minute to answer.
         refuse(_images(engine, args, prefix))
         if not pulumi.runtime.is_dry_run():
             _free_moving_ports(containers, args)
@@ -68,7 +68,7 @@ def _errors(engine: docker.DockerClient, containers: list[Container], args: Plat
 
 
 def _processors(engine: docker.DockerClient, args: PlatformArgs) -> Errors:
-    """The engine refuses to start a container with more processors than it has."""
+    """The engine does not start a container with more processors than it has."""
     available = int(engine.info()["NCPU"])
     for argument, limits in (
         ("mlflow_limits.cpus", args.mlflow_limits),
@@ -80,8 +80,8 @@ def _processors(engine: docker.DockerClient, args: PlatformArgs) -> Errors:
 
 
 def _credentials(engine: docker.DockerClient, prefix: str, version: int) -> Errors:
-    """The secrets of an earlier version are gone, and they cannot decrypt what later ones encrypted."""
-    # The schema job that has the label has ended.
+    """Refuse a lower version: its secrets are deleted, and could not decrypt what later ones have encrypted."""
+    # all=True, because the schema job, which has the label, has ended.
     for container in engine.containers.list(all=True, ignore_removed=True):
         if _is_ours(container, prefix) and container.labels.get(ROLE) == roles.SCHEMA:
             latest = int(container.labels.get(SECRETS_VERSION, version))
@@ -102,7 +102,7 @@ def _is_ours(container: Container, prefix: str) -> bool:
 
 
 def _ports(containers: list[Container], args: PlatformArgs, prefix: str) -> Errors:
-    # When two ports are taken, each gets a number of its own.
+    # Two taken ports must not get the same free number.
     numbers = {each.host for each in args.published_ports}
     for port in args.published_ports:
         holders = _holders(containers, port)
@@ -116,7 +116,7 @@ def _ports(containers: list[Container], args: PlatformArgs, prefix: str) -> Erro
 
 
 def _reserve(port: int, numbers: set[int]) -> int:
-    """The next free number, which is then taken."""
+    """The next free number. It is added to `numbers`."""
     free = free_port(port, numbers)
     numbers.add(free)
     return free
@@ -125,7 +125,7 @@ def _reserve(port: int, numbers: set[int]) -> int:
 def _free_moving_ports(containers: list[Container], args: PlatformArgs) -> None:
     """Stop this stack's services whose ports move to another of its services. They are replaced or removed anyway.
 
-    A service that keeps its port is never stopped: no two arguments have one number.
+    A service that keeps its port is never stopped: no two arguments have the same number.
     """
     for port in args.published_ports:
         for holder in _holders(containers, port):
@@ -140,7 +140,7 @@ def _holders(containers: list[Container], port: PublishedPort) -> list[Container
 
 
 def _holds(container: Container, port: int, address: str) -> bool:
-    """Whether a container publishes this TCP port on this address, or on one that includes it."""
+    """Whether a container publishes this TCP port on an address that overlaps with this one."""
     bindings = [each for name, bound in container.ports.items() if name.endswith("/tcp") for each in bound or []]
     return any(
         int(each["HostPort"]) == port
@@ -153,7 +153,7 @@ def _bind(port: PublishedPort, numbers: set[int]) -> Errors:
     family = socket.AF_INET6 if ":" in port.address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
-            # Otherwise connections that have just ended look like a listener.
+            # Otherwise a connection in TIME_WAIT looks like a listener.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((port.address, port.host))
     except OSError as error:
@@ -164,7 +164,7 @@ def _bind(port: PublishedPort, numbers: set[int]) -> Errors:
             free = _reserve(port.host, numbers)
             yield ArgumentError("port-taken-by-program", port.argument, port.host, rule=rule, accepted=free)
         elif error.errno == errno.EACCES:
-            # This user may not open a port below 1024. The engine may.
+            # This user may not bind a port below 1024. The engine may.
             return
         elif error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
             rule = "no interface of this machine has that address (ip address lists them)"
@@ -193,7 +193,7 @@ def _postgres_major(engine: docker.DockerClient, prefix: str, args: PlatformArgs
 
 
 def _data_volume(containers: list[Container], prefix: str) -> Errors:
-    """Two servers on one volume would destroy its data."""
+    """Refuse a volume that another container uses: two servers would destroy its data."""
     name = f"{prefix}-{roles.POSTGRES}-data"
     for container in containers:
         if _is_ours(container, prefix):
@@ -201,14 +201,14 @@ def _data_volume(containers: list[Container], prefix: str) -> Errors:
         if any(mount.get("Name") == name for mount in container.attrs["Mounts"]):
             yield UserError(
                 "volume-in-use",
-                f"the volume {name} is in use by the container {container.name}, which is not of this stack",
+                f"the volume {name} is used by the container {container.name}, which does not belong to this stack",
                 rule="two servers on one volume would ruin it",
                 remedy=f"docker stop {container.name}",
             )
 
 
 def _images(engine: docker.DockerClient, args: PlatformArgs, prefix: str) -> Errors:
-    """A base image is needed only as long as the image that is built from it is missing."""
+    """Check the base images of missing images. An image that exists needs no base image."""
     needed: dict[str, str] = {}
     for role, image in args.image_builds.items():
         if not _is_local(engine, f"{prefix.lower()}/{role}:{image.digest}"):
@@ -233,7 +233,7 @@ def _registry(engine: docker.DockerClient, args: PlatformArgs, role: str, base: 
 
 
 def _base_argument(args: PlatformArgs, base: str) -> tuple[str, str, str | None]:
-    """The argument that chose a base image, its value, and a value that is known to work."""
+    """The argument of a base image, its value, and a value that works."""
     match base:
         case args.python_image:
             return "python_image", base, defaults.PYTHON_IMAGE
@@ -249,7 +249,7 @@ def _is_local(engine: docker.DockerClient, reference: str) -> bool:
     try:
         engine.images.get(reference)
     except APIError:
-        # Missing, or not a valid name of an image.
+        # The image is missing, or its name is invalid.
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""`python -m ops doctor`: what is healthy in a stack and what is not, one line for each check.
+"""`python -m ops doctor`: checks a stack, and prints one line for each check.
 
 It only reads, except for one run that it logs and deletes.
 """

@@ -1,4 +1,4 @@
-"""Calls of MLflow's REST API at the tracking URL, as a client on the Docker host makes them."""
+"""Calls MLflow's REST API at the tracking URL, like a client on the Docker host."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from contract import roles
 
 from .subject import Subject
 
-# Seconds. A call that writes a row takes a hundredth of that.
+# Seconds. A call that writes a row takes a hundredth of this.
 _TIMEOUT = 5
 
 # Prints what the gateway's certificate is verified against: its own authority, or the user's file.
@@ -27,16 +27,16 @@ esac
 
 
 class ApiError(Exception):
-    """A call failed. The message has its name and the answer."""
+    """A call failed. The message has its name and the response."""
 
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
-        """The HTTP status; 0 without an answer."""
+        """The HTTP status; 0 without a response."""
 
 
 class ApiClient:
-    """One connection to the tracking server. It follows no redirects: they would get the password."""
+    """A connection to the tracking server. It follows no redirects: their target would get the password."""
 
     def __init__(self, subject: Subject) -> None:
         self.url = subject.output("tracking_url")
@@ -57,7 +57,7 @@ class ApiClient:
         self._connection.close()
 
     def call(self, method: str, path: str, **body: Any) -> dict[str, Any]:
-        """The answer to one call below /api/2.0/mlflow/. Raises `ApiError`."""
+        """Make a call below /api/2.0/mlflow/. Returns the response. Raises `ApiError`."""
         name = path.partition("?")[0]
         try:
             sent = json.dumps(body) if body else None

@@ -1,4 +1,4 @@
-"""How long the gateway's certificate is valid."""
+"""Checks how long the gateway's certificate is valid."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .subject import Subject
 
 DAY = 86400
 
-# Seconds before its end. Caddy renews Let's Encrypt's 30 days before, and a person needs some time. The certificates of
-# the gateway's own authority are valid for 12 hours, and are renewed 4 hours before.
+# Seconds before the certificate's end. Caddy renews Let's Encrypt's 30 days before, and a person needs some time. The
+# certificates of the gateway's own authority are valid for 12 hours, and are renewed 4 hours before.
 _SOON = {"internal": 3600, "acme": 21 * DAY, "files": 21 * DAY}
 
 # The certificate that is served, not the file: a renewed file may not be loaded yet.
@@ -42,10 +42,12 @@ def check(subject: Subject) -> Verdict:
 def judge(tls: str, hostname: str, left: float, remedy: str) -> Verdict:
     """The verdict on a certificate that ends in `left` seconds; `tls` says how it is renewed."""
     if left <= 0:
-        return broken(f"that of {hostname} ended {_span(-left)} ago: no client accepts it", remedy)
+        return broken(f"that of {hostname} expired {_span(-left)} ago: no client accepts it", remedy)
     if left < _SOON[tls]:
-        return warning(f"that of {hostname} ends in {_span(left)}: it should be more than {_span(_SOON[tls])}", remedy)
-    return ok(f"that of {hostname} is good for {_span(left)}")
+        return warning(
+            f"that of {hostname} expires in {_span(left)}: it should be more than {_span(_SOON[tls])}", remedy
+        )
+    return ok(f"that of {hostname} is valid for {_span(left)}")
 
 
 def _remedies(subject: Subject) -> dict[str, str]:

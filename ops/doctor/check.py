@@ -1,4 +1,4 @@
-"""A check, its verdict, and how the checks of a stack are run."""
+"""Checks, their verdicts, and the code that runs all checks of a stack."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """A state, what was seen, and the command that mends it."""
+    """A state, what was seen, and the command that corrects it."""
 
     state: State
     seen: str
@@ -63,14 +63,14 @@ def broken(seen: str, remedy: str) -> Verdict:
 
 
 def from_error(error: Exception) -> Verdict:
-    """What an error says. Only its first line: PostgreSQL puts rows of the database after it."""
+    """The verdict of an error. Only its first line: PostgreSQL prints rows of the database after it."""
     message = error.problem if isinstance(error, UserError) else str(error)
     lines = message.strip().splitlines()
     return broken(lines[0] if lines else type(error).__name__, error.remedy if isinstance(error, UserError) else "")
 
 
 def worst_of(verdicts: Sequence[Verdict]) -> Verdict:
-    """The worst of several: everything that is as bad, and the first remedy."""
+    """The worst of several verdicts. Joins the equally bad ones, with the first remedy."""
     state = max((each.state for each in verdicts), key=list(State).index)
     those = [each for each in verdicts if each.state is state]
     return Verdict(state, "; ".join(each.seen for each in those), those[0].remedy)

@@ -1,7 +1,7 @@
-"""Whether text is still sorted as when the indexes were made.
+"""Checks that text is still sorted as when the indexes were built.
 
-The rules of sorting are the operating system's, and another base image may have other rules. An index of the old rules
-then misses rows, and a unique one may accept the same name twice.
+The operating system defines the order, and another base image may have another order. An index with the old order then
+misses rows, and a unique index may accept the same name twice.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def check(subject: Subject) -> Verdict:
         found = subject.rows(_DATABASE) + found
     apart = changed(found)
     if not apart:
-        return ok("text is sorted as when the indexes were made")
-    seen = ", ".join(f"{each['name']} was made with {each['made']} and runs with {each['now']}" for each in apart)
+        return ok("text is sorted as when the indexes were built")
+    seen = ", ".join(f"{each['name']} was created with {each['made']} and runs with {each['now']}" for each in apart)
     reindex = subject.query("SELECT format('REINDEX DATABASE %I', current_database())").strip()
     return warning(
         f"{seen}: indexes on text may miss rows", subject.psql(reindex, *(each["refresh"] for each in apart))

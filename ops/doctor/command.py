@@ -1,4 +1,4 @@
-"""The command: first the engine, then the stack's outputs, then every check at the same time."""
+"""The command: checks the engine, then the stack's outputs, then everything else at the same time."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace, connect: Connect) -> int:
 
 
 def examine(stack: str, connect: Connect) -> list[Finding]:
-    """Every check's finding. Without an engine no check can be run, and each says so."""
+    """Run every check. Without an engine all checks are skipped."""
     try:
         with closing(connect()) as runtime:
             version = runtime.version()

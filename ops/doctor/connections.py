@@ -1,4 +1,4 @@
-"""Whether the next client still gets a connection to the database."""
+"""Checks that the next client still gets a connection to the database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SELECT rolname AS role, rolconnlimit AS most, count(pid) AS used
   FROM pg_roles LEFT JOIN pg_stat_activity ON usesysid = pg_roles.oid AND backend_type = 'client backend'
  WHERE rolconnlimit >= 0 GROUP BY 1, 2 ORDER BY 1
 """
-# A pool opens again the connections that it needs.
+# Safe: a pool reopens the connections that it needs.
 _END_IDLE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'idle' AND pid <> pg_backend_pid()"
 
 
@@ -47,4 +47,4 @@ def judge(used: int, most: int, reserved: int, remedy: str) -> Verdict:
 
 def full(role: str, most: int, used: int, remedy: str) -> Verdict:
     """The verdict on a role that uses all its connections."""
-    return warning(f"{role} has {used} of the {most} that it may have: its next one is refused", remedy)
+    return warning(f"{role} uses {used} of its {most} connections: its next one is refused", remedy)

@@ -1,4 +1,4 @@
-"""Whether the database answers over its local socket."""
+"""Checks that the database answers over its local socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the file systems of the database and the artifacts have room."""
+"""Checks the free space of the file systems of the database and the artifacts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .subject import NotTried, Subject
 
 GIB = 2**30
 
-# A disk that took a year to fill is then full in two months.
+# A disk that took a year to fill to this share is full two months later.
 _LITTLE = 0.15
 # One night of logging, a dump before an upgrade or a vacuum may fill less than this.
 _TOO_LITTLE = 0.05
@@ -38,7 +38,7 @@ VOLUMES = (
 
 
 def check(subject: Subject, volumes: Sequence[Volume] = VOLUMES) -> Verdict:
-    """There is room on the file systems of the volumes."""
+    """The file systems of the volumes have enough free space."""
     return worst_of([_volume(subject, volume) for volume in volumes])
 
 
@@ -60,7 +60,7 @@ def judge(name: str, free: int, whole: int, least: int = _LEAST) -> Verdict:
     """The verdict on the free bytes; `least` must be free on a disk of any size."""
     share = free / whole if whole else 0
     seen = f"{name} has {free / GIB:.1f} GiB free, {share:.0%}"
-    remedy = "docker builder prune, or a larger disk; docker system df shows what takes the room"
+    remedy = "docker builder prune, or a larger disk; docker system df shows what uses the space"
     if free < least or share < _TOO_LITTLE:
         return broken(f"{seen}: it must be {_TOO_LITTLE:.0%} and {least / GIB:.0f} GiB", remedy)
     if share < _LITTLE:

@@ -1,4 +1,4 @@
-"""Whether the dumps that upgrades have made still exist."""
+"""Checks that the dumps of upgrades still exist."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def judge(found: Sequence[ListedDump], volume: str, now: datetime) -> Verdict:
     for dump in found:
         there = dump.bytes_there
         if there != dump.size:
-            seen = "is gone" if there is None else f"has {there} bytes and was made with {dump.size}"
+            seen = "is missing" if there is None else f"has {there} bytes instead of {dump.size}"
             return broken(
-                f"the file of {dump.name} {seen}: there is no way back to it, unless {dump.name}.dump is put "
-                f"back into the volume {volume}",
+                f"the file of {dump.name} {seen}: it cannot be restored, unless you copy {dump.name}.dump into the "
+                f"volume {volume} again",
                 f"docker run --rm --volume {volume}:/backups debian:trixie-slim rm /backups/{dump.name}.json",
             )
     newest = found[0]
     days = (now - datetime.fromisoformat(newest.created)).days
-    return ok(f"{len(found)} there; the newest, {newest.name}, is {days} days old")
+    return ok(f"{len(found)} exist; the newest, {newest.name}, is {days} days old")

@@ -1,4 +1,4 @@
-"""Whether MLflow's server uses the fast event loop and the fast HTTP parser.
+"""Checks that MLflow's server uses the fast event loop and the fast HTTP parser.
 
 Uvicorn silently uses slower ones when these cannot be loaded.
 """

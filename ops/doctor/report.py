@@ -1,4 +1,4 @@
-"""How findings are shown: lines for people, JSON for programs, and an exit code for both."""
+"""Formats findings: lines for people, JSON for programs, and an exit code for both."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contract.errors import REMEDY
 from .check import Finding, State, worst_of
 
 COLOURS = {State.OK: "32", State.SKIPPED: "2", State.WARNING: "33", State.BROKEN: "31"}
-"""Of a terminal: green, faint, yellow, red."""
+"""Codes of a terminal: green, faint, yellow, red."""
 
 
 def worst(findings: Sequence[Finding]) -> State:
-    """The worst state. What was not tried does not count: its cause is another finding."""
+    """The worst state. Skipped checks do not count: their cause is another finding."""
     state = worst_of([finding.verdict for finding in findings]).state
     return State.OK if state is State.SKIPPED else state
 

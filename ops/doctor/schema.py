@@ -1,4 +1,4 @@
-"""Whether the database has the tables and the indexes that the image's MLflow requires."""
+"""Checks that the database has the tables and the indexes that the image's MLflow requires."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def revisions(subject: Subject) -> Verdict:
     for record, head in required.revisions.items():
         found = subject.query(f'SELECT version_num FROM public."{record}"').split() if record in tables else []
         if found != [head]:
-            apart.append(f"{record} says {', '.join(found) or 'nothing'}, MLflow {required.mlflow} wants {head}")
+            apart.append(f"{record} has {', '.join(found) or 'nothing'}, MLflow {required.mlflow} needs {head}")
     if apart:
         return broken("; ".join(apart), subject.recreate(roles.SCHEMA))
-    return ok(f"at {', '.join(required.revisions.values())}, as MLflow {required.mlflow} wants it")
+    return ok(f"at {', '.join(required.revisions.values())}, which MLflow {required.mlflow} needs")
 
 
 def indexes(subject: Subject) -> Verdict:
@@ -39,27 +39,27 @@ def indexes(subject: Subject) -> Verdict:
     tables = _tables(subject)
     definitions = {name: each.made_as for name, each in _required(subject).indexes.items() if each.table in tables}
     if troubles := compare(definitions, subject.rows(_INDEXES)):
-        return warning(f"{'; '.join(troubles)}: searches are slow without", subject.recreate(roles.SCHEMA))
-    return ok(f"all {len(definitions)} are there")
+        return warning(f"{'; '.join(troubles)}: searches are slow without it", subject.recreate(roles.SCHEMA))
+    return ok(f"all {len(definitions)} exist")
 
 
 def compare(definitions: Mapping[str, str], found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What is wrong with the indexes in the database; `definitions` has those that they must have, by name."""
+    """The problems of the indexes in the database. `definitions` has the required ones, by name."""
     there = {index["name"]: index for index in found}
     troubles = []
     for name, made_as in definitions.items():
         if name not in there:
             troubles.append(f"{name} is missing")
         elif not there[name]["valid"]:
-            troubles.append(f"{name} is not whole")
+            troubles.append(f"{name} is invalid")
         elif there[name]["made_as"] != made_as:
-            troubles.append(f"{name} was made otherwise")
+            troubles.append(f"{name} has another definition")
     return troubles
 
 
 def _required(subject: Subject) -> Requirements:
-    """The requirements of the image: it alone knows its MLflow."""
-    # While an import has the processors, Python starts slowly.
+    """The requirements of the image, which only the image knows."""
+    # A long timeout: Python starts slowly while an import uses the processors.
     command = ("schema-requirements",)
     return requirements.parse(subject.execute(roles.MLFLOW, *command, timeout=30))
 

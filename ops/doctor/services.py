@@ -1,4 +1,4 @@
-"""Whether every container of the stack is as `make up` leaves it."""
+"""Checks that every container of the stack has the state after a successful `make up`."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _ALWAYS = {roles.POSTGRES, roles.SCHEMA, roles.MLFLOW}
 
 
 def check(subject: Subject) -> Verdict:
-    """Every service is healthy, and the tasks have succeeded."""
+    """Every service is healthy, and all tasks have succeeded."""
     present = {each.role for each in subject.containers}
     missing = _expected(subject, present) - present
     troubles = [
-        *(broken(f"{role} is gone", subject.make_up) for role in sorted(missing)),
+        *(broken(f"{role} is missing", subject.make_up) for role in sorted(missing)),
         *(_trouble(subject, each) for each in subject.containers if not each.is_well),
     ]
     if troubles:
         return worst_of(troubles)
     services = sorted(_roles(subject, labels.SERVICE))
     tasks = sorted(present - _roles(subject, labels.SERVICE) - _roles(subject, labels.COURIER))
-    return ok(f"{', '.join(services)} are healthy; {', '.join(tasks)} ended well")
+    return ok(f"{', '.join(services)} are healthy; {', '.join(tasks)} succeeded")
 
 
 def _expected(subject: Subject, present: set[str]) -> set[str]:
-    """The roles that must exist: the basic ones, and those with a courier or an output."""
+    """The roles that must have containers: the basic ones, and those with a courier or an output."""
     adminer = {roles.ADMINER} if "adminer_url" in subject.outputs else set()
     return _ALWAYS | adminer | {roles.served_by(role) for role in present if roles.is_courier(role)}
 
@@ -43,7 +43,7 @@ def _trouble(subject: Subject, container: Container) -> Verdict:
 
 
 def _is_starting(container: Container) -> bool:
-    """Whether it may become well: a service that starts, or a running task."""
+    """Whether it may still succeed: a service that starts, or a running task."""
     task = container.kind == labels.TASK
     return container.status == "running" and (task or container.health == "starting")
 

@@ -1,4 +1,4 @@
-"""The stack that is checked: its outputs, its containers, and the ways to query them."""
+"""The stack that is checked: its outputs, its containers, and functions to query them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..stack import prefix, pulumi, short_name
 
 
 class NotTried(Exception):
-    """A check cannot be run, for a cause that another check reports."""
+    """A check cannot be run. Another check reports the cause."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Subject:
     stack: str
     runtime: Runtime
     outputs: Mapping[str, Any]
-    """Without secrets; empty when they cannot be read."""
+    """Without secrets; empty if they cannot be read."""
     containers: Sequence[Container]
     _two_at_a_time: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(2))
 
@@ -39,16 +39,18 @@ class Subject:
 
     @property
     def make_logs(self) -> str:
-        """The command that shows what the services say."""
+        """The command that prints the services' logs."""
         return f"make logs STACK={short_name(self.stack)}"
 
     @property
     def has_gateway(self) -> bool:
-        """Whether the stack has a gateway. Of a removed one, the courier is left."""
+        """Whether the stack has a gateway. If its container was removed, its courier still exists."""
         return bool(self.find(roles.GATEWAY) or self.find(roles.courier_of(roles.GATEWAY)))
 
     def recreate(self, role: str) -> str:
-        """The command that creates a container again. The schema job runs only when its container is missing."""
+        """The command that creates a container again, even the schema job's, which runs only if its container is
+        missing.
+        """
         return f"docker rm --force {object_name(prefix(self.stack), role)} && {self.make_up}"
 
     def psql(self, *statements: str) -> str:
@@ -83,7 +85,7 @@ class Subject:
         return execution.run(self.runtime, self.running(role), *command, timeout=timeout)
 
     def query(self, statement: str) -> str:
-        """What psql prints. Raises `ExecutionError`.
+        """Run a statement. Returns psql's output. Raises `ExecutionError`.
 
         Two statements at a time: only three connections are reserved for superusers, and a person may need one.
         """

@@ -1,4 +1,4 @@
-"""Whether a run can be logged at the tracking URL and read back. It is deleted afterwards, row by row."""
+"""Checks that a run can be logged at the tracking URL and read back. Its rows are deleted afterwards."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .check import Verdict, broken, ok
 from .subject import Subject
 
 EXPERIMENT = "mlflow-postgres doctor"
-"""It stays, empty: a new one every minute would use up ids."""
+"""The experiment is kept, empty: a new one for every check would use up ids."""
 
-# Seconds. Runs that are older were left by a killed check. Those of a running check are younger.
+# Seconds. Older runs were left by a killed check. Runs of a running check are younger.
 _LEFT_BEHIND = 600
 
-# The tables that reference a run and keep it from being deleted, without those that cascade.
+# The tables whose foreign keys prevent the deletion of a run. Without those that cascade.
 _REFERENCES = """
 SELECT conrelid::regclass AS name, quote_ident(attname) AS run
   FROM pg_constraint JOIN pg_attribute ON attrelid = conrelid AND attnum = conkey[1]
@@ -31,7 +31,7 @@ SELECT conrelid::regclass AS name, quote_ident(attname) AS run
 
 def check(subject: Subject) -> Verdict:
     """A run is created, a metric and a parameter are logged and read back, and all of it is deleted."""
-    # Without them no call succeeds. Another check reports that.
+    # Skip the check if they do not run. Another check reports that.
     subject.running(roles.MLFLOW)
     if subject.has_gateway:
         subject.running(roles.GATEWAY)
@@ -50,7 +50,7 @@ def check(subject: Subject) -> Verdict:
 
 
 def _experiment(client: ApiClient) -> str:
-    """Id of the experiment for these runs. It is created, or restored if it was deleted."""
+    """The id of the experiment for these runs. Creates it, or restores it if it was deleted."""
     try:
         found = client.call("GET", f"experiments/get-by-name?experiment_name={quote(EXPERIMENT)}")["experiment"]
     except ApiError as error:
@@ -76,7 +76,7 @@ def _log(client: ApiClient, experiment: str) -> None:
 
 
 def _delete(subject: Subject, experiment: str) -> None:
-    """Delete the run, and what a killed check has left, from the database: MLflow would keep it."""
+    """Delete the rows of the run, and of runs of killed checks: MLflow only marks a deleted run."""
     before = int((time.time() - _LEFT_BEHIND) * 1000)
     runs = (
         f"SELECT run_uuid FROM public.runs WHERE experiment_id = {experiment}"
@@ -94,7 +94,7 @@ def _delete(subject: Subject, experiment: str) -> None:
 
 
 def _number(identity: str) -> str:
-    """An id, to be put into SQL. Raises `ApiError` for anything but a number."""
+    """Check an id before it is used in SQL. Raises `ApiError` if it is not a number."""
     if not re.fullmatch(r"\d+", identity):
         raise ApiError(f"the experiment's id is {identity!r}: it must be a number")
     return identity

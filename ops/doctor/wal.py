@@ -1,4 +1,4 @@
-"""Whether something keeps PostgreSQL from recycling its write-ahead log (WAL), which then fills the disk."""
+"""Checks that nothing keeps PostgreSQL from recycling its write-ahead log (WAL), which would fill the disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SELECT slot_name AS name, active, wal_status AS status,
        coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint AS bytes
   FROM pg_replication_slots
 """
-# Only whether there is a command: it may contain a password.
+# Reads only whether there is a command: the command may contain a password.
 _ARCHIVE = """
 SELECT coalesce(nullif(current_setting('archive_command'), ''), nullif(current_setting('archive_library', true), ''))
        IS NOT NULL AS has_command,

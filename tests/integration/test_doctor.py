@@ -137,7 +137,7 @@ def test_a_schema_of_another_mlflow(whole: Deployment) -> None:
     sql(whole, "UPDATE alembic_version SET version_num = 'f00000000000'")
     try:
         found = expect_problems(whole, {"schema": "broken"})
-        assert f"says f00000000000, MLflow 3.17.2 wants {head}" in found["schema"]["seen"]
+        assert f"has f00000000000, MLflow 3.17.2 needs {head}" in found["schema"]["seen"]
     finally:
         sql(whole, f"UPDATE alembic_version SET version_num = '{head}'")
     wait_until_healthy(whole)
@@ -209,7 +209,7 @@ def test_a_dump_whose_file_is_gone(whole: Deployment) -> None:
     assert f"the newest, {name}, is 0 days old" in checks(whole)["dumps"]["seen"]
     in_job("mv", f"/backups/{name}.dump", "/backups/elsewhere")
     found = expect_problems(whole, {"dumps": "broken"})
-    assert f"the file of {name} is gone" in found["dumps"]["seen"]
+    assert f"the file of {name} is missing" in found["dumps"]["seen"]
     in_job("mv", "/backups/elsewhere", f"/backups/{name}.dump")
     expect_problems(whole, {})
     in_job("rm", f"/backups/{name}.dump")
@@ -258,4 +258,4 @@ def test_a_front_door_at_another_port(whole: Deployment) -> None:
 def test_a_stack_that_was_never_up_is_broken(whole: Deployment) -> None:
     found = checks(whole, f"{whole.name}-not")
     assert found["stack"]["mend"] == f"make up STACK={whole.name}-not"
-    assert found["containers"]["seen"] == "mlflow is gone; postgres is gone; schema is gone"
+    assert found["containers"]["seen"] == "mlflow is missing; postgres is missing; schema is missing"

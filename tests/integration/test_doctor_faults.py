@@ -42,7 +42,7 @@ def test_a_disk_that_is_nearly_full(complete: Deployment) -> None:
 def test_a_service_that_is_gone(complete: Deployment) -> None:
     complete.container("gateway").remove(force=True)
     found = expect_problems(complete, {"containers": "broken"})
-    assert found["containers"]["seen"] == "gateway is gone"
+    assert found["containers"]["seen"] == "gateway is missing"
     complete.up()
     wait_until_healthy(complete)
 

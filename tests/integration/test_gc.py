@@ -225,7 +225,7 @@ def test_what_a_killed_server_left_of_an_upload_goes_a_day_later(stack: Deployme
     assert checks(stack)["uploads"]["state"] == "ok", "it may still be going on"
     stack.execute("mlflow", "touch", "-d", "25 hours ago", old)
     found = expect_problems(stack, {"uploads": "warning"})
-    assert "1 files of 0 MiB are left of uploads that were cut short" in found["uploads"]["seen"]
+    assert "1 files of interrupted uploads use 0 MiB" in found["uploads"]["seen"]
     assert "removed 1 files of " in collect(stack)
     assert uploading(stack) == [fresh]
     stack.execute("mlflow", "touch", "-d", "25 hours ago", fresh)

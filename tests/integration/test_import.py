@@ -180,7 +180,7 @@ def test_nobody_makes_an_experiment_while_numbers_are_taken(new: Deployment, old
     assert process.returncode == 0, printed
     numbers = [fields[-1] for fields in contents(new)["experiments"].values()]
     assert len(set(numbers)) == len(numbers)
-    assert "committed: it is in the database from now on" in printed
+    assert "committed: the import is in the database" in printed
 
 
 def test_a_connection_that_is_lost_over_the_commit_leaves_it_open_whether_it_was(

@@ -104,7 +104,7 @@ def test_what_is_killed_has_changed_nothing(
 ) -> None:
     before = contents(new)
     printed = ended(new, moment, lambda _: killed(new), str(large.path))
-    assert "was cut short with exit code 137; nothing was changed. Mend it with: the same import again" in printed
+    assert "was interrupted with exit code 137; nothing was changed. Mend it with: the same import again" in printed
     assert import_containers(new) == []
     assert contents(new) == before
 
@@ -129,7 +129,7 @@ def test_who_stops_it_is_told_that_nothing_was_changed(
     copies = set(new.folder.glob("mlflow-postgres-import-*"))
     printed = ended(new, writes, how, str(large.path))
     assert set(new.folder.glob("mlflow-postgres-import-*")) == copies, "a copy of the store is left"
-    assert "was cut short with exit code 137; nothing was changed. Mend it with: the same import again" in printed
+    assert "was interrupted with exit code 137; nothing was changed. Mend it with: the same import again" in printed
     assert import_containers(new) == []
     assert contents(new) == before
 
@@ -221,7 +221,7 @@ def test_over_the_commit_nobody_knows_and_it_is_all_or_nothing(
             lambda process: killed(new) if way == "killed" else process.send_signal(signal.SIGINT),
             str(path),
         )
-    assert "it is not known whether it was. Mend it with: the same import again, which reports it" in printed
+    assert "it is not known whether it was committed. Mend it with: the same import again, which reports it" in printed
     assert "nothing was changed" not in printed
     assert len(set(contents(new)["experiments"]) - set(before)) in (0, 3)
 

@@ -223,5 +223,5 @@ def test_a_rollback_brings_the_old_version_and_all_data_back(old: Deployment) ->
 
 
 def test_a_rollback_that_is_not_needed_is_refused(old: Deployment) -> None:
-    with pytest.raises(AssertionError, match="so there is nothing to go back from"):
+    with pytest.raises(AssertionError, match="a rollback is not needed"):
         old.ops("rollback")

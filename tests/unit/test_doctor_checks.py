@@ -99,9 +99,9 @@ DUMP = ListedDump(
     ("found", "state", "seen"),
     [
         ([], "ok", "none yet"),
-        ([DUMP], "ok", "1 there; the newest, before-3.17.2-1, is 9 days old"),
-        ([DUMP, replace(DUMP, name="older", bytes_there=None)], "broken", "the file of older is gone"),
-        ([replace(DUMP, bytes_there=4)], "broken", "has 4 bytes and was made with 5"),
+        ([DUMP], "ok", "1 exist; the newest, before-3.17.2-1, is 9 days old"),
+        ([DUMP, replace(DUMP, name="older", bytes_there=None)], "broken", "the file of older is missing"),
+        ([replace(DUMP, bytes_there=4)], "broken", "has 4 bytes instead of 5"),
     ],
 )
 def test_a_dump_counts_when_all_of_its_file_is_there(found: list[ListedDump], state: str, seen: str) -> None:
@@ -112,11 +112,11 @@ def test_a_dump_counts_when_all_of_its_file_is_there(found: list[ListedDump], st
 @pytest.mark.parametrize(
     ("tls", "left", "state", "seen"),
     [
-        ("files", 22 * DAY, "ok", "good for 22 days"),
-        ("files", 20 * DAY, "warning", "ends in 20 days: it should be more than 21 days"),
-        ("acme", -3 * DAY, "broken", "ended 3 days ago"),
-        ("internal", 5 * 3600, "ok", "good for 5 hours"),
-        ("internal", 3000, "warning", "ends in 1 hours"),
+        ("files", 22 * DAY, "ok", "valid for 22 days"),
+        ("files", 20 * DAY, "warning", "expires in 20 days: it should be more than 21 days"),
+        ("acme", -3 * DAY, "broken", "expired 3 days ago"),
+        ("internal", 5 * 3600, "ok", "valid for 5 hours"),
+        ("internal", 3000, "warning", "expires in 1 hours"),
     ],
 )
 def test_a_certificate_is_renewed_in_time_or_not(tls: str, left: float, state: str, seen: str) -> None:
@@ -136,8 +136,8 @@ NAME = "mlflow_postgres_runs_newest"
     [
         ([{"name": NAME, "valid": True, "made_as": "runs (a)"}], []),
         ([], [f"{NAME} is missing"]),
-        ([{"name": NAME, "valid": False, "made_as": None}], [f"{NAME} is not whole"]),
-        ([{"name": NAME, "valid": True, "made_as": "runs (b)"}], [f"{NAME} was made otherwise"]),
+        ([{"name": NAME, "valid": False, "made_as": None}], [f"{NAME} is invalid"]),
+        ([{"name": NAME, "valid": True, "made_as": "runs (b)"}], [f"{NAME} has another definition"]),
     ],
 )
 def test_an_index_serves_when_it_is_whole_and_as_it_is_wanted(index: list[dict[str, Any]], trouble: list[str]) -> None:
@@ -167,7 +167,7 @@ SCHEMA_AT_WORK = FakeContainer("mlflow-postgres-dev-schema", labels=labels("sche
 
 
 def test_services_are_healthy_and_the_task_has_ended_well() -> None:
-    assert services.check(stack()).seen == "mlflow, postgres are healthy; schema ended well"
+    assert services.check(stack()).seen == "mlflow, postgres are healthy; schema succeeded"
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_services_are_healthy_and_the_task_has_ended_well() -> None:
         (service("mlflow", health="starting"), "warning", "mlflow is running and starting"),
         (service("mlflow", status="paused"), "broken", "mlflow is paused"),
         (SCHEMA_AT_WORK, "warning", "schema is running with exit code 0"),
-        (FakeContainer("theirs"), "broken", "mlflow is gone"),
+        (FakeContainer("theirs"), "broken", "mlflow is missing"),
     ],
 )
 def test_a_service_that_is_not_well_is_named(container: FakeContainer, state: str, seen: str) -> None:
@@ -200,7 +200,7 @@ def test_what_uploads_have_left_is_counted_and_the_remedy_removes_just_that() ->
     server = service("mlflow", prints={"%s": "1048576\n3145728\n"})
     verdict = uploads.check(subject(server))
     assert verdict.state is State.WARNING
-    assert verdict.seen == "2 files of 4 MiB are left of uploads that were cut short"
+    assert verdict.seen == "2 files of interrupted uploads use 4 MiB"
     assert verdict.remedy == (
         "docker exec mlflow-postgres-dev-mlflow "
         "find /mlartifacts -name '.artifact.uploading.*' -type f -mmin +1440 -delete"

@@ -13,21 +13,21 @@ from ops.import_progress import Progress, lines
 
 
 def test_the_commit_is_told() -> None:
-    assert list(lines(Committed())) == ["committed: it is in the database from now on"]
+    assert list(lines(Committed())) == ["committed: the import is in the database"]
     assert list(lines(Committing())) == []
 
 
 def test_a_difference_is_shown_with_both_sides() -> None:
     table = Comparison(table="runs", rows=2, rows_found=1, checksum="a", checksum_found="b", same=False)
     assert list(lines(Compared(compared=table))) == [
-        "DIFFERENT: runs, 2 rows with checksum a were to come, 1 with b are there"
+        "DIFFERENT: runs, wrote 2 rows with checksum a, read back 1 rows with checksum b"
     ]
     assert list(lines(Compared(compared=replace(table, same=True)))) == ["same on both sides: runs, 2 rows, checksum a"]
 
 
 def test_names_that_are_taken_are_part_of_what_would_come() -> None:
     event = Plan(plan={"runs": 1}, clashes=["experiment 'a'"], clash="refuse")
-    assert list(lines(event))[-1] == "names that are taken: experiment 'a'"
+    assert list(lines(event))[-1] == "names that exist already: experiment 'a'"
 
 
 def test_steps_on_the_way_are_for_the_bar_alone() -> None:

@@ -166,7 +166,8 @@ def test_only_the_folders_that_are_named_are_mounted_beside_the_store(
     assert outside.startswith("2 artifact location(s) outside of the store's folder stay where they are, such as ")
     assert outside.endswith('make import IMPORT="--artifacts-from PATH"')
     assert missing == (
-        f"1 artifact location(s) are no folder here, or say '..': their addresses stay as they are, such as {gone}"
+        "1 artifact location(s) are not folders of this machine, or contain '..': their addresses are unchanged, such "
+        f"as {gone}"
     )
     allowed = ("--artifacts-from", f"{data}/runs/2", "--artifacts-from", str(data / "runs"))
     assert command.run(*allowed, str(command.store)) == 0
@@ -250,7 +251,7 @@ def test_a_program_that_cannot_begin_is_told_by_its_last_line(
 def test_what_was_killed_says_that_nothing_was_changed(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
     command.answer = (137, "")
     assert command.run(str(command.store)) == 1
-    assert "was cut short with exit code 137; nothing was changed" in capsys.readouterr().err
+    assert "was interrupted with exit code 137; nothing was changed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("code", [1, 137])
@@ -261,8 +262,8 @@ def test_what_was_committed_is_never_called_unchanged(
     command.answer = (code, "\n".join(said))
     assert command.run(str(command.store)) == 1
     assert capsys.readouterr().err == (
-        "ops import: [import-committed] the import was committed, and all of it is there; "
-        f"what is done after that ended with exit code {code}\n"
+        "ops import: [import-committed] the import was committed and is complete; "
+        f"a later step ended with exit code {code}\n"
     )
 
 
@@ -270,7 +271,7 @@ def test_what_was_killed_over_its_commit_is_not_known(command: Importing, capsys
     command.answer = (137, json.dumps({"committing": True}))
     assert command.run(str(command.store)) == 1
     said = capsys.readouterr().err
-    assert "it is not known whether it was. Mend it with: the same import again, which reports it" in said
+    assert "it is not known whether it was committed. Mend it with: the same import again, which reports it" in said
     assert "nothing was changed" not in said
 
 
@@ -289,7 +290,7 @@ def test_events_are_lines_where_there_is_no_terminal(command: Importing, capsys:
         "waiting for another schema job",
         "runs             2 rows",
         "wrote runs: 2",
-        "imported 2 rows; the comparison is kept as import-1.json in the volume backups",
+        "imported 2 rows; the comparison is in import-1.json in the volume backups",
     ]
 
 

@@ -94,7 +94,7 @@ def test_kept_names_the_volumes_of_the_stack_and_how_to_delete_them(capsys: pyte
     assert ops.main(["kept", "--stack", "dev"], FakeDocker(volumes=VOLUMES).connect) == 0
     names = ["mlflow-postgres-dev-mlflow-artifacts", "mlflow-postgres-dev-postgres-data"]
     assert capsys.readouterr().out == (
-        f"kept, for the next `make up` to find every run again: {', '.join(names)}\n"
+        f"kept the volumes with every run, for the next `make up`: {', '.join(names)}\n"
         f"to delete them and every run in them: docker volume rm {' '.join(names)}\n"
     )
 

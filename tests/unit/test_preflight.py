@@ -46,8 +46,8 @@ def test_a_volume_that_a_foreign_container_uses_is_refused_by_the_containers_nam
 ) -> None:
     foreign = FakeContainer("foreign", volumes=["other", DATA])
     assert refusal(monkeypatch, FakeDocker(containers=[foreign], local=BASES)) == (
-        f"the volume {DATA} is in use by the container foreign, which is not of this stack: two servers on one volume "
-        "would ruin it. Mend it with: docker stop foreign"
+        f"the volume {DATA} is used by the container foreign, which does not belong to this stack: two servers on one "
+        "volume would ruin it. Mend it with: docker stop foreign"
     )
 
 

@@ -73,7 +73,7 @@ def test_pending_operations_are_dropped_and_the_rest_of_the_state_is_kept(
     assert arguments == ("stack", "import", "--stack", "dev")
     assert text is not None
     assert json.loads(text) == {"version": 3, "deployment": {"resources": [STACK, MARK]}}
-    assert capsys.readouterr().out == "recovered: 2 operation(s) of the killed run were cut short\n"
+    assert capsys.readouterr().out == "recovered: 2 operation(s) of the killed run were interrupted\n"
 
 
 def test_an_orphan_of_this_life_is_stopped_as_it_wants_and_removed(
@@ -148,9 +148,10 @@ def test_what_another_state_made_is_refused_and_nothing_is_removed(recovery: Rec
     with pytest.raises(UserError) as error:
         recovery.run(stack)
     assert str(error.value) == (
-        f"foreign runs under the name of the stack {stack}, but this state did not make it: it belongs to another "
-        "checkout or user of this Docker engine, or to a state that was lost: take that stack down where it was made "
-        "(make down). If its state is lost, its containers go and its data stays. Mend it with: make forget STACK=dev"
+        f"foreign has the name of the stack {stack}, but this state did not create it: it belongs to another "
+        "checkout or user of this Docker engine, or to a state that was lost: take that stack down where it was "
+        "created (make down). If its state is lost, remove its containers; its data stays. Mend it with: make forget "
+        "STACK=dev"
     )
     assert (ours.done, foreign.done) == ([], [])
 
@@ -160,7 +161,7 @@ def test_a_state_that_made_nothing_owns_nothing_on_the_engine(recovery: Recovery
     recovery.state["deployment"] = deployment
     recovery.run()
     recovery.engine = FakeDocker(networks=[FakeNetwork("left", labels=labels("tracking"))])
-    with pytest.raises(UserError, match=r"^left runs under the name of the stack dev, but this state did not make it"):
+    with pytest.raises(UserError, match=r"^left has the name of the stack dev, but this state did not create it"):
         recovery.run()
 
 

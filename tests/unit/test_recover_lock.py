@@ -120,7 +120,7 @@ def test_where_locks_cannot_be_seen_what_is_fresh_may_be_another_machines(
     fresh = FakeContainer("fresh", labels=labels("mlflow", kind="service"), made=made)
     recovery.engine = FakeDocker(containers=[fresh])
     with (
-        pytest.raises(UserError, match=r"^fresh was made 0 s ago, and the state does not know it")
+        pytest.raises(UserError, match=r"^fresh was created 0 s ago and is not in the state")
         if refused
         else nullcontext()
     ):

@@ -103,7 +103,7 @@ def test_the_newest_dump_of_an_upgrade_is_put_back_and_the_version_of_then_comes
     assert back.happened == ["stop within 30", config("3.16.0"), UP]
     assert back.database.done == [], "the dump is put back through it"
     assert capsys.readouterr().out.splitlines() == [
-        "putting back d3 (2026-01-01), of MLflow 3.16.0",
+        "restoring d3 (2026-01-01), of MLflow 3.16.0",
         "put back",
     ]
 
@@ -114,7 +114,7 @@ def test_after_an_upgrade_that_failed_there_is_nothing_to_go_back_from(
     back.database.prints["alembic_version"] = "old\n"
     assert back.run() == 1
     told = capsys.readouterr().err
-    assert "the schema that it had before the upgrade to MLflow 3.17.2, so there is nothing to go back from" in told
+    assert "the schema from before the upgrade to MLflow 3.17.2: a rollback is not needed" in told
     assert "bin/pulumi config set mlflowVersion 3.16.0" in told
     assert (back.restored, back.happened) == ([], []), "what was logged since the dump would be gone"
     assert back.run("--dump", "d3") == 0
@@ -131,7 +131,7 @@ def test_over_a_later_upgrade_that_changed_no_table_only_who_says_so_goes_back(
 ) -> None:
     back.database.prints["mlflow_postgres.versions"] = "3.18.0\n"
     assert back.run() == 1
-    assert "is of before MLflow 3.17.2, and 3.18.0 has been here since" in capsys.readouterr().err
+    assert "is from before MLflow 3.17.2, and MLflow 3.18.0 has run since" in capsys.readouterr().err
     assert (back.restored, back.happened) == ([], []), "months would be gone"
 
 
@@ -228,7 +228,7 @@ def test_when_the_old_version_does_not_come_up_the_data_is_said_to_be_back(
     back.up_ends = 255
     assert back.run() == 1
     assert capsys.readouterr().err == (
-        "ops rollback: [rollback-not-up] the data is back, but MLflow 3.16.0 did not come up. "
+        "ops rollback: [rollback-not-up] the database is restored, but MLflow 3.16.0 did not come up. "
         "Mend it with: make up STACK=dev\n"
     )
 

@@ -194,7 +194,7 @@ def test_a_file_that_somebody_has_put_there_is_not_written_into(folder: Path, tr
     (path,) = folder.glob("*.turn")
     path.unlink()
     trap(path)
-    with pytest.raises(UserError, match=r"made by somebody who may not use the Docker engine.*sudo rm "):
+    with pytest.raises(UserError, match=r"belongs to a user who may not use the Docker engine.*sudo rm "):
         take()
     assert [each.read_text() for each in folder.glob("theirs")] in ([], ["precious"])
 
