@@ -21,7 +21,7 @@ def run(options: argparse.Namespace, connect: Connect) -> None:
     """
     with closing(connect()) as runtime:
         again = f"make forget STACK={short_name(options.stack)}"
-        with helper_containers.alone(runtime, options.stack, "forget", waits=False, again=again):
+        with helper_containers.lock_when_idle(runtime, options.stack, "forget", waits=False, again=again):
             _remove(runtime, prefix(options.stack))
             _rename_unreadable_state()
 

@@ -34,7 +34,7 @@ def helper_labels(job: Mapping[str, str], role: str, command: str, *, changes: b
 
 
 @contextmanager
-def alone(runtime: Runtime, stack: str, command: str, *, waits: bool, again: str) -> Iterator[int]:
+def lock_when_idle(runtime: Runtime, stack: str, command: str, *, waits: bool, again: str) -> Iterator[int]:
     """Lock a stack when no task or helper works on it. Yields and raises like `locked`."""
     with locked(runtime.identity(), stack, command, waits=waits, again=again) as descriptor:
         if waits:

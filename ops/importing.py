@@ -110,7 +110,7 @@ def _runtime(options: argparse.Namespace, connect: Connect) -> Iterator[Runtime]
             yield runtime
             return
         again = f"make import STACK={short_name(options.stack)} SOURCE={options.source}"
-        with helper_containers.alone(runtime, options.stack, ROLE, waits=True, again=again):
+        with helper_containers.lock_when_idle(runtime, options.stack, ROLE, waits=True, again=again):
             yield runtime
 
 
@@ -135,7 +135,7 @@ def _locations(source: Source, options: argparse.Namespace) -> tuple[list[Path],
     if options.artifacts == "copy" and not found.copied:
         raise UserError(
             "artifacts-not-found",
-            f"none of the artifact locations in {source.called} is a folder that may be copied from",
+            f"none of the artifact locations in {source.display_name} is a folder that may be copied from",
             remedy='make import IMPORT="--artifacts leave", or IMPORT="--artifacts-from PATH"',
         )
     return allowed, found
@@ -205,7 +205,7 @@ def _create(
         mounted.setdefault(users.mounted, paths.IMPORT_USERS)
     for number, folder in enumerate(allowed):
         mounted.setdefault(folder, f"{paths.IMPORT_FOLDERS}/{number}")
-    arguments = ["import-runs", "--shown", source.called, "--clash", options.clash]
+    arguments = ["import-runs", "--shown", source.display_name, "--clash", options.clash]
     arguments += ["--locations", paths.IMPORT_LOCATIONS]
     arguments += ["--file", source.file] if source.file else []
     arguments += ["--rows-only"] if source.rows_only else []

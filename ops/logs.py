@@ -49,14 +49,14 @@ def explain(options: argparse.Namespace, connect: Connect) -> None:
     Raises `UserError` if there is such a service.
     """
     with closing(connect()) as runtime:
-        unwell = [each for each in runtime.containers(prefix(options.stack)) if not each.is_well]
-        for container in unwell:
+        unhealthy = [each for each in runtime.containers(prefix(options.stack)) if not each.is_as_expected]
+        for container in unhealthy:
             print(f"{container.name} is {container.condition}; its last log lines:")
             _print(runtime, container, _LAST_LINES, follow=False)
-    if unwell:
+    if unhealthy:
         raise UserError(
             "not-ready",
-            f"not ready: {', '.join(each.name for each in unwell)}",
+            f"not ready: {', '.join(each.name for each in unhealthy)}",
             rule="remove the cause first",
             remedy=f"make up STACK={short_name(options.stack)}",
         )

@@ -35,12 +35,12 @@ def ensure_ready(runtime: Runtime, stack: str) -> None:
     and does not touch a failed one. It would report "up" for a server that does not answer. Pulumi also removes the
     services that the settings have switched off.
     """
-    if all(each.is_well for each in runtime.containers(prefix(stack))):
+    if all(each.is_as_expected for each in runtime.containers(prefix(stack))):
         return
     settings = configuration(stack)
     _wait(runtime, prefix(stack), settings)
     for container in _expected(runtime, prefix(stack), settings):
-        if not container.is_well:
+        if not container.is_as_expected:
             print(f"{container.name} is {container.condition}; it is created again", flush=True)
             runtime.remove(container)
 

@@ -40,7 +40,7 @@ def recovered(runtime: Runtime, stack: str, before: str, *, waits: bool) -> Iter
     Yields the lock's file descriptor, for a program that this process executes.
     """
     again = f"make {'down' if before == 'destroy' else 'up'} STACK={short_name(stack)}"
-    with helper_containers.alone(runtime, stack, before, waits=waits, again=again) as lock:
+    with helper_containers.lock_when_idle(runtime, stack, before, waits=waits, again=again) as lock:
         _recover(runtime, stack, before)
         yield lock
 

@@ -33,7 +33,7 @@ def run(options: argparse.Namespace, connect: Connect) -> None:
                 print(f"{dump.name}  MLflow {dump.from_version or 'unknown'}  {dump.size} bytes")
             return
         again = f"make rollback STACK={short_name(options.stack)}"
-        with helper_containers.alone(runtime, options.stack, _COMMAND, waits=False, again=again):
+        with helper_containers.lock_when_idle(runtime, options.stack, _COMMAND, waits=False, again=again):
             # `up` runs in a child process, which shares the lock.
             _bring_up(options.stack, _go_back(runtime, options))
 

@@ -50,7 +50,7 @@ class Container:
         return self.labels.get(labels.KIND, labels.SERVICE)
 
     @property
-    def is_well(self) -> bool:
+    def is_as_expected(self) -> bool:
         """Whether it has the state after a successful `up`: a healthy service, a task that ended with code 0, a courier
         that was never started. True for every helper.
         """

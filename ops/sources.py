@@ -28,7 +28,7 @@ class Source:
     """Whether it holds rows of a PostgreSQL database, without MLflow's schema."""
 
     @property
-    def called(self) -> str:
+    def display_name(self) -> str:
         """Its name in messages."""
         return self.shown or str(self.path)
 

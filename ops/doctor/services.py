@@ -17,7 +17,7 @@ def check(subject: Subject) -> Verdict:
     missing = _expected(subject, present) - present
     troubles = [
         *(broken(f"{role} is missing", subject.make_up) for role in sorted(missing)),
-        *(_trouble(subject, each) for each in subject.containers if not each.is_well),
+        *(_trouble(subject, each) for each in subject.containers if not each.is_as_expected),
     ]
     if troubles:
         return worst_of(troubles)
