@@ -63,7 +63,7 @@ def test_an_address_that_is_protected_or_meant_to_be_open_is_accepted(changes: d
     PlatformArgs(images=IMAGES, bind_address="0.0.0.0", **changes)
 
 
-def test_everything_that_is_wrong_is_said_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     errors = refused(
         mlflow_port=80,
         workers=1,
@@ -89,7 +89,7 @@ def test_a_certificate_in_files_needs_both_files_and_its_text_is_not_printed() -
     assert not any("PRIVATE" in str(error) for error in errors), "it may be the key, by mistake"
 
 
-def test_a_value_that_is_accepted_is_shown_as_a_program_has_it() -> None:
+def test_an_accepted_value_is_shown_in_python_syntax() -> None:
     error = ArgumentError(
         "tls-unknown",
         "endpoint.tls",
@@ -101,5 +101,5 @@ def test_a_value_that_is_accepted_is_shown_as_a_program_has_it() -> None:
     assert str(error) == "endpoint.tls is 'on': with sign_in=True it is not. Mend it with: endpoint.tls=Tls.INTERNAL"
 
 
-def test_braces_of_a_rule_that_mentions_nothing_stay() -> None:
+def test_braces_of_a_rule_without_mentions_are_kept() -> None:
     assert "{x}" in str(ArgumentError("a-code", "argument", 1, rule="the name {x}"))

@@ -24,7 +24,7 @@ def store(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_file_stores_artifacts_are_found_where_its_experiments_say(store: Path) -> None:
+def test_artifacts_of_a_file_store_are_found_at_their_locations(store: Path) -> None:
     for name in ("far/1", "mlruns/2", "mlartifacts/3"):
         (store / name).mkdir(parents=True)
     taken = {
@@ -38,7 +38,7 @@ def test_a_file_stores_artifacts_are_found_where_its_experiments_say(store: Path
     assert found == ArtifactLocations(copied=taken, empty=["mlflow-artifacts:/4"])
 
 
-def test_nothing_was_ever_put_where_a_folder_would_be_if_there_were_one(store: Path) -> None:
+def test_a_location_without_a_folder_beside_existing_ones_is_empty(store: Path) -> None:
     (store / "mlruns" / "1").mkdir(parents=True)
     empty = [f"file://{store}/mlruns/4", "/gone/mlruns/5", "./mlruns/6"]
     others = ["/gone/data/7", "/gone/mlruns/../8", f"{store}/../9", "/gone/10"]
@@ -46,14 +46,14 @@ def test_nothing_was_ever_put_where_a_folder_would_be_if_there_were_one(store: P
     assert (sorted(found.empty), sorted(found.missing)) == (sorted(empty), sorted(others))
 
 
-def test_a_folder_that_is_not_there_is_not_one_without_artifacts(store: Path) -> None:
+def test_a_missing_folder_is_not_an_empty_location(store: Path) -> None:
     (store / "mlruns").mkdir()
     locations = ["./mlruns/4", "/gone/data/6"]
     found = find_locations(Source(path=database(store / "mlflow.db", *locations)))
     assert (found.copied, found.empty, sorted(found.missing)) == ({}, [], sorted(locations))
 
 
-def test_artifacts_of_a_database_are_only_in_folders_that_are_named(tmp_path: Path) -> None:
+def test_artifacts_of_a_database_are_only_in_named_folders(tmp_path: Path) -> None:
     data, rows = tmp_path / "data", tmp_path / "rows"
     for name in ("2", "mlruns/3", "mlartifacts/4"):
         (data / name).mkdir(parents=True)
@@ -71,9 +71,7 @@ def test_artifacts_of_a_database_are_only_in_folders_that_are_named(tmp_path: Pa
 
 @pytest.mark.parametrize("named", ["files", ".", "files/1"])
 @pytest.mark.parametrize("kind", ["file", "folder", "rows"])
-def test_a_servers_artifacts_are_found_in_the_folder_that_it_was_given_for_them(
-    tmp_path: Path, kind: str, named: str
-) -> None:
+def test_artifacts_of_a_server_are_found_in_its_artifacts_destination(tmp_path: Path, kind: str, named: str) -> None:
     files, location = tmp_path / "data" / "files", "mlflow-artifacts:/1"
     (files / "1").mkdir(parents=True)
     if named == ".":
@@ -89,7 +87,7 @@ def test_a_servers_artifacts_are_found_in_the_folder_that_it_was_given_for_them(
     assert found == ArtifactLocations(copied={location: files / "1"})
 
 
-def test_what_a_server_has_under_a_longer_path_is_not_taken_from_a_shorter_one(tmp_path: Path) -> None:
+def test_the_whole_path_of_a_served_artifact_must_match(tmp_path: Path) -> None:
     (tmp_path / "files" / "5").mkdir(parents=True)
     location = "mlflow-artifacts:/workspaces/team/5"
     source = Source(path=database(tmp_path / "db" / "mlflow.db", location))
@@ -98,7 +96,7 @@ def test_what_a_server_has_under_a_longer_path_is_not_taken_from_a_shorter_one(t
     assert list(find_locations(source, [tmp_path / "files"]).copied) == [location]
 
 
-def test_a_server_that_is_named_is_left_alone_unless_its_folder_is_named_and_is_no_other_ones(tmp_path: Path) -> None:
+def test_artifacts_of_a_server_with_a_host_are_copied_only_from_an_unambiguous_named_folder(tmp_path: Path) -> None:
     files = tmp_path / "files"
     for number in (1, 2, 3):
         (files / str(number)).mkdir(parents=True)
@@ -114,7 +112,7 @@ def test_a_server_that_is_named_is_left_alone_unless_its_folder_is_named_and_is_
     }
 
 
-def test_of_two_experiments_of_one_name_each_has_its_own_folder(tmp_path: Path) -> None:
+def test_two_experiments_of_one_name_have_separate_folders(tmp_path: Path) -> None:
     data = tmp_path / "data"
     for name in ("a/x", "b/x"):
         (data / name).mkdir(parents=True)
@@ -125,7 +123,7 @@ def test_of_two_experiments_of_one_name_each_has_its_own_folder(tmp_path: Path) 
     )
 
 
-def test_a_servers_experiment_is_empty_only_where_its_others_are(tmp_path: Path) -> None:
+def test_a_served_location_is_empty_only_if_others_of_the_server_exist(tmp_path: Path) -> None:
     (tmp_path / "files" / "1").mkdir(parents=True)
     source = Source(path=database(tmp_path / "db" / "mlflow.db", "mlflow-artifacts:/1", "mlflow-artifacts:/2"))
     assert find_locations(source).empty == []
@@ -134,14 +132,14 @@ def test_a_servers_experiment_is_empty_only_where_its_others_are(tmp_path: Path)
     assert sorted(find_locations(source).empty) == ["mlflow-artifacts:/1", "mlflow-artifacts:/2"]
 
 
-def test_a_deleted_experiments_artifacts_are_where_the_others_are(store: Path) -> None:
+def test_artifacts_of_a_deleted_experiment_are_found(store: Path) -> None:
     (store.parent / "mlartifacts" / "5").mkdir(parents=True)
     experiment(store / ".trash" / "5", "mlflow-artifacts:/5")
     assert list(find_locations(Source(path=store)).outside) == ["mlflow-artifacts:/5"]
 
 
 @pytest.mark.parametrize("location", ["http://[half/9", "a\0b", "/" + "x" * 300, b"\xff/9"])
-def test_a_location_that_nothing_can_be_at_is_in_nobodys_way(tmp_path: Path, location: object) -> None:
+def test_an_invalid_location_is_ignored(tmp_path: Path, location: object) -> None:
     (tmp_path / "mlruns" / "1").mkdir(parents=True)
     path = database(tmp_path / "mlflow.db", "mlruns/1")
     with closing(sqlite3.connect(path)) as connection:
@@ -150,7 +148,7 @@ def test_a_location_that_nothing_can_be_at_is_in_nobodys_way(tmp_path: Path, loc
     assert list(find_locations(Source(path=path), [tmp_path]).copied) == ["mlruns/1"]
 
 
-def test_what_is_outside_of_the_stores_folder_is_only_taken_when_it_is_allowed(store: Path) -> None:
+def test_folders_outside_of_the_store_are_copied_only_if_allowed(store: Path) -> None:
     data, other = store.parent / "data", store.parent / "data-2"
     for folder in (data / "1", other / "1"):
         folder.mkdir(parents=True)
@@ -166,12 +164,12 @@ def test_what_is_outside_of_the_stores_folder_is_only_taken_when_it_is_allowed(s
 
 
 @pytest.mark.parametrize("location", ["mlruns/../mlruns/1", "file:///a/%2e%2e/1", "/gone/.."])
-def test_a_location_that_climbs_is_not_followed(store: Path, location: str) -> None:
+def test_a_location_with_dots_is_not_followed(store: Path, location: str) -> None:
     (store / "mlruns" / "1").mkdir(parents=True)
     assert find_locations(Source(path=database(store / "mlflow.db", location))) == ArtifactLocations(missing=[location])
 
 
-def test_a_server_may_not_climb_out_of_its_folder(store: Path) -> None:
+def test_a_served_location_cannot_leave_its_folder(store: Path) -> None:
     (store / "mlruns" / "1").mkdir(parents=True)
     assert (
         find_locations(Source(path=database(store / "mlflow.db", "mlflow-artifacts:/../mlruns/1")))
@@ -179,13 +177,13 @@ def test_a_server_may_not_climb_out_of_its_folder(store: Path) -> None:
     )
 
 
-def test_a_file_that_cannot_be_read_says_nothing(store: Path) -> None:
+def test_an_unreadable_file_has_no_locations(store: Path) -> None:
     with closing(sqlite3.connect(store / "mlflow.db")) as connection:
         connection.execute("CREATE TABLE other (id)")
     assert find_locations(Source(path=store / "mlflow.db")) == ArtifactLocations()
 
 
-def test_a_folder_stores_artifacts_are_with_its_runs_wherever_it_is_today(store: Path) -> None:
+def test_artifacts_of_a_moved_folder_store_are_found(store: Path) -> None:
     here = experiment(store / "0", "file:///gone/mlruns/0")
     deleted = experiment(store / ".trash" / "5", "/gone/mlruns/5")
     experiment(store / "7", "s3://bucket/7")
@@ -197,7 +195,7 @@ def seen(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 
 @pytest.mark.parametrize("left", ["closed", "open", "killed"])
-def test_a_store_with_a_log_is_only_read(store: Path, left: str) -> None:
+def test_a_store_with_a_journal_is_not_changed(store: Path, left: str) -> None:
     locations = ["a/1", "a/2"]
     with closing(sqlite3.connect(store / "mlflow.db")) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -220,7 +218,7 @@ def test_a_store_with_a_log_is_only_read(store: Path, left: str) -> None:
         assert seen(folder) == before
 
 
-def test_a_folder_below_one_that_is_closed_is_not_there(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_in_an_unreadable_folder_is_not_found(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     is_dir = Path.is_dir
 
     def closed(self: Path) -> bool:
@@ -237,14 +235,14 @@ def test_a_folder_below_one_that_is_closed_is_not_there(store: Path, monkeypatch
 @pytest.mark.parametrize(
     "content", [b"a: [", b"\xff\xfe\xff", b"a: !!python/object:x {}", b"a: 2026-13-45", b"[" * 5000]
 )
-def test_what_is_no_yaml_is_one_line_with_the_file(store: Path, content: bytes) -> None:
+def test_invalid_yaml_is_one_line_with_the_file(store: Path, content: bytes) -> None:
     (experiment(store / "1", "x") / "meta.yaml").write_bytes(content)
     with pytest.raises(UserError, match=rf"{store}/1/meta.yaml is not YAML") as error:
         find_locations(Source(path=store))
     assert "\n" not in str(error.value)
 
 
-def test_yaml_that_may_not_be_read_is_one_line(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_yaml_is_one_line(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     experiment(store / "1", "x")
 
     def closed(self: Path) -> str:

@@ -14,7 +14,7 @@ WORKERS = [1, 4, 32]
 @pytest.mark.parametrize("jobs", [False, True])
 @pytest.mark.parametrize("sign_in", [False, True])
 @pytest.mark.parametrize("workers", WORKERS)
-def test_all_roles_at_once_fit_and_the_superuser_still_comes_in(workers: int, sign_in: bool, jobs: bool) -> None:
+def test_all_roles_together_leave_connections_for_the_superuser(workers: int, sign_in: bool, jobs: bool) -> None:
     budget = connection_budget(workers, sign_in=sign_in, jobs=jobs)
     reserved = budget.max_connections - sum(vars(budget).values())
     assert reserved == 10, "three for the superuser, as PostgreSQL has it, and some for its own workers"
@@ -23,30 +23,30 @@ def test_all_roles_at_once_fit_and_the_superuser_still_comes_in(workers: int, si
 
 @pytest.mark.parametrize(("sign_in", "pools"), [(False, 2), (True, 3)])
 @pytest.mark.parametrize("workers", WORKERS)
-def test_the_servers_share_is_enough_for_every_pool_of_every_worker(workers: int, sign_in: bool, pools: int) -> None:
+def test_the_servers_connections_suffice_for_the_pools_of_all_workers(workers: int, sign_in: bool, pools: int) -> None:
     budget = connection_budget(workers, sign_in=sign_in, jobs=False)
     assert budget.server >= workers * pools * (POOL_SIZE + MAX_OVERFLOW), "under load requests would fail"
 
 
-def test_jobs_have_a_share_of_their_own_as_long_as_there_are_any() -> None:
+def test_jobs_have_connections_if_they_are_on() -> None:
     without, with_jobs = (connection_budget(4, sign_in=False, jobs=jobs) for jobs in (False, True))
     assert with_jobs.server - without.server == 8, "the runner and its seven queues"
     assert (with_jobs.owner, with_jobs.readonly) == (without.owner, without.readonly)
 
 
-def test_housekeeping_signs_in_as_the_server_does_and_takes_no_connection_of_it() -> None:
+def test_retention_uses_the_servers_role_with_additional_connections() -> None:
     without, with_it = (deploy(**changes).container("postgres").environment for changes in ({}, {"gc_after_days": 7}))
     share = "MLFLOW_POSTGRES_SERVER_CONNECTIONS"
     assert int(with_it[share]) - int(without[share]) == 1
 
 
-def test_who_watches_has_a_share_exactly_when_somebody_does() -> None:
+def test_the_monitoring_role_has_connections_only_with_metrics() -> None:
     without, with_metrics = (connection_budget(4, sign_in=False, jobs=False, metrics=each) for each in (False, True))
     assert (without.monitor, with_metrics.monitor) == (0, 5)
     assert with_metrics.max_connections - without.max_connections == 5, "nobody gives up a connection for it"
 
 
-def test_postgresql_is_told_the_sum_and_each_roles_share() -> None:
+def test_postgresql_gets_max_connections_and_the_limit_of_each_role() -> None:
     engine = deploy(workers=7, sign_in=True, jobs=True, user="tracker")
     budget = connection_budget(7, sign_in=True, jobs=True)
     server = engine.container("postgres")
@@ -55,7 +55,7 @@ def test_postgresql_is_told_the_sum_and_each_roles_share() -> None:
     assert shares == {role: str(share) for role, share in vars(budget).items()}
 
 
-def test_mlflow_keeps_to_the_pools_that_the_budget_counts() -> None:
+def test_mlflow_gets_the_pool_sizes_of_the_budget() -> None:
     server = deploy(workers=7).container("mlflow")
     command = server.inputs["command"]
     assert command[command.index("--workers") + 1] == "7"

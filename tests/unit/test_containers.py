@@ -32,24 +32,24 @@ def container(role: str) -> Registration:
     return everything().container(role)
 
 
-def test_these_are_all_the_containers_that_run() -> None:
+def test_all_containers_are_listed() -> None:
     running = {each.role for each in everything().of(CONTAINER).values() if not each.role.endswith("-courier")}
     assert running == set(USERS), "a container that is missing here is held to none of the promises below"
 
 
 @pytest.mark.parametrize("role", USERS)
-def test_nobody_is_root(role: str) -> None:
+def test_no_container_runs_as_root(role: str) -> None:
     user = USERS[role]
     assert container(role).inputs["user"] == f"{user}:{user}", "by number: a name may be another user in the image"
 
 
 @pytest.mark.parametrize("role", USERS)
-def test_nobody_writes_into_its_own_image(role: str) -> None:
+def test_every_root_file_system_is_read_only(role: str) -> None:
     assert container(role).inputs["readOnly"] is True, "who breaks in could leave something for the next start"
 
 
 @pytest.mark.parametrize("role", USERS)
-def test_nobody_has_or_wins_a_privilege(role: str) -> None:
+def test_no_container_has_or_gains_privileges(role: str) -> None:
     inputs = container(role).inputs
     assert inputs["capabilities"] == {"drops": ["ALL"]}
     assert inputs["securityOpts"] == ["no-new-privileges:true"], "a setuid program would hand them back"
@@ -57,7 +57,7 @@ def test_nobody_has_or_wins_a_privilege(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", USERS)
-def test_what_can_be_written_is_named(role: str) -> None:
+def test_all_writable_folders_are_listed(role: str) -> None:
     inputs = container(role).inputs
     mounted = {each["target"] for each in inputs["mounts"] if not each.get("readOnly")} if "mounts" in inputs else set()
     scratch = {each["containerPath"] for each in inputs.get("volumes", []) if not each["readOnly"]}
@@ -65,19 +65,19 @@ def test_what_can_be_written_is_named(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", USERS)
-def test_a_folder_in_memory_is_its_users_alone_and_has_an_end(role: str) -> None:
+def test_a_tmpfs_belongs_to_its_user_and_has_a_size_limit(role: str) -> None:
     options = set(container(role).inputs.get("tmpfs", {}).values())
     assert options <= {f"size=64m,mode=0700,uid={USERS[role]},gid={USERS[role]}"}
 
 
 @pytest.mark.parametrize("role", ["mlflow", "schema"])
-def test_what_may_be_large_is_kept_on_disk_and_goes_with_the_container(role: str) -> None:
+def test_large_temporary_files_are_in_an_anonymous_volume(role: str) -> None:
     (scratch,) = container(role).inputs["volumes"]
     assert scratch == {"containerPath": "/tmp", "readOnly": False}, "with a name it would stay; in memory it would kill"
 
 
 @pytest.mark.parametrize("role", USERS)
-def test_nobody_takes_the_host_with_it(role: str) -> None:
+def test_every_container_has_limits(role: str) -> None:
     inputs = container(role).inputs
     assert inputs["memory"] >= 256
     assert inputs["memorySwap"] == inputs["memory"], "left out, the engine gives as much swap again"
@@ -87,7 +87,7 @@ def test_nobody_takes_the_host_with_it(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", USERS)
-def test_a_log_has_an_end(role: str) -> None:
+def test_every_log_has_a_size_limit(role: str) -> None:
     inputs = container(role).inputs
     assert inputs["logDriver"] == "json-file"
     assert inputs["logOpts"] == {"max-size": "10m", "max-file": "3"}, (
@@ -96,17 +96,17 @@ def test_a_log_has_an_end(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", USERS)
-def test_an_init_reaps_what_is_left_and_hands_signals_on(role: str) -> None:
+def test_an_init_process_reaps_zombies_and_forwards_signals(role: str) -> None:
     assert container(role).inputs["init"] is True
 
 
 @pytest.mark.parametrize("role", SERVICES)
-def test_a_service_comes_back_after_a_restart_of_the_host(role: str) -> None:
+def test_a_service_starts_again_after_a_restart_of_the_host(role: str) -> None:
     assert container(role).inputs["restart"] == "always"
 
 
 @pytest.mark.parametrize("role", SERVICES)
-def test_a_service_is_waited_for_until_its_probe_succeeds(role: str) -> None:
+def test_pulumi_waits_until_a_service_is_healthy(role: str) -> None:
     inputs = container(role).inputs
     assert inputs["wait"] is True, "else the URL is printed before anything answers there"
     kind, shell, option, _, _, _, _, *command = inputs["healthcheck"]["tests"]
@@ -132,7 +132,7 @@ def test_the_provider_waits_as_long_as_the_engine_does(role: str, patience: int,
     assert times == ["10m0s", "1s", timeout], "a duration said in other words than the engine's comes back as a change"
 
 
-def test_a_task_runs_once_to_its_end_and_what_it_says_is_kept() -> None:
+def test_a_task_runs_once_and_its_log_is_kept() -> None:
     inputs = container("schema").inputs
     assert inputs["restart"] == "no", "one that failed would run again behind Pulumi's back"
     assert (inputs["attach"], inputs["logs"]) == (True, True), "else its failure is known to nobody"
@@ -144,11 +144,11 @@ def test_a_task_runs_once_to_its_end_and_what_it_says_is_kept() -> None:
 
 
 @pytest.mark.parametrize(("role", "kind"), [*((role, "service") for role in SERVICES), ("schema", "task")])
-def test_a_container_says_what_kind_it_is(role: str, kind: str) -> None:
+def test_a_container_has_its_kind_as_a_label(role: str, kind: str) -> None:
     assert container(role).labels["mlflow-postgres.kind"] == kind, "`make up` would remove a task that has ended well"
 
 
-def test_the_database_stops_fast_but_has_two_minutes_to_write_everything_out() -> None:
+def test_the_database_gets_a_fast_shutdown_of_two_minutes() -> None:
     inputs = container("postgres").inputs
     assert inputs["stopSignal"] == "SIGINT", "on SIGTERM it waits for every client to leave by itself, and is killed"
     assert inputs["stopTimeout"] == 120, "a killed server costs a recovery at the next start"
@@ -156,13 +156,13 @@ def test_the_database_stops_fast_but_has_two_minutes_to_write_everything_out() -
 
 
 @pytest.mark.parametrize("role", sorted(set(SERVICES) - {"postgres"}))
-def test_the_others_stop_within_half_a_minute(role: str) -> None:
+def test_other_services_stop_within_half_a_minute(role: str) -> None:
     inputs = container(role).inputs
     stop = (inputs["stopSignal"], inputs["stopTimeout"], inputs["destroyGraceSeconds"])
     assert stop == ("SIGTERM", 30, 30)
 
 
-def test_the_limits_are_those_that_were_chosen() -> None:
+def test_chosen_limits_are_used() -> None:
     engine = deploy(
         mlflow_limits=Limits(memory_mb=3000, cpus=1.5),
         postgres_limits=Limits(memory_mb=1000, cpus=0.5, shared_memory_mb=250),
@@ -174,16 +174,16 @@ def test_the_limits_are_those_that_were_chosen() -> None:
     assert chosen == {"mlflow": [3000, 3000, "1.5", 64], "postgres": [1000, 1000, "0.5", 250]}
 
 
-def test_without_a_number_of_processors_all_of_them_may_be_used() -> None:
+def test_without_a_number_of_processors_there_is_no_limit() -> None:
     assert {"cpus"} & set(container("mlflow").inputs) == set(), "0 is no number that the engine takes"
 
 
-def test_the_database_has_more_shared_memory_than_an_engine_gives_by_itself() -> None:
+def test_the_database_has_more_shared_memory_than_dockers_default() -> None:
     assert container("postgres").inputs["shmSize"] > 64, "parallel queries fail when it is used up"
 
 
 @pytest.mark.parametrize("role", USERS)
-def test_a_container_runs_the_image_that_was_built_for_it(role: str) -> None:
+def test_a_container_runs_its_own_image(role: str) -> None:
     image = "mlflow" if role in ("schema", "gc") else role
     sources = {urn.rpartition("::")[2] for urn in container(role).request.propertyDependencies["image"].urns}
     assert sources == {f"mlflow-postgres-{image}-image"}

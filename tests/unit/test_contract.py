@@ -42,7 +42,7 @@ EVENTS: list[Event] = [
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
-def test_an_event_is_read_as_it_was_written(event: Event) -> None:
+def test_an_event_survives_dump_and_parse(event: Event) -> None:
     line = import_events.dump(event)
     assert "\n" not in line
     assert import_events.parse(line) == event
@@ -51,32 +51,32 @@ def test_an_event_is_read_as_it_was_written(event: Event) -> None:
 @pytest.mark.parametrize(
     "line", ["Traceback", "3", "{}", '{"phase": "fly", "table": "runs", "rows": 1, "of": 1}', '"a"']
 )
-def test_a_line_that_is_no_event_is_a_note(line: str) -> None:
+def test_any_other_line_is_a_note(line: str) -> None:
     assert import_events.parse(line) == Note(note=line)
 
 
-def test_dumps_are_read_as_they_were_written() -> None:
+def test_dumps_survive_dump_and_parse() -> None:
     assert dumps.parse(dumps.dump([DUMP])) == [DUMP]
 
 
-def test_a_dump_of_an_older_image_has_its_file() -> None:
+def test_a_dump_listed_by_an_older_image_has_its_archive() -> None:
     older = json.loads(dumps.dump([DUMP]))
     del older[0]["bytes_there"]
     assert dumps.parse(json.dumps(older)) == [replace(DUMP, bytes_there=DUMP.size)]
 
 
-def test_requirements_are_read_as_they_were_written() -> None:
+def test_requirements_survive_dump_and_parse() -> None:
     assert schema.parse(schema.dump(REQUIREMENTS)) == REQUIREMENTS
 
 
-def test_locations_are_read_as_they_were_written() -> None:
+def test_locations_survive_dump_and_parse() -> None:
     found = Locations(folders={"/old/1": "/source/1"}, empty=["mlflow-artifacts:/2"])
     assert locations.parse(locations.dump(found)) == found
 
 
 @pytest.mark.parametrize("parse", [dumps.parse, schema.parse, locations.parse])
 @pytest.mark.parametrize("text", ["", "[1]", "3", '[{"name": "a"}]'])
-def test_what_is_none_of_it_is_an_error(parse: object, text: str) -> None:
+def test_other_json_is_an_error(parse: object, text: str) -> None:
     assert callable(parse)
     with pytest.raises(ValueError, match=r"^(not |Expecting value)"):
         parse(text)

@@ -31,13 +31,13 @@ def brought(role: str) -> set[str]:
     return {each["file"].removeprefix("/run/secrets/") for each in uploads}
 
 
-def test_postgresqls_scripts_read_what_its_container_is_told_and_no_more() -> None:
+def test_postgresqls_scripts_read_exactly_the_variables_of_its_container() -> None:
     assert set(re.findall(r"\bMLFLOW_POSTGRES_[A-Z_]*[A-Z]", text_of("postgres"))) == given("postgres"), (
         "a script that reads a name that nobody gives stops at `set -u`"
     )
 
 
-def test_postgresqls_scripts_read_the_passwords_that_are_brought() -> None:
+def test_postgresqls_scripts_read_the_password_files_of_its_courier() -> None:
     text = text_of("postgres")
     names = re.findall(r"/run/secrets/\{([a-z,]+)\}-password", text)
     assert names, "the script says which files it reads"
@@ -61,7 +61,7 @@ class Read(dict[str, str]):
         return super().get(name, default)
 
 
-def test_the_job_is_told_what_it_cannot_do_without_and_reads_what_it_is_told() -> None:
+def test_the_job_reads_exactly_the_variables_of_its_container() -> None:
     told = Read(everything().container("schema").environment)
     job_of(told, "3.17.2")
     # libpq reads the pass file; MLflow looks up the secrets, each in the file that is named.
@@ -71,12 +71,12 @@ def test_the_job_is_told_what_it_cannot_do_without_and_reads_what_it_is_told() -
     )
 
 
-def test_the_jobs_folders_are_its_volumes() -> None:
+def test_the_jobs_folders_are_mounted_volumes() -> None:
     mounted = everything().container("schema").mounted
     assert {str(BACKUPS), str(KEYS)} <= set(mounted), "into a read-only root it could not write"
 
 
-def test_secrets_that_are_told_as_files_are_names_that_the_image_looks_up_in_files() -> None:
+def test_names_of_secret_files_are_those_that_the_image_reads() -> None:
     told = {
         name.removesuffix("_FILE")
         for role in ("mlflow", "schema")
@@ -87,11 +87,11 @@ def test_secrets_that_are_told_as_files_are_names_that_the_image_looks_up_in_fil
     assert told == known, "MLflow reads these from its environment only, which may not hold them"
 
 
-def test_the_gateways_probe_reads_what_its_container_is_told() -> None:
+def test_the_gateways_probe_reads_the_variables_of_its_container() -> None:
     assert set(re.findall(r"\bGATEWAY_[A-Z]+", text_of("gateway"))) == given("gateway")
 
 
-def test_caddy_reads_the_files_that_are_brought() -> None:
+def test_caddy_reads_the_files_of_its_courier() -> None:
     uploads = everything(endpoint=endpoint()).container("gateway-courier").inputs["uploads"]
     (configuration,) = (each["content"] for each in uploads if each["file"].endswith("/Caddyfile"))
     assert {*DELIVERED.findall(configuration), "Caddyfile"} == brought("gateway")
@@ -99,7 +99,7 @@ def test_caddy_reads_the_files_that_are_brought() -> None:
 
 
 @pytest.mark.parametrize(("image", "roles"), [("mlflow", ("mlflow", "schema")), ("gateway", ("gateway",))])
-def test_a_volume_takes_over_the_owner_of_its_folder_in_the_image(image: str, roles: tuple[str, ...]) -> None:
+def test_a_volume_inherits_the_owner_of_its_folder_in_the_image(image: str, roles: tuple[str, ...]) -> None:
     text = (IMAGES / image / "Dockerfile").read_text()
     folders = {folder for role in roles for folder in everything().container(role).mounted} - {"/run/secrets"}
     for folder in folders:

@@ -16,12 +16,12 @@ def courier(role: str) -> Registration:
     return everything().container(f"{role}-courier")
 
 
-def test_who_reads_secrets_has_a_courier_and_nobody_else() -> None:
+def test_exactly_the_readers_of_secrets_have_a_courier() -> None:
     couriers = {each.role for each in everything().of(CONTAINER).values() if each.role.endswith("-courier")}
     assert couriers == {f"{role}-courier" for role in READERS}, "whoever opens Adminer types the password"
 
 
-def test_only_couriers_are_handed_files() -> None:
+def test_only_couriers_get_uploads() -> None:
     handed = {each.role for each in everything().of(CONTAINER).values() if each.inputs.get("uploads")}
     assert handed == {f"{role}-courier" for role in READERS}, (
         "the engine writes into no container whose root is read-only"
@@ -29,7 +29,7 @@ def test_only_couriers_are_handed_files() -> None:
 
 
 @pytest.mark.parametrize("role", READERS)
-def test_a_courier_never_starts_and_is_not_missed(role: str) -> None:
+def test_a_courier_is_never_started_nor_required_to_run(role: str) -> None:
     inputs = courier(role).inputs
     assert (inputs["start"], inputs["mustRun"]) == (False, False), "the next refresh would start it or make it anew"
     assert inputs["command"] == ["true"], "and if somebody starts it, nothing happens"
@@ -38,7 +38,7 @@ def test_a_courier_never_starts_and_is_not_missed(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", READERS)
-def test_a_courier_reaches_nobody_and_is_reached_by_nobody(role: str) -> None:
+def test_a_courier_has_no_network(role: str) -> None:
     inputs = courier(role).inputs
     assert inputs["networkMode"] == "none"
     assert {"networksAdvanced", "ports", "envs"} & set(inputs) == set()
@@ -53,7 +53,7 @@ def test_a_courier_has_neither_a_user_nor_a_read_only_root(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", READERS)
-def test_a_secret_file_is_readable_by_its_reader_alone(role: str) -> None:
+def test_only_its_reader_can_read_a_secret_file(role: str) -> None:
     owner = str(READERS[role])
     for upload in courier(role).inputs["uploads"]:
         found = (upload["permissions"], upload["owner"], upload["group"])
@@ -63,7 +63,7 @@ def test_a_secret_file_is_readable_by_its_reader_alone(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", READERS)
-def test_the_reader_finds_what_the_courier_brought_and_cannot_change_it(role: str) -> None:
+def test_the_reader_mounts_the_couriers_volume_read_only(role: str) -> None:
     volume = courier(role).mounted["/run/secrets"]
     assert re.fullmatch(rf"mlflow-postgres-dev-{role}-secrets-[0-9a-f]{{8}}", volume)
     assert courier(role).mounted == {"/run/secrets": volume}
@@ -74,7 +74,7 @@ def test_the_reader_finds_what_the_courier_brought_and_cannot_change_it(role: st
 
 
 @pytest.mark.parametrize("role", READERS)
-def test_the_reader_starts_when_its_files_are_there(role: str) -> None:
+def test_the_reader_depends_on_its_courier(role: str) -> None:
     assert courier(role).name in everything().container(role).waits_for
 
 

@@ -22,7 +22,7 @@ def after() -> FakeEngine:
     return everything(credentials_version=2)
 
 
-def test_every_generated_secret_is_made_anew(before: FakeEngine, after: FakeEngine) -> None:
+def test_every_generated_secret_is_replaced(before: FakeEngine, after: FakeEngine) -> None:
     kept = {
         name
         for name, each in before.of(RANDOM_PASSWORD).items()
@@ -32,14 +32,12 @@ def test_every_generated_secret_is_made_anew(before: FakeEngine, after: FakeEngi
     assert len(before.of(RANDOM_PASSWORD)) == 6
 
 
-def test_the_mark_of_this_life_of_the_stack_stays(before: FakeEngine, after: FakeEngine) -> None:
+def test_the_deployment_label_stays(before: FakeEngine, after: FakeEngine) -> None:
     marks = [[each.inputs for each in engine.of(RANDOM_ID).values()] for engine in (before, after)]
     assert marks[0] == marks[1], "everything on the engine would be an orphan, networks would be replaced"
 
 
-def test_only_the_job_and_the_exporter_start_anew_for_other_services_read_their_secrets_again(
-    before: FakeEngine, after: FakeEngine
-) -> None:
+def test_only_the_job_and_the_exporter_are_replaced(before: FakeEngine, after: FakeEngine) -> None:
     changed = {
         each.role
         for name, each in before.of(CONTAINER).items()
@@ -65,7 +63,7 @@ def test_volumes_networks_and_images_stay_as_they_are(before: FakeEngine, after:
         assert states[0] == states[1], kind
 
 
-def test_the_server_seals_with_the_key_that_the_job_has_made_last() -> None:
+def test_the_server_encrypts_with_the_newest_key() -> None:
     server = everything().container("mlflow")
     assert {
         "MLFLOW_CRYPTO_KEK_VERSION_FILE": "/keys/current/version",
@@ -75,12 +73,12 @@ def test_the_server_seals_with_the_key_that_the_job_has_made_last() -> None:
 
 
 @pytest.mark.parametrize("version", [1, 7])
-def test_the_job_is_told_which_keys_to_make(version: int) -> None:
+def test_the_job_gets_the_credentials_version(version: int) -> None:
     job = everything(credentials_version=version).container("schema")
     assert job.environment["CREDENTIALS_VERSION"] == str(version)
 
 
-def test_the_keys_are_where_the_server_reads_them_and_only_the_job_writes_them() -> None:
+def test_only_the_job_can_write_the_keys() -> None:
     engine = everything()
     mounts = {
         role: next(each for each in engine.container(role).inputs["mounts"] if each["target"] == "/keys")

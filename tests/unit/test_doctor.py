@@ -41,7 +41,7 @@ def raising(error: Exception) -> Callable[[Subject], Verdict]:
     return look
 
 
-def test_a_check_that_raises_is_broken_with_the_first_line_and_the_others_go_on() -> None:
+def test_a_check_that_raises_is_broken_and_the_others_run() -> None:
     assert found(
         Check("a", raising(ValueError("first\nFailing row contains (secret)"))),
         Check("b", lambda _: ok("fine")),
@@ -54,7 +54,7 @@ def test_an_error_that_names_its_remedy_is_shown_with_it() -> None:
     assert from_error(error) == broken("the stack dev is not up", "make up STACK=dev")
 
 
-def test_what_needs_a_broken_check_is_not_tried_and_neither_is_what_needs_that() -> None:
+def test_checks_that_need_a_broken_check_are_skipped() -> None:
     never = raising(AssertionError("it must not be tried"))
     verdicts = found(
         Check("a", lambda _: broken("down", "")),
@@ -82,14 +82,14 @@ def test_independent_checks_run_at_the_same_time() -> None:
     assert found(Check("a", look), Check("b", look)) == {"a": ok("met"), "b": ok("met")}
 
 
-def test_every_check_needs_such_as_come_before_it() -> None:
+def test_a_check_needs_only_earlier_ones() -> None:
     names = [check.name for check in command.CHECKS]
     assert len(set(names)) == len(names)
     for number, check in enumerate(command.CHECKS):
         assert set(check.needs) <= set(names[:number])
 
 
-def test_of_several_the_worst_counts_with_all_that_is_as_bad() -> None:
+def test_the_worst_verdicts_are_joined() -> None:
     several = [ok("a"), broken("b", "mend b"), warning("c", "mend c"), broken("d", "mend d")]
     assert worst_of(several) == broken("b; d", "mend b")
     assert worst_of([ok("a"), ok("b")]) == ok("a; b")
@@ -121,7 +121,7 @@ def test_a_finding_is_one_line_with_its_remedy_and_without_colour_outside_a_term
     assert report.as_lines(findings, colour=True).splitlines()[0].startswith("\033[31mbroken \033[0m  disk")
 
 
-def test_the_json_says_it_all() -> None:
+def test_the_json_has_every_field() -> None:
     assert json.loads(report.as_json([Finding("disk", warning("little", "rm")), Finding("room", ok("much"))])) == {
         "worst": "warning",
         "checks": [
@@ -150,7 +150,7 @@ def test_the_command_prints_a_line_for_each_check_and_ends_with_the_worst_of_the
     ]
 
 
-def test_without_an_engine_nothing_else_is_tried_and_it_is_broken(
+def test_without_an_engine_all_other_checks_are_skipped(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def missing() -> DockerRuntime:
@@ -165,7 +165,7 @@ def test_without_an_engine_nothing_else_is_tried_and_it_is_broken(
     ]
 
 
-def test_a_stack_that_is_not_up_is_broken_and_its_containers_are_looked_at_all_the_same(
+def test_a_stack_that_is_not_up_is_broken_and_its_containers_are_checked(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def unknown(_: str) -> dict[str, str]:
@@ -179,12 +179,12 @@ def test_a_stack_that_is_not_up_is_broken_and_its_containers_are_looked_at_all_t
     assert checks["disk"]["seen"] == "not tried: the stack has no output tracking_url"
 
 
-def test_what_runs_beside_the_stack_under_its_labels_is_not_of_it() -> None:
+def test_helpers_are_not_checked() -> None:
     job, another = service("schema"), FakeContainer("eager_name", labels=labels("schema", kind="task"))
     assert [each.id for each in subject(job, another).containers] == [job.id]
 
 
-def test_a_service_that_does_not_run_is_not_entered() -> None:
+def test_no_command_runs_in_a_stopped_service() -> None:
     with pytest.raises(NotTried, match=r"^mlflow does not run$"):
         subject(service("mlflow", status="paused")).running("mlflow")
     with pytest.raises(NotTried, match=r"^postgres does not run$"):

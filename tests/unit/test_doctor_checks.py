@@ -46,13 +46,13 @@ def test_a_disk_is_full_before_nothing_is_free(free: int, whole: int, state: str
     assert disk.judge("database", free, whole).state.value == state
 
 
-def test_the_room_is_what_is_not_roots_own() -> None:
+def test_the_free_space_excludes_roots_reserve() -> None:
     table = "Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/a b  1000  300  600  34% /v"
     assert disk.room(table) == (600 * 1024, 900 * 1024)
 
 
 @pytest.mark.parametrize(("used", "state"), [(79, "ok"), (80, "warning"), (96, "warning"), (97, "broken")])
-def test_connections_are_used_up_when_a_superuser_s_alone_are_left(used: int, state: str) -> None:
+def test_connections_are_used_up_when_only_the_superusers_are_left(used: int, state: str) -> None:
     assert connections.judge(used=used, most=100, reserved=3, remedy="end some").state.value == state
 
 
@@ -104,7 +104,7 @@ DUMP = ListedDump(
         ([replace(DUMP, bytes_there=4)], "broken", "has 4 bytes instead of 5"),
     ],
 )
-def test_a_dump_counts_when_all_of_its_file_is_there(found: list[ListedDump], state: str, seen: str) -> None:
+def test_a_dump_needs_its_complete_file(found: list[ListedDump], state: str, seen: str) -> None:
     verdict = dumps.judge(found, "backups", datetime(2026, 1, 10, tzinfo=UTC))
     assert (verdict.state.value, seen in verdict.seen) == (state, True)
 
@@ -119,12 +119,12 @@ def test_a_dump_counts_when_all_of_its_file_is_there(found: list[ListedDump], st
         ("internal", 3000, "warning", "expires in 1 hours"),
     ],
 )
-def test_a_certificate_is_renewed_in_time_or_not(tls: str, left: float, state: str, seen: str) -> None:
+def test_a_certificate_must_be_renewed_in_time(tls: str, left: float, state: str, seen: str) -> None:
     verdict = certificate.judge(tls, "here", left, "renew")
     assert (verdict.state.value, seen in verdict.seen) == (state, True)
 
 
-def test_a_stack_without_a_front_door_has_no_certificate() -> None:
+def test_a_stack_without_a_gateway_has_no_certificate() -> None:
     assert certificate.check(subject()).state is State.OK
 
 
@@ -140,7 +140,7 @@ NAME = "mlflow_postgres_runs_newest"
         ([{"name": NAME, "valid": True, "made_as": "runs (b)"}], [f"{NAME} has another definition"]),
     ],
 )
-def test_an_index_serves_when_it_is_whole_and_as_it_is_wanted(index: list[dict[str, Any]], trouble: list[str]) -> None:
+def test_an_index_must_be_valid_with_its_current_definition(index: list[dict[str, Any]], trouble: list[str]) -> None:
     assert schema.compare({NAME: "runs (a)"}, index) == trouble
 
 
@@ -166,7 +166,7 @@ def stack(**changed: FakeContainer) -> Subject:
 SCHEMA_AT_WORK = FakeContainer("mlflow-postgres-dev-schema", labels=labels("schema", kind="task"))
 
 
-def test_services_are_healthy_and_the_task_has_ended_well() -> None:
+def test_services_are_healthy_and_the_task_has_succeeded() -> None:
     assert services.check(stack()).seen == "mlflow, postgres are healthy; schema succeeded"
 
 
@@ -180,7 +180,7 @@ def test_services_are_healthy_and_the_task_has_ended_well() -> None:
         (FakeContainer("theirs"), "broken", "mlflow is missing"),
     ],
 )
-def test_a_service_that_is_not_well_is_named(container: FakeContainer, state: str, seen: str) -> None:
+def test_an_unhealthy_service_is_named(container: FakeContainer, state: str, seen: str) -> None:
     role = "schema" if container is SCHEMA_AT_WORK else "mlflow"
     verdict = services.check(stack(**{role: container}))
     assert (verdict.state.value, verdict.seen) == (state, seen)
@@ -196,7 +196,7 @@ def test_a_library_that_is_not_loaded_makes_requests_slow() -> None:
     assert libraries.check(subject(server)).seen == "httptools not in use: requests are slower"
 
 
-def test_what_uploads_have_left_is_counted_and_the_remedy_removes_just_that() -> None:
+def test_files_of_interrupted_uploads_are_counted_and_the_remedy_removes_them() -> None:
     server = service("mlflow", prints={"%s": "1048576\n3145728\n"})
     verdict = uploads.check(subject(server))
     assert verdict.state is State.WARNING

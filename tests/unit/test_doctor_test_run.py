@@ -105,7 +105,7 @@ def test_a_run_is_logged_read_back_and_deleted(server: Server) -> None:
         ((200, {"experiment": {"experiment_id": "7", "lifecycle_stage": "deleted"}}), "experiments/restore"),
     ],
 )
-def test_the_experiment_is_made_or_brought_back(server: Server, answer: Answer, call: str) -> None:
+def test_the_experiment_is_created_or_restored(server: Server, answer: Answer, call: str) -> None:
     server.answers["experiments/get-by-name"] = answer
     assert test_run.check(subject(server)).state is State.OK
     assert call in server.asked
@@ -128,14 +128,14 @@ def test_the_experiment_is_made_or_brought_back(server: Server, answer: Answer, 
         ),
     ],
 )
-def test_an_answer_that_is_not_as_it_must_be_is_broken(server: Server, call: str, answer: Answer, seen: str) -> None:
+def test_a_wrong_response_is_broken(server: Server, call: str, answer: Answer, seen: str) -> None:
     server.answers[call] = answer
     verdict = test_run.check(subject(server))
     assert (verdict.state, verdict.seen) == (State.BROKEN, seen.format(port=server.server_port))
     assert verdict.remedy == "make logs STACK=dev, which says why"
 
 
-def test_the_administrator_s_password_goes_along_and_not_to_where_an_answer_leads(
+def test_the_password_is_sent_but_not_to_the_target_of_a_redirect(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Subject, "secret", lambda *_: PASSWORD)
@@ -146,7 +146,7 @@ def test_the_administrator_s_password_goes_along_and_not_to_where_an_answer_lead
     assert PASSWORD not in verdict.seen
 
 
-def test_a_door_that_nobody_opens_is_said_with_its_address(server: Server) -> None:
+def test_a_refused_connection_is_reported_with_its_address(server: Server) -> None:
     url = "http://127.0.0.1:1"
     no_answer = pytest.raises(ApiError, match=f"runs/get at {url} got no answer")
     with ApiClient(subject(server, tracking_url=url)) as client, no_answer:

@@ -26,7 +26,7 @@ def on_a_toy_engine() -> tuple[ToyEngine, FakeEngine]:
     return toy, registered
 
 
-def test_another_engine_carries_a_whole_platform() -> None:
+def test_another_engine_can_run_the_whole_platform() -> None:
     toy, registered = on_a_toy_engine()
     assert set(toy.services) == {"postgres", "mlflow", "gateway", "adminer", "exporter", "gc"}
     assert set(toy.tasks) == {"schema"}
@@ -44,7 +44,7 @@ def test_another_engine_carries_a_whole_platform() -> None:
     assert docker == set(), "only `engine/docker_host.py` creates Docker resources"
 
 
-def test_another_engine_is_told_the_stack_and_its_deployment() -> None:
+def test_another_engine_gets_the_stack_and_its_deployment() -> None:
     toy, registered = on_a_toy_engine()
     assert toy.prefix == f"{ME}-{STACK}"
     deployments = [each.parent for name, each in registered.registered.items() if name == f"{ME}-deployment"]
@@ -58,7 +58,7 @@ def test_another_engine_gives_the_same_outputs_and_the_same_order() -> None:
     assert f"{ME}-schema-job" in registered.registered[f"{ME}-mlflow-server"].waits_for
 
 
-def test_only_one_file_knows_of_docker() -> None:
+def test_only_one_file_imports_docker() -> None:
     knowing = {
         path.relative_to(CHECKOUT / "components")
         for path in (CHECKOUT / "components").rglob("*.py")

@@ -35,7 +35,7 @@ def planned(**changes: Any) -> FakeEngine:
     )
 
 
-def test_a_foreign_database_plans_no_postgresql() -> None:
+def test_an_external_database_creates_no_postgresql() -> None:
     engine = planned()
     assert {name for name in engine.registered if name.startswith(f"{ME}-postgres")} == set(), (
         "neither component, password, volume, image nor container"
@@ -44,7 +44,7 @@ def test_a_foreign_database_plans_no_postgresql() -> None:
     assert roles == {"schema", "mlflow", "adminer", "exporter", "gc"}
 
 
-def test_every_client_connects_to_the_foreign_database_as_its_own_role() -> None:
+def test_every_client_connects_to_the_external_database_as_its_own_role() -> None:
     engine = planned()
     stores = {
         role: engine.container(role).environment["MLFLOW_BACKEND_STORE_URI"] for role in ("schema", "mlflow", "gc")
@@ -61,7 +61,7 @@ def test_every_client_connects_to_the_foreign_database_as_its_own_role() -> None
     assert engine.container("adminer").environment["MLFLOW_POSTGRES_HOST"] == "db.example.com"
 
 
-def test_the_network_to_a_foreign_database_leads_outside() -> None:
+def test_the_network_to_an_external_database_is_not_internal() -> None:
     assert planned().registered[f"{ME}-database"].inputs["internal"] is False
 
 
@@ -78,9 +78,7 @@ def test_the_network_to_a_foreign_database_leads_outside() -> None:
     ],
     ids=str,
 )
-def test_the_connection_is_verified_unless_the_caller_says_otherwise(
-    tls: dict[str, Any], variables: dict[str, str]
-) -> None:
+def test_the_certificate_is_verified_by_default(tls: dict[str, Any], variables: dict[str, str]) -> None:
     engine = planned(**tls)
     for role in ("schema", "mlflow", "gc"):
         environment = engine.container(role).environment
@@ -89,7 +87,7 @@ def test_the_connection_is_verified_unless_the_caller_says_otherwise(
         assert ("/run/secrets/database-ca.pem" in files) == ("ca_certificate" in tls)
 
 
-def test_the_outputs_name_the_foreign_database() -> None:
+def test_the_outputs_name_the_external_database() -> None:
     exports = planned().exports
     assert plain(exports)["postgres_host"] == "db.example.com"
     assert plain(exports)["postgres_port"] == 6432
@@ -104,13 +102,13 @@ def without_monitor() -> ExternalDatabase:
     return ExternalDatabase(host="db.example.com", database="runs", owner=owner, server=server, readonly=readonly)
 
 
-def test_the_port_of_a_foreign_database_is_not_ours_to_publish() -> None:
+def test_the_port_of_an_external_database_is_not_published() -> None:
     server = without_monitor()
     with pytest.raises(DeploymentError, match=r"^\[database-port-not-ours\] postgres_port is 5432: "):
         PlatformArgs(images=IMAGES, database_server=server, postgres_port=5432)
 
 
-def test_metrics_of_a_foreign_database_need_a_login_that_reads_them() -> None:
+def test_metrics_of_an_external_database_need_a_monitor_login() -> None:
     server = without_monitor()
     with pytest.raises(
         DeploymentError, match=r"^\[monitor-login-missing\] metrics is .*database_server\.monitor is missing"

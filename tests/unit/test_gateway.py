@@ -41,7 +41,7 @@ def test_the_address_is_the_one_that_a_browser_shows(door: dict[str, Any], origi
     ],
     ids=["usual port", "another port"],
 )
-def test_mlflow_answers_to_the_name_of_the_front_door(door: dict[str, Any], hosts: list[str]) -> None:
+def test_mlflow_answers_to_the_gateways_host_name(door: dict[str, Any], hosts: list[str]) -> None:
     engine = deploy(endpoint=endpoint(**door))
     assert option(engine, "--allowed-hosts") == ",".join(
         [
@@ -52,14 +52,14 @@ def test_mlflow_answers_to_the_name_of_the_front_door(door: dict[str, Any], host
     ), "to any other name it answers 403; the gateway asks by the first, its probe and neighbours by the rest"
 
 
-def test_a_page_of_the_front_door_may_call_mlflow_and_no_other_may() -> None:
+def test_only_pages_of_the_gateway_may_call_mlflow() -> None:
     assert option(deploy(endpoint=endpoint(https_port=8443)), "--cors-allowed-origins") == (
         "https://mlflow.example.com:8443"
     )
     assert "--cors-allowed-origins" not in deploy().container("mlflow").inputs["command"]
 
 
-def test_more_names_are_answered_to_by_the_gateway_and_by_mlflow() -> None:
+def test_additional_names_reach_the_gateway_and_mlflow() -> None:
     engine = deploy(endpoint=endpoint(https_port=8443), allowed_hosts=("mlflow.lan", "192.0.2.7"))
     names = ("mlflow.example.com", "mlflow.lan", "192.0.2.7")
     assert option(engine, "--cors-allowed-origins") == ",".join(f"https://{name}:8443" for name in names)
@@ -69,7 +69,7 @@ def test_more_names_are_answered_to_by_the_gateway_and_by_mlflow() -> None:
     assert all(f"https://{name}:8443 {{" in told for name in names)
 
 
-def test_behind_a_proxy_of_ones_own_its_pages_may_call_mlflow_under_every_name() -> None:
+def test_behind_a_users_proxy_its_pages_may_call_mlflow_under_every_name() -> None:
     engine = deploy(endpoint=endpoint(tls=Tls.OFF, http_port=8000), allowed_hosts=("mlflow.lan",))
     assert option(engine, "--cors-allowed-origins").split(",") == [
         *("http://mlflow.example.com:8000", "http://mlflow.lan:8000"),
@@ -77,7 +77,7 @@ def test_behind_a_proxy_of_ones_own_its_pages_may_call_mlflow_under_every_name()
     ]
 
 
-def test_the_gateway_is_told_its_name_and_where_mlflow_is() -> None:
+def test_the_gateway_gets_its_name_and_mlflows_address() -> None:
     door = endpoint(https_port=8443, http_port=8080, acme_email="me@example.com", tls=Tls.ACME)
     engine = deploy(endpoint=door)
     assert files(engine) == {
@@ -94,13 +94,13 @@ def test_the_gateway_is_told_its_name_and_where_mlflow_is() -> None:
     assert environment == {"GATEWAY_HOSTNAME": "mlflow.example.com", "GATEWAY_TLS": "acme"}, "its probe asks by them"
 
 
-def test_a_certificate_in_files_is_delivered_with_its_key() -> None:
+def test_a_certificate_from_files_is_copied_with_its_key() -> None:
     found = files(deploy(endpoint=endpoint()))
     assert found["/run/secrets/certificate.pem"] == CERTIFICATE
     assert found["/run/secrets/key.pem"] == TLS_KEY
 
 
-def test_a_key_that_no_certificate_needs_stays_at_home() -> None:
+def test_an_unused_key_is_not_copied() -> None:
     assert set(files(deploy(endpoint=endpoint(tls=Tls.INTERNAL)))) == {"/run/secrets/Caddyfile"}
 
 
@@ -114,7 +114,7 @@ def test_a_key_that_no_certificate_needs_stays_at_home() -> None:
     ],
     ids=["nothing", "certificate", "name", "port"],
 )
-def test_the_gateway_starts_anew_exactly_when_what_it_reads_has_changed(changes: dict[str, Any], anew: bool) -> None:
+def test_the_gateway_is_replaced_exactly_when_its_files_change(changes: dict[str, Any], anew: bool) -> None:
     labels = [
         deploy(endpoint=endpoint(**each), **more).container("gateway").labels[LABEL]
         for each, more in (({}, {}), (changes, {"mlflow_port": 5001}))
@@ -122,7 +122,7 @@ def test_the_gateway_starts_anew_exactly_when_what_it_reads_has_changed(changes:
     assert (labels[0] != labels[1]) is anew, "Caddy reads its files once, at its start"
 
 
-def test_its_authority_and_certificates_are_on_a_volume_that_is_kept_as_data_is() -> None:
+def test_the_gateways_authority_and_certificates_are_on_a_kept_volume() -> None:
     for keep in (True, False):
         engine = deploy(endpoint=endpoint(tls=Tls.INTERNAL), keep_data=keep)
         assert engine.container("gateway").mounted["/data"] == "mlflow-postgres-dev-gateway-data"
@@ -130,7 +130,7 @@ def test_its_authority_and_certificates_are_on_a_volume_that_is_kept_as_data_is(
         assert volume.request.retainOnDelete is keep, "a new authority has to be trusted by every client anew"
 
 
-def test_the_gateway_is_ready_when_mlflow_has_answered_through_it() -> None:
+def test_the_gateways_probe_is_its_script() -> None:
     assert everything().container("gateway").inputs["healthcheck"]["tests"][7:] == ["ready"]
 
 
@@ -144,7 +144,7 @@ def option(engine: FakeEngine, name: str) -> str:
     return value
 
 
-def test_before_a_gateway_without_tls_stands_a_proxy_that_has_it() -> None:
+def test_without_tls_pages_of_an_https_proxy_may_call_mlflow() -> None:
     command = deploy(endpoint=endpoint(tls=Tls.OFF)).container("mlflow").inputs["command"]
     origins = command[command.index("--cors-allowed-origins") + 1].split(",")
     assert any(origin.startswith("https://") for origin in origins), "else each click on MLflow's page is refused"

@@ -56,7 +56,7 @@ def attributes(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("room", MAY_USE)
-def test_a_room_uses_only_those_below_it(room: str) -> None:
+def test_a_package_imports_only_those_below_it(room: str) -> None:
     used = {(path.name, name.partition(".")[0]) for path in sources(room) for name in imported(path)}
     wrong = {(file, other) for file, other in used if other in ROOMS - MAY_USE[room] - {room}}
     assert wrong == set(), "arrows go down only"
@@ -71,7 +71,7 @@ def test_an_image_holds_no_python() -> None:
     assert list((CHECKOUT / "images").rglob("*.py")) == [], "server/ is the package, with its types and its tests"
 
 
-def test_nobody_knows_that_there_is_a_toolchain() -> None:
+def test_no_package_imports_the_toolchain() -> None:
     outside = [path for room in MAY_USE if room != "toolchain" for path in sources(room)]
     outside += [path for path in sources("tests/integration") if path.name != "test_toolchain.py"]
     knowing = {path.name for path in outside for name in imported(path) if name.partition(".")[0] == "toolchain"}
@@ -89,7 +89,7 @@ def test_only_the_settings_read_configuration() -> None:
     assert readers == {"settings.py"}, "a component that reads configuration is of no use to another program"
 
 
-def test_only_the_engine_room_creates_containers() -> None:
+def test_only_the_engine_package_creates_containers() -> None:
     creators = {
         path.name
         for room in ("__main__", "components")
@@ -106,7 +106,7 @@ def test_components_reach_neither_the_network_nor_other_programs_while_planning(
     assert {name.partition(".")[0] for name in names} & reaching == set()
 
 
-def test_of_the_commands_only_the_docker_runtime_knows_docker() -> None:
+def test_in_ops_only_the_docker_runtime_imports_docker() -> None:
     knowing = {
         path.name
         for path in sources("ops")
@@ -116,7 +116,7 @@ def test_of_the_commands_only_the_docker_runtime_knows_docker() -> None:
     assert knowing == {"docker_runtime.py"}, "another engine would have to be another runtime and no more"
 
 
-def test_the_commands_before_an_up_do_not_wait_for_pulumi() -> None:
+def test_the_commands_before_an_up_do_not_import_pulumi() -> None:
     loaded = "import sys, ops.launch, ops.recover, ops.docker_runtime; sys.exit('pulumi' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", loaded], cwd=CHECKOUT, check=False).returncode == 0
 
@@ -175,7 +175,7 @@ def test_every_component_is_of_our_package_and_named_by_one_noun() -> None:
     assert {re.fullmatch(r"mlflow-postgres:index:([A-Z][a-z]+|SignIn)", each) is not None for each in types} == {True}
 
 
-def test_every_make_command_that_a_message_suggests_is_there() -> None:
+def test_every_make_command_in_a_message_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
     rooms = [path for room in ("components", "config", "preflight", "ops", "toolchain") for path in sources(room)]
     texts = [node.value for path in rooms for node in ast.walk(tree(path)) if isinstance(node, ast.Constant)]

@@ -28,11 +28,11 @@ RUN = "98be04701d1e450f8a8c22a54a814acc"
 URI = "postgresql://mlflow@postgres:5432/mlflow"
 
 
-def test_without_a_number_of_days_nothing_is_ever_removed() -> None:
+def test_without_a_number_of_days_there_is_no_retention() -> None:
     assert not any("housekeeping" in name for name in deploy().registered)
 
 
-def test_the_service_removes_from_the_database_and_the_volume_of_the_server() -> None:
+def test_the_service_uses_the_servers_database_and_volume() -> None:
     service, server = (everything(gc_after_days=7).container(role) for role in ("gc", "mlflow"))
     assert service.inputs["command"] == ["collect-deleted", "7"]
     assert service.mounted["/mlartifacts"] == server.mounted["/mlartifacts"]
@@ -41,7 +41,7 @@ def test_the_service_removes_from_the_database_and_the_volume_of_the_server() ->
     }, "as the server: the owner could drop tables, and the keys to what is encrypted are none of its business"
 
 
-def test_it_is_unhealthy_while_its_last_round_failed_but_ready_before_that(tmp_path: Path) -> None:
+def test_it_is_unhealthy_after_a_failed_round_but_ready_before_the_first(tmp_path: Path) -> None:
     probe = everything().container("gc").inputs["healthcheck"]
     ready = tmp_path / "ready"
     well = probe["tests"][-1].replace("/dev/shm/ready", str(ready))
@@ -77,11 +77,11 @@ def test_it_is_unhealthy_while_its_last_round_failed_but_ready_before_that(tmp_p
     "file:///mlartifacts/1/run",
     "/mlartifacts/1/run",
 ])  # fmt: skip
-def test_an_address_that_leads_elsewhere_or_to_all_of_it_is_no_folder_here(tmp_path: Path, address: str) -> None:
+def test_an_address_elsewhere_or_of_the_whole_store_has_no_folder(tmp_path: Path, address: str) -> None:
     assert folder_of(tmp_path, address) is None
 
 
-def test_a_folder_of_ones_own_goes_with_all_that_is_in_it(tmp_path: Path) -> None:
+def test_an_items_own_folder_is_removed_with_its_contents(tmp_path: Path) -> None:
     folder = tmp_path / "1" / RUN / "artifacts"
     (folder / "deep").mkdir(parents=True)
     (folder / "deep" / "a.txt").write_text("four")
@@ -94,7 +94,7 @@ def test_a_folder_of_ones_own_goes_with_all_that_is_in_it(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("address", ["mlflow-artifacts:/1/shared", f"s3://bucket/1/{RUN}/artifacts"])
-def test_a_folder_that_may_be_somebody_elses_is_left_and_that_is_said(tmp_path: Path, address: str) -> None:
+def test_a_shared_folder_is_kept_with_the_reason(tmp_path: Path, address: str) -> None:
     (tmp_path / "1" / "shared").mkdir(parents=True)
     removed = remove(tmp_path, address, RUN)
     assert removed.kept_because == f"its files are kept: {address} is not a folder of its own in the artifact store"
@@ -109,7 +109,7 @@ def test_a_folder_that_may_be_somebody_elses_is_left_and_that_is_said(tmp_path: 
         ("traces", "mlflow-artifacts:/1/traces"),
     ],
 )
-def test_an_id_that_somebody_chose_leads_to_no_folder_but_its_own(tmp_path: Path, trace: str, address: str) -> None:
+def test_a_chosen_trace_id_cannot_remove_another_folder(tmp_path: Path, trace: str, address: str) -> None:
     (tmp_path / "1" / RUN / "artifacts").mkdir(parents=True)
     (tmp_path / "1" / "traces" / "tr-1" / "artifacts").mkdir(parents=True)
     assert "its files are kept" in remove(tmp_path, address, trace, "traces").kept_because
@@ -117,7 +117,7 @@ def test_an_id_that_somebody_chose_leads_to_no_folder_but_its_own(tmp_path: Path
     assert sorted(path.name for path in tmp_path.rglob("*")) == sorted(["1", RUN, "artifacts", "traces"])
 
 
-def test_a_folder_behind_a_link_is_left(tmp_path: Path) -> None:
+def test_a_folder_behind_a_symbolic_link_is_kept(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere" / RUN / "artifacts"
     elsewhere.mkdir(parents=True)
     (tmp_path / "1").symlink_to(tmp_path / "elsewhere")
@@ -125,21 +125,19 @@ def test_a_folder_behind_a_link_is_left(tmp_path: Path) -> None:
     assert elsewhere.exists()
 
 
-def test_what_has_no_files_has_nothing_to_remove(tmp_path: Path) -> None:
+def test_an_item_without_files_removes_nothing(tmp_path: Path) -> None:
     assert remove(tmp_path, f"mlflow-artifacts:/1/{RUN}/artifacts", RUN) == Removed()
     assert remove(tmp_path, None, RUN) == Removed()
 
 
-def test_of_empty_folders_those_that_are_not_stay(tmp_path: Path) -> None:
+def test_only_empty_folders_are_removed(tmp_path: Path) -> None:
     (tmp_path / "1" / "models").mkdir(parents=True)
     (tmp_path / "1" / "kept").touch()
     remove_empty(tmp_path / "1" / "models", tmp_path / "1" / "traces", tmp_path / "1")
     assert [path.name for path in tmp_path.rglob("*")] == ["1", "kept"]
 
 
-def test_a_removal_may_take_longer_than_the_servers_role_may_wait(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_removal_has_no_idle_in_transaction_timeout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     connection = MagicMock()
     connection.__enter__.return_value = connection
     monkeypatch.setattr(collecting, "connect", lambda *_: connection)
@@ -151,13 +149,13 @@ def test_a_removal_may_take_longer_than_the_servers_role_may_wait(
     )
 
 
-def test_a_round_that_went_well_is_followed_by_one_a_day_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_successful_round_is_followed_by_one_a_day_later(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / collecting.FAILED).write_text("why")
     assert after(monkeypatch, tmp_path, collecting.Round(removed=3, kept=1)) == 24 * 3600
     assert not (tmp_path / collecting.FAILED).exists()
 
 
-def test_one_that_was_cut_short_goes_on_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_round_that_reached_its_limit_continues_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert after(monkeypatch, tmp_path, collecting.Round(removed=1000, cut_short=True)) == 5
 
 
@@ -169,16 +167,14 @@ def test_one_that_was_cut_short_goes_on_at_once(monkeypatch: pytest.MonkeyPatch,
         (psycopg.DataError("no\nDETAIL:  Failing row contains (hash)"), 60, "no DETAIL:"),
     ],
 )
-def test_one_that_failed_is_said_and_tried_again(
+def test_a_failed_round_is_reported_and_repeated(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ended: collecting.Round | Exception, pause: int, why: str
 ) -> None:
     assert after(monkeypatch, tmp_path, ended) == pause
     assert (tmp_path / collecting.FAILED).read_text() == why
 
 
-def test_one_that_was_put_off_is_tried_again_and_changes_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_postponed_round_is_repeated_and_changes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / collecting.FAILED).write_text("why")
     assert after(monkeypatch, tmp_path, collecting.Postponed()) == 60
     assert (tmp_path / collecting.FAILED).read_text() == "why"
@@ -196,7 +192,7 @@ def after(monkeypatch: pytest.MonkeyPatch, state: Path, ended: collecting.Round 
     return collecting.attempt_round(URI, 30, collecting.Progress(), state, state)
 
 
-def test_rounds_go_on_past_any_number_that_cannot_be_removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_rounds_continue_after_any_number_of_failed_items(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A thousand of them stood before all others, and with them retention was at its end for ever."""
     stuck = [Item(f"{number:04}", None, None) for number in range(2 * LIMIT)]
     free = Item("9999", None, None)
@@ -232,7 +228,7 @@ def test_rounds_go_on_past_any_number_that_cannot_be_removed(monkeypatch: pytest
     assert progress == collecting.Progress()
 
 
-def test_what_cut_short_uploads_left_goes_and_one_that_goes_on_stays(tmp_path: Path) -> None:
+def test_files_of_interrupted_uploads_are_removed_and_running_ones_kept(tmp_path: Path) -> None:
     now = time.time()
     for name, age in (
         (".artifact.uploading.abcdefgh", 100),

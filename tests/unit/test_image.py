@@ -62,7 +62,7 @@ def test_the_order_of_the_arguments_does_not_change_the_digest(folder: Path) -> 
     "name",
     ["__pycache__/serve.cpython-311.pyc", "serve~", ".serve.swp", ".#serve", "serve.orig", "serve.rej", ".DS_Store"],
 )
-def test_what_tools_leave_beside_the_sources_builds_nothing(folder: Path, name: str) -> None:
+def test_files_of_tools_do_not_change_the_digest(folder: Path, name: str) -> None:
     before = digest(folder)
     (folder / "bin" / name).parent.mkdir(exist_ok=True)
     (folder / "bin" / name).touch()
@@ -70,12 +70,12 @@ def test_what_tools_leave_beside_the_sources_builds_nothing(folder: Path, name: 
 
 
 @pytest.mark.parametrize("image", OWN_CONTEXT, ids=lambda folder: folder.name)
-def test_what_builds_nothing_is_not_in_the_image_either(image: Path) -> None:
+def test_files_outside_of_the_digest_are_not_in_the_image(image: Path) -> None:
     ignored = (image / ".dockerignore").read_text().splitlines()
     assert [line for line in ignored if not line.startswith("#")] == [f"**/{pattern}" for pattern in JUNK]
 
 
-def test_of_the_checkout_mlflows_image_is_sent_what_it_is_built_from_and_no_more() -> None:
+def test_the_build_context_of_mlflows_image_has_only_its_sources() -> None:
     image = PlatformArgs(images=IMAGES).image_builds["mlflow"]
     lines = [line for line in (CHECKOUT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
     sent = {CHECKOUT / line.removeprefix("!") for line in lines if line.startswith("!")}
@@ -84,7 +84,7 @@ def test_of_the_checkout_mlflows_image_is_sent_what_it_is_built_from_and_no_more
     assert {each if each in sent else IMAGES / "mlflow" for each in built_from} == sent
 
 
-def test_of_the_locks_only_that_of_the_version_counts() -> None:
+def test_only_the_lock_file_of_the_version_changes_the_digest() -> None:
     def locks(version: str) -> set[str]:
         sources = PlatformArgs(images=IMAGES, mlflow_version=version).image_builds["mlflow"].sources
         return {each.name for each in sources if each.parent.name == "locks"}
@@ -106,7 +106,7 @@ def test_only_the_sources_count(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("image", FOLDERS, ids=lambda folder: folder.name)
-def test_an_image_takes_from_the_checkout_only_what_was_given_its_own_modes(image: Path) -> None:
+def test_an_image_copies_only_from_the_checkout_stage(image: Path) -> None:
     """A clone under `umask 077` gave images whose programs nobody could run, by the very tag of a good one."""
     lines = (image / "Dockerfile").read_text().splitlines()
     taken = [line for line in lines if line.startswith(("COPY", "ADD")) and "--from=" not in line]
@@ -133,7 +133,7 @@ def test_the_digest_can_be_a_tag(folder: Path) -> None:
     assert re.fullmatch(r"[a-f0-9]{16}", digest(folder))
 
 
-def test_the_base_is_handed_to_the_dockerfile(folder: Path) -> None:
+def test_the_base_image_is_passed_to_the_dockerfile(folder: Path) -> None:
     image = Image(context=folder, base="mine", arguments={"VERSION": "1"})
     assert image.build_arguments == {"BASE_IMAGE": "mine", "VERSION": "1"}
 
@@ -147,7 +147,7 @@ def test_a_folder_without_a_dockerfile_is_refused_by_its_name(folder: Path, miss
         digest(where)
 
 
-def test_a_dockerfile_further_down_is_not_the_images(folder: Path) -> None:
+def test_a_dockerfile_in_a_subfolder_does_not_count(folder: Path) -> None:
     (folder / "Dockerfile").rename(folder / "bin" / "Dockerfile")
     with pytest.raises(FileNotFoundError):
         digest(folder)

@@ -12,7 +12,7 @@ from contract.import_events import Progress as Step
 from ops.import_progress import Progress, lines
 
 
-def test_the_commit_is_told() -> None:
+def test_the_commit_is_printed() -> None:
     assert list(lines(Committed())) == ["committed: the import is in the database"]
     assert list(lines(Committing())) == []
 
@@ -25,16 +25,16 @@ def test_a_difference_is_shown_with_both_sides() -> None:
     assert list(lines(Compared(compared=replace(table, same=True)))) == ["same on both sides: runs, 2 rows, checksum a"]
 
 
-def test_names_that_are_taken_are_part_of_what_would_come() -> None:
+def test_existing_names_are_part_of_the_plan() -> None:
     event = Plan(plan={"runs": 1}, clashes=["experiment 'a'"], clash="refuse")
     assert list(lines(event))[-1] == "names that exist already: experiment 'a'"
 
 
-def test_steps_on_the_way_are_for_the_bar_alone() -> None:
+def test_intermediate_steps_are_only_in_the_bar() -> None:
     assert list(lines(Step(phase="write", table="runs", rows=1, of=2))) == []
 
 
-def test_a_terminal_shows_what_is_being_done() -> None:
+def test_a_terminal_shows_the_current_step() -> None:
     written = io.StringIO()
     with Progress(Console(file=written, force_terminal=True, width=120)) as progress:
         progress.show(Plan(plan={"runs": 4}, clashes=[], clash="refuse"))

@@ -68,7 +68,7 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Importing:
     return Importing(monkeypatch, tmp_path)
 
 
-def test_the_store_is_mounted_read_only_and_the_rest_is_as_the_job_has_it(command: Importing) -> None:
+def test_the_store_is_mounted_read_only_in_a_container_like_the_job(command: Importing) -> None:
     folder = command.store.parent
     (folder / "mlruns" / "1").mkdir(parents=True)
     assert command.run(str(command.store), "--clash", "rename") == 0
@@ -92,7 +92,7 @@ def test_the_store_is_mounted_read_only_and_the_rest_is_as_the_job_has_it(comman
     assert marks == {"role": "import", "kind": "helper", "by": "import", "changes": "true"}, "an up waits for it"
 
 
-def test_users_are_seen_where_they_are(command: Importing, tmp_path: Path) -> None:
+def test_the_users_file_is_mounted(command: Importing, tmp_path: Path) -> None:
     beside = database(command.store.with_name("basic_auth.db"))
     elsewhere = database(tmp_path.with_name(f"{tmp_path.name}-users") / "users.db")
     for file, seen in ((beside, "/source/basic_auth.db"), (elsewhere, "/users/users.db")):
@@ -103,9 +103,7 @@ def test_users_are_seen_where_they_are(command: Importing, tmp_path: Path) -> No
     assert {"Type": "bind", "Source": str(elsewhere.parent), "Target": "/users", "ReadOnly": True} in mounts
 
 
-def test_rows_of_a_database_are_seen_as_a_file_of_their_own(
-    command: Importing, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_of_a_database_are_mounted_as_a_file(command: Importing, monkeypatch: pytest.MonkeyPatch) -> None:
     def rows_of(_: str, folder: Path, __: object) -> Source:
         return Source(path=database(folder / "rows.db", "./mlruns/1"), shown="postgresql://u@h/d", rows_only=True)
 
@@ -127,14 +125,14 @@ def test_rows_of_a_database_are_seen_as_a_file_of_their_own(
     assert not folder.exists()
 
 
-def test_an_import_that_was_ended_before_is_removed(command: Importing) -> None:
+def test_the_container_of_a_killed_import_is_removed(command: Importing) -> None:
     left = FakeContainer("left", labels=labels("import", kind="helper"), status="exited", health=None)
     command.containers.append(left)
     assert command.run(str(command.store)) == 0
     assert left.done == ["stop within 10", "remove by force: True"], "with its copy of the store"
 
 
-def test_who_stops_it_is_told_whether_that_was_in_time() -> None:
+def test_an_interrupted_import_reports_whether_it_was_committed() -> None:
     class Stopped(FakeContainer):
         def logs(self, *, stream: bool = False, tail: str | int = "all", **more: object) -> Any:
             if more.get("follow"):
@@ -150,7 +148,7 @@ def test_who_stops_it_is_told_whether_that_was_in_time() -> None:
         assert container.done == ["start", "stop within 0"]
 
 
-def test_only_the_folders_that_are_named_are_mounted_beside_the_store(
+def test_only_named_folders_are_mounted_beside_the_store(
     command: Importing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command.store.unlink()
@@ -184,7 +182,7 @@ def test_artifacts_can_only_be_copied_from_a_folder(command: Importing, capsys: 
     )
 
 
-def test_artifacts_stay_when_that_is_asked_for_and_a_dry_run_is_passed_on(command: Importing) -> None:
+def test_the_options_leave_and_dry_run_are_passed_on(command: Importing) -> None:
     (command.store.parent / "mlruns" / "1").mkdir(parents=True)
     assert command.run(f"sqlite:///{command.store}", "--artifacts", "leave", "--dry-run") == 0
     (made,) = command.engine.api.configurations
@@ -192,7 +190,7 @@ def test_artifacts_stay_when_that_is_asked_for_and_a_dry_run_is_passed_on(comman
     assert command.located == {"places": {}, "empty": []}
 
 
-def test_more_experiments_than_a_command_has_room_for_come_along(command: Importing, tmp_path: Path) -> None:
+def test_the_locations_of_many_experiments_are_passed_in_a_file(command: Importing, tmp_path: Path) -> None:
     locations = [f"{tmp_path}/data/{number:0200}" for number in range(20_000)]
     command.store.unlink()
     (tmp_path / "data").mkdir()
@@ -203,7 +201,7 @@ def test_more_experiments_than_a_command_has_room_for_come_along(command: Import
     assert sorted(command.located["empty"]) == locations
 
 
-def test_artifacts_that_are_to_be_copied_and_are_not_here_are_refused(
+def test_missing_artifacts_that_must_be_copied_are_refused(
     command: Importing, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command.store.unlink()
@@ -227,12 +225,12 @@ def test_a_stack_that_is_not_up_is_refused(command: Importing, capsys: pytest.Ca
     assert "the stack dev is not up. Mend it with: make up STACK=dev" in capsys.readouterr().err
 
 
-def test_without_a_source_nothing_is_guessed(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_import_without_a_source_is_refused(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.run("") == 1
     assert "SOURCE is empty" in capsys.readouterr().err
 
 
-def test_a_refusal_is_one_line_of_the_containers_own(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refusal_is_the_last_line_of_the_container(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
     error = {"code": "already-imported", "problem": "it is \x1bhere; nothing was changed", "remedy": "skip"}
     command.answer = (64, f"{json.dumps(error)}\nimport: the same once more\n")
     assert command.run(str(command.store)) == 1
@@ -248,14 +246,16 @@ def test_a_program_that_cannot_begin_is_told_by_its_last_line(
     assert capsys.readouterr().err == "ops import: [import-failed] PermissionError: setuid\n"
 
 
-def test_what_was_killed_says_that_nothing_was_changed(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_killed_import_reports_that_nothing_was_changed(
+    command: Importing, capsys: pytest.CaptureFixture[str]
+) -> None:
     command.answer = (137, "")
     assert command.run(str(command.store)) == 1
     assert "was interrupted with exit code 137; nothing was changed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("code", [1, 137])
-def test_what_was_committed_is_never_called_unchanged(
+def test_a_committed_import_is_never_called_unchanged(
     command: Importing, capsys: pytest.CaptureFixture[str], code: int
 ) -> None:
     said = [json.dumps({"committing": True}), json.dumps({"committed": True}), "import: nothing was changed"]
@@ -267,7 +267,7 @@ def test_what_was_committed_is_never_called_unchanged(
     )
 
 
-def test_what_was_killed_over_its_commit_is_not_known(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_import_killed_during_its_commit_is_unknown(command: Importing, capsys: pytest.CaptureFixture[str]) -> None:
     command.answer = (137, json.dumps({"committing": True}))
     assert command.run(str(command.store)) == 1
     said = capsys.readouterr().err
@@ -275,7 +275,7 @@ def test_what_was_killed_over_its_commit_is_not_known(command: Importing, capsys
     assert "nothing was changed" not in said
 
 
-def test_what_failed_over_its_commit_says_itself_what_is_known(
+def test_an_import_that_failed_during_its_commit_reports_the_outcome(
     command: Importing, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = {"code": "engine-disk-full", "problem": "the disk is full; nothing was changed", "remedy": ""}
@@ -294,5 +294,5 @@ def test_events_are_lines_where_there_is_no_terminal(command: Importing, capsys:
     ]
 
 
-def test_a_line_that_came_in_pieces_is_whole() -> None:
+def test_a_line_in_several_chunks_is_joined() -> None:
     assert list(importing._lines(iter([b"a\nb", b"c\n\xc3", b"\xa4"]))) == ["a", "bc", "ä"]

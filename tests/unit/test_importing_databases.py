@@ -27,18 +27,18 @@ from ops import databases
         ("mlruns", False),
     ],
 )
-def test_an_address_is_known_by_its_scheme(given: str, expected: bool) -> None:
+def test_a_database_address_is_recognized_by_its_scheme(given: str, expected: bool) -> None:
     assert databases.is_address(given) is expected
 
 
-def test_it_is_shown_without_its_password() -> None:
+def test_a_database_address_is_shown_without_its_password() -> None:
     parameters = databases._parameters("postgresql+psycopg2://anna:p%40ss@host:5433/mlflow?sslmode=require")
     assert (parameters["password"], parameters["sslmode"]) == ("p@ss", "require")
     assert databases._shown(parameters) == "postgresql://anna@host:5433/mlflow"
 
 
 @pytest.mark.parametrize("password", ["se@cret", "se/cret", "se%cret", "se:cret@more", "1/cret", "se#cret/@"])
-def test_nothing_is_said_of_a_password_that_cannot_be_understood(password: str) -> None:
+def test_an_invalid_password_is_not_shown(password: str) -> None:
     with pytest.raises(UserError) as error:
         databases._parameters(f"postgresql://anna:{password}@host:5432/mlflow")
     assert "such as %40 for @" in str(error.value)
@@ -46,7 +46,7 @@ def test_nothing_is_said_of_a_password_that_cannot_be_understood(password: str) 
     assert error.value.__cause__ is None
 
 
-def test_a_database_that_is_not_there_is_one_line_with_what_mends_it(tmp_path: Path) -> None:
+def test_an_unreachable_database_is_one_line_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         databases.rows_of("postgresql://anna:secret@127.0.0.1:1/mlflow", tmp_path / "new", lambda _: None)
     assert str(error.value).startswith("postgresql://anna@127.0.0.1:1/mlflow was not read: connection")
@@ -55,7 +55,7 @@ def test_a_database_that_is_not_there_is_one_line_with_what_mends_it(tmp_path: P
     assert "\n" not in str(error.value)
 
 
-def test_floats_that_sqlite_does_not_have_come_through_it() -> None:
+def test_floats_that_sqlite_cannot_store_are_imported() -> None:
     convert = converter(Column(name="value", kind=Kind.FLOAT, root=("metrics", "value")))
     floats = [-0.0, 0.0, float("nan"), float("inf"), 1e-300, None]
     with closing(sqlite3.connect(":memory:")) as connection:

@@ -28,7 +28,7 @@ def _text(name: str, length: int | None = None) -> Column:
     return Column(name=name, kind=Kind.TEXT, root=("t", name), length=length)
 
 
-def test_a_user_is_not_there_already_because_another_one_has_that_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_with_the_id_of_another_one_is_not_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     number = Column(name="id", kind=Kind.INTEGER, root=("users", "id"), bits=32)
     people = Table(name="users", columns=(number,), key=("id",), counter="id")
     plan = Plan(keep_ids=False, replaces_default=False, empty_default=False, experiments=(), models=())
@@ -43,7 +43,7 @@ def test_a_user_is_not_there_already_because_another_one_has_that_number(monkeyp
         assert copy.execute("SELECT id FROM users").fetchall() == [(2,), (3,)]
 
 
-def test_a_trigger_of_the_store_does_nothing(tmp_path: Path) -> None:
+def test_triggers_of_the_store_are_dropped(tmp_path: Path) -> None:
     store = tmp_path / "mlflow.db"
     with closing(sqlite3.connect(store)) as connection:
         connection.executescript(
@@ -57,9 +57,7 @@ def test_a_trigger_of_the_store_does_nothing(tmp_path: Path) -> None:
         assert connection.execute("SELECT * FROM users").fetchall() == []
 
 
-def test_users_are_those_that_were_given_and_nothing_of_the_stores_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_users_of_the_store_itself_are_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, given = tmp_path / "mlflow.db", tmp_path / "basic_auth.db"
     with closing(sqlite3.connect(store)) as connection:
         connection.executescript(
@@ -76,25 +74,25 @@ def test_users_are_those_that_were_given_and_nothing_of_the_stores_own(
         assert set(sources.columns(connection)) == {"experiments", "alembic_version", "users"}
 
 
-def test_few_rows_are_in_memory_when_each_may_be_long() -> None:
+def test_a_batch_of_long_rows_is_small() -> None:
     def batch(column: Column) -> int:
         return batch_size(Table(name="t", columns=(column,), key=()))
 
     assert batch(_text("content")) < batch(_text("value", 8000)) == 10_000
 
 
-def test_a_full_disk_is_not_said_to_be_a_lack_of_rights() -> None:
+def test_a_full_disk_is_not_reported_as_a_missing_permission() -> None:
     said = r"disk is full; nothing was changed\. Mend it with: room in /"
     with pytest.raises(UserError, match=said), databases._in_words("postgresql://h/d"):
         raise sqlite3.OperationalError("database or disk is full")
 
 
-def test_what_a_store_says_gives_a_terminal_no_orders() -> None:
+def test_text_of_a_store_is_printed_without_control_characters() -> None:
     assert importing._event('{"note": "such as \\u001b]0;mine"}') == Note(note="such as ?]0;mine")
     assert importing._event("\x1b[2Jtext") == Note(note="?[2Jtext")
 
 
-def test_an_address_in_a_folder_that_is_no_text_is_none(tmp_path: Path) -> None:
+def test_an_artifact_location_that_is_no_text_is_ignored(tmp_path: Path) -> None:
     # Each line holds the one before it nine times: written out, it would fill the memory.
     lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))]
     (tmp_path / "meta.yaml").write_text("\n".join([*lines, "artifact_location: *a11"]))
@@ -102,17 +100,17 @@ def test_an_address_in_a_folder_that_is_no_text_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("digits", ["9" * 19, "9" * 5_000])
-def test_digits_that_are_nobodys_id_stay(digits: str) -> None:
+def test_digits_that_are_no_id_are_unchanged(digits: str) -> None:
     assert addresses.experiments_in_list(f",{digits},1,", {1: 7}) == f",{digits},7,"
     content = f'{{"mlflow.experimentId": "{digits}"}}'
     assert addresses.experiments_in_span(content, {1: 7}) == content
 
 
-def test_an_address_that_is_none_is_at_nobodys_server() -> None:
+def test_an_invalid_address_is_no_server_address() -> None:
     assert not addresses.is_server_address("mlflow-artifacts://[half/1")
 
 
-def test_a_span_of_levels_without_an_end_is_as_it_was_and_half_of_a_character_is_kept() -> None:
+def test_a_deeply_nested_span_and_a_lone_surrogate_are_kept() -> None:
     names = {("default", "m"): "new"}
     deep = '{"mlflow.linkedPrompts": ' + "[" * 100_000
     assert links.renamed_in_span(deep, "default", names) == deep
@@ -133,7 +131,7 @@ def test_a_span_of_levels_without_an_end_is_as_it_was_and_half_of_a_character_is
         (KeyError(5), "the same import again; report it"),
     ],
 )
-def test_whatever_else_goes_wrong_is_one_line_with_what_mends_it(
+def test_any_other_error_is_one_line_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, error: Exception, mend: str
 ) -> None:
     def run_import(*_: object) -> None:

@@ -12,21 +12,21 @@ from ops.sources import Source, find_store
 from .old_stores import database, experiment
 
 
-def test_a_file_is_known_by_what_it_begins_with_and_its_folder_is_seen(tmp_path: Path) -> None:
+def test_a_sqlite_file_is_recognized_by_its_header_and_its_folder_is_mounted(tmp_path: Path) -> None:
     path = database(tmp_path / "any.name")
     for given in (str(path), f"sqlite:///{path}", f"sqlite:///{path}?timeout=5", f"file://{path}"):
         assert find_store(given) == Source(path=path)
     assert (Source(path=path).mounted, Source(path=path).file) == (tmp_path, "any.name")
 
 
-def test_a_folder_is_known_by_its_experiments(tmp_path: Path) -> None:
+def test_a_folder_store_is_recognized_by_its_experiments(tmp_path: Path) -> None:
     experiment(tmp_path / "mlruns" / "0", "/old/0")
     for given in (tmp_path, tmp_path / "mlruns"):
         assert find_store(str(given)) == Source(path=tmp_path / "mlruns")
     assert Source(path=tmp_path / "mlruns").mounted == tmp_path / "mlruns"
 
 
-def test_a_store_of_deleted_experiments_is_one_too(tmp_path: Path) -> None:
+def test_a_store_with_only_deleted_experiments_is_a_store(tmp_path: Path) -> None:
     experiment(tmp_path / ".trash" / "5", "/old/5")
     assert find_store(str(tmp_path)).path == tmp_path
 
@@ -41,7 +41,7 @@ def test_a_store_of_deleted_experiments_is_one_too(tmp_path: Path) -> None:
         ("both", "holds no experiments, but mlflow.db: a store is one or the other"),
     ],
 )
-def test_what_is_no_store_is_refused_with_the_path_and_what_mends_it(tmp_path: Path, given: str, said: str) -> None:
+def test_any_other_path_is_refused_with_the_remedy(tmp_path: Path, given: str, said: str) -> None:
     (tmp_path / "text.db").write_text("not SQLite")
     (tmp_path / "empty").mkdir()
     (tmp_path / "other" / "1").mkdir(parents=True)
@@ -52,13 +52,13 @@ def test_what_is_no_store_is_refused_with_the_path_and_what_mends_it(tmp_path: P
     assert "\n" not in str(error.value)
 
 
-def test_an_address_of_another_kind_is_refused_without_what_follows_its_scheme() -> None:
+def test_another_database_is_refused_by_its_scheme() -> None:
     with pytest.raises(UserError, match=r"^mysql://… cannot be imported") as error:
         find_store("mysql://me:hunter2@host/mlflow")
     assert "hunter2" not in str(error.value)
 
 
-def test_what_may_not_be_looked_into_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_folder_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "loop").symlink_to("loop")
     for given in (str(tmp_path / "loop" / "mlruns"), "~nobody-of-that-name/mlruns", "file:///a%00b"):
         with pytest.raises(UserError) as error:

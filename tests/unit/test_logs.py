@@ -20,7 +20,7 @@ def explained(*containers: FakeContainer) -> int:
     return code
 
 
-def test_where_all_is_well_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_healthy_stack_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     well = [
         FakeContainer("server", labels=SERVER, said="a line"),
         FakeContainer("job", labels=JOB, status="exited", health=None, said="done"),
@@ -30,7 +30,7 @@ def test_where_all_is_well_nothing_is_said(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr() == ("", "")
 
 
-def test_who_is_not_well_is_named_with_its_condition_and_last_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unhealthy_service_is_printed_with_its_last_log_lines(capsys: pytest.CaptureFixture[str]) -> None:
     said = "".join(f"line {number}\n" for number in range(20)) + "no newline"
     job = FakeContainer("job", labels=JOB, status="exited", exit_code=3, health=None, said=said)
     server = FakeContainer("server", labels=SERVER, health="unhealthy", said="trouble\n")

@@ -15,12 +15,12 @@ def settings(**changes: str) -> PlatformArgs:
     return load(changes)
 
 
-def test_mlflow_serves_figures_exactly_when_told_to() -> None:
+def test_mlflow_serves_metrics_only_if_they_are_on() -> None:
     assert deploy(metrics=METRICS).container("mlflow").environment["METRICS_PORT"] == "9464"
     assert "METRICS_PORT" not in deploy().container("mlflow").environment, "each request would be written down"
 
 
-def test_nobody_watches_the_database_unless_told_to() -> None:
+def test_the_monitoring_role_is_enabled_only_with_metrics() -> None:
     shares = [
         deploy(metrics=metrics).container("postgres").environment["MLFLOW_POSTGRES_MONITOR_CONNECTIONS"]
         for metrics in (None, METRICS)
@@ -30,7 +30,7 @@ def test_nobody_watches_the_database_unless_told_to() -> None:
     assert "/run/secrets/monitor-password" not in files, "a password that nobody needs is one more to lose"
 
 
-def test_the_exporter_signs_in_as_the_role_that_watches() -> None:
+def test_the_exporter_signs_in_as_the_monitoring_role() -> None:
     engine = deploy(metrics=METRICS, user="tracker", database="runs")
     assert engine.container("exporter").environment == {
         "DATA_SOURCE_URI": "postgres:5432/runs?sslmode=disable&connect_timeout=2",
@@ -47,12 +47,12 @@ def test_the_addresses_are_those_of_the_ports() -> None:
     assert exports["postgres_metrics_url"] == "http://127.0.0.1:9002/metrics"
 
 
-def test_who_changes_nothing_has_no_figures_and_no_ports_for_them() -> None:
+def test_by_default_there_are_no_metrics_and_no_ports_for_them() -> None:
     assert settings().metrics is None
     assert not {each.argument for each in settings().published_ports if "metrics" in each.argument}
 
 
-def test_with_figures_their_ports_are_the_usual_ones() -> None:
+def test_with_metrics_their_default_ports_are_used() -> None:
     assert settings(metrics="true").metrics == Metrics(mlflow_port=9464, postgres_port=9187)
     published = {each.argument: each.host for each in settings(metrics="true").published_ports}
     assert {"metrics.mlflow_port": 9464, "metrics.postgres_port": 9187}.items() <= published.items()

@@ -15,14 +15,14 @@ ME = "mlflow-postgres"
 FIGURES = {("mlflow", "127.0.0.1", 9001, 9464), ("exporter", "127.0.0.1", 9002, 9187)}
 
 
-def test_only_the_database_network_has_no_way_out() -> None:
+def test_only_the_database_network_is_internal() -> None:
     engine = everything()
     internal = {name for name, each in engine.of(NETWORK).items() if each.inputs["internal"]}
     assert internal == {f"{ME}-database"}, "closed by default, and MLflow still reaches its artifacts' stores"
     assert {each.inputs["driver"] for each in engine.of(NETWORK).values()} == {"bridge"}
 
 
-def test_a_published_database_still_has_no_way_out() -> None:
+def test_the_network_of_a_published_database_is_still_internal() -> None:
     engine = everything()
     masquerade = {
         name: each.inputs.get("options", {}).get("com.docker.network.bridge.enable_ip_masquerade")
@@ -61,14 +61,14 @@ def test_a_service_is_on_the_networks_that_it_needs(role: str, networks: set[str
     assert joined == networks, "the front door is open to all, so it has no way to the database; nor has the owner out"
 
 
-def test_a_container_answers_to_its_role_on_every_network_it_is_on() -> None:
+def test_a_container_has_its_role_as_alias_on_every_network() -> None:
     for each in everything().of(CONTAINER).values():
         if not each.role.endswith("-courier"):
             assert each.inputs["hostname"] == each.role
             assert {tuple(joined["aliases"]) for joined in each.inputs["networksAdvanced"]} == {(each.role,)}
 
 
-def test_only_mlflow_is_reached_from_the_host_unless_more_is_asked_for() -> None:
+def test_by_default_only_mlflow_is_published() -> None:
     assert published(deploy()) == {("mlflow", "127.0.0.1", 5000, 5000)}
 
 
@@ -93,12 +93,12 @@ def test_ports_are_opened_on_the_addresses_and_with_the_numbers_that_were_chosen
     }, "whoever allows open access opens all of them"
 
 
-def test_figures_stay_on_loopback_where_everything_else_is_open_to_the_network() -> None:
+def test_metrics_are_published_on_loopback_only() -> None:
     engine = everything(bind_address="0.0.0.0", allow_open_access=True, endpoint=None)
     assert published(engine) >= FIGURES, "whoever reads them is not asked who they are"
 
 
-def test_with_a_front_door_it_is_the_only_way_in() -> None:
+def test_with_a_gateway_only_the_gateway_is_published() -> None:
     engine = everything(bind_address="192.0.2.7")
     assert published(engine) == {
         ("gateway", "192.0.2.7", 443, 8443),
@@ -120,13 +120,13 @@ def test_with_a_front_door_it_is_the_only_way_in() -> None:
     # A set's text changes from run to run, and the workers of a run must name the tests alike.
     ids=["both", "https", "http", "another http"],
 )
-def test_the_front_door_opens_the_ports_that_its_tls_needs(door: dict[str, Any], ports: set[tuple[int, int]]) -> None:
+def test_the_gateway_publishes_the_ports_that_its_tls_needs(door: dict[str, Any], ports: set[tuple[int, int]]) -> None:
     engine = deploy(endpoint=endpoint(**door))
     assert {(outside, inside) for _, _, outside, inside in published(engine)} == ports
     assert {role for role, *_ in published(engine)} == {"gateway"}
 
 
-def test_the_owner_may_sign_in_from_the_internal_network_alone() -> None:
+def test_the_owner_may_sign_in_only_from_the_internal_network() -> None:
     environment = everything().container("postgres").environment
     assert environment["MLFLOW_POSTGRES_INTERNAL_NETWORK"] == INTERNAL_NETWORK, "the rules are written for this range"
 
@@ -141,7 +141,7 @@ def test_the_owner_may_sign_in_from_the_internal_network_alone() -> None:
         (5432, "192.0.2.7", "all"),
     ],
 )
-def test_who_may_sign_in_through_the_port_goes_by_where_it_is_open(port: int | None, address: str, who: str) -> None:
+def test_access_through_the_port_depends_on_the_bound_address(port: int | None, address: str, who: str) -> None:
     engine = deploy(postgres_port=port, bind_address=address, allow_open_access=True)
     assert engine.container("postgres").environment["MLFLOW_POSTGRES_PUBLISHED_TO"] == who
 

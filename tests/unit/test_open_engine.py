@@ -48,14 +48,12 @@ def test_without_an_engine_the_address_and_the_command_are_named(nobody_there: P
     ), "the innermost reason is the one that helps"
 
 
-def test_an_engine_that_has_ended_is_said_to_refuse(abandoned: Path) -> None:
+def test_a_stopped_engine_refuses_the_connection(abandoned: Path) -> None:
     with pytest.raises(EngineError, match=f"no Docker engine answers at unix://{abandoned} .*Connection refused"):
         open_engine()
 
 
-def test_a_socket_that_is_closed_to_the_user_says_so_and_not_that_nobody_answers(
-    abandoned: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_socket_without_permission_is_reported_as_such(abandoned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: not (path == str(abandoned) and mode == os.R_OK | os.W_OK))
     with pytest.raises(EngineError) as error:
         open_engine()
@@ -65,7 +63,7 @@ def test_a_socket_that_is_closed_to_the_user_says_so_and_not_that_nobody_answers
     )
 
 
-def test_the_program_stops_with_the_same_words(nobody_there: Path) -> None:
+def test_the_program_stops_with_the_same_message(nobody_there: Path) -> None:
     with pytest.raises(
         pulumi.RunError, match=rf"^\[engine-not-running\] no Docker engine answers at unix://{nobody_there} "
     ):

@@ -36,7 +36,9 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return folder
 
 
-def test_forget_removes_what_runs_and_leaves_the_data(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_forget_removes_containers_and_networks_and_keeps_volumes(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ours = FakeContainer("ours", labels=labels("postgres", deployment="another-life"), stop_timeout=120)
     theirs = FakeContainer("theirs", labels=labels("postgres", stack="mlflow-postgres-other"))
     wire = FakeNetwork("wire", labels=labels("tracking"))
@@ -61,9 +63,7 @@ def test_forget_removes_what_runs_and_leaves_the_data(home: Path, capsys: pytest
     ],
     ids=["gone", "empty"],
 )
-def test_forget_puts_a_state_without_passphrase_aside_for_nobody_can_read_it(
-    home: Path, passphrase: str | None
-) -> None:
+def test_forget_renames_a_state_without_its_passphrase(home: Path, passphrase: str | None) -> None:
     (home / ".pulumi").mkdir()
     (home / ".pulumi" / "state").touch()
     if passphrase is not None:
@@ -74,16 +74,14 @@ def test_forget_puts_a_state_without_passphrase_aside_for_nobody_can_read_it(
     assert (aside / "state").exists(), "put aside, not deleted: the passphrase may be in a backup"
 
 
-def test_forget_leaves_a_state_with_its_passphrase_alone(home: Path) -> None:
+def test_forget_keeps_a_state_with_its_passphrase(home: Path) -> None:
     (home / ".pulumi").mkdir()
     (home / "passphrase").write_text("ours")
     assert ops.main(["forget", "--stack", "dev"], FakeDocker().connect) == 0
     assert (home / ".pulumi").exists()
 
 
-def test_forget_leaves_a_state_alone_whose_passphrase_its_user_keeps(
-    monkeypatch: pytest.MonkeyPatch, home: Path
-) -> None:
+def test_forget_keeps_a_state_with_the_users_own_passphrase(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     (home / ".pulumi").mkdir()
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "theirs")
     assert ops.main(["forget", "--stack", "dev"], FakeDocker().connect) == 0
@@ -99,7 +97,7 @@ def test_kept_names_the_volumes_of_the_stack_and_how_to_delete_them(capsys: pyte
     )
 
 
-def test_where_nothing_is_kept_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_volumes_kept_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert ops.main(["kept", "--stack", "dev"], FakeDocker().connect) == 0
     assert capsys.readouterr().out == ""
 
@@ -117,9 +115,7 @@ def test_an_engine_that_is_missing_is_one_line_on_standard_error(
 
 
 @pytest.mark.parametrize("name", ["it", "organization/mlflow-postgres/it"])
-def test_the_outputs_of_a_stack_that_is_not_up_are_refused_with_the_command_that_makes_it(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_the_outputs_of_a_stack_that_is_not_up_are_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(stack, "pulumi", lambda *_: "{}")
     with pytest.raises(UserError, match=rf"^the stack {name} is not up\. Mend it with: make up STACK=it$"):
         stack.outputs(name)
@@ -138,9 +134,7 @@ def test_the_outputs_are_read_without_their_secrets(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("script", ["echo no such stack >&2", "echo no such stack"])
-def test_what_pulumi_refuses_is_said_in_its_own_words(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str
-) -> None:
+def test_an_error_of_pulumi_has_pulumis_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "pulumi").write_text(f"#!/bin/sh\n{script}\nexit 255\n")
     (tmp_path / "bin" / "pulumi").chmod(0o755)
@@ -154,7 +148,7 @@ def test_a_stack_is_found_on_the_engine_by_the_last_part_of_its_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["it", "organization/mlflow-postgres/it"])
-def test_psql_enters_the_engine_that_everything_else_uses(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_psql_uses_the_engine_of_all_other_commands(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     database = FakeContainer("database", labels=labels("postgres", stack="mlflow-postgres-it"))
     became: list[list[str]] = []
     monkeypatch.setenv("DOCKER_HOST", "tcp://engine.example:2375")
@@ -185,7 +179,7 @@ class Failing(FakeContainer):
         raise self.trouble
 
 
-def test_an_engine_that_goes_away_while_logs_are_read_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_engine_that_stops_while_logs_are_read_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     removed, broken = (Failing(name, labels=labels("mlflow")) for name in ("removed", "broken"))
     assert ops.main(["logs", "--stack", "dev"], FakeDocker(containers=[removed]).connect) == 0
     broken.trouble = ProtocolError("Connection broken")

@@ -31,7 +31,7 @@ def test_what_needs_no_database_does_not_wait_for_it() -> None:
     )
 
 
-def test_no_container_is_made_of_what_another_container_says() -> None:
+def test_no_input_of_a_container_is_an_output_of_another() -> None:
     """The engine deletes whatever is made of a container before it replaces that container."""
     engine = everything()
     containers = set(engine.of(CONTAINER))
@@ -41,7 +41,7 @@ def test_no_container_is_made_of_what_another_container_says() -> None:
     )
 
 
-def test_a_failed_job_stops_the_program_with_its_last_words_before_the_server_is_touched() -> None:
+def test_a_failed_job_stops_the_program_before_the_server_is_touched() -> None:
     engine = FakeEngine(job_ends=(3, "first\nthe schema is from the future\n\n"))
     with pytest.raises(pulumi.RunError, match=r"^schema ended with exit code 3: the schema is from the future$"):
         run_platform(engine, endpoint=endpoint(), sign_in=True)
@@ -50,12 +50,12 @@ def test_a_failed_job_stops_the_program_with_its_last_words_before_the_server_is
     assert touched == set(), "the old server must go on"
 
 
-def test_a_failed_job_that_said_nothing_is_still_an_error() -> None:
+def test_a_failed_job_without_a_log_is_still_an_error() -> None:
     with pytest.raises(pulumi.RunError, match=r"^schema ended with exit code 137: it printed nothing$"):
         run_platform(FakeEngine(job_ends=(137, "")))
 
 
-def test_a_preview_shows_every_resource_that_the_update_makes() -> None:
+def test_a_preview_shows_every_resource_of_the_update() -> None:
     """In a preview no value of another resource is known, so what is made from within one is not there."""
     preview = run_platform(FakeEngine(preview=True), **switched_on())
     assert set(preview.registered) == set(everything().registered)
@@ -67,12 +67,12 @@ def test_a_preview_of_a_failed_job_is_no_failure() -> None:
     assert set(preview.registered) == set(deploy().registered)
 
 
-def test_the_job_is_made_anew_with_each_version_of_mlflow() -> None:
+def test_the_job_is_replaced_with_each_version_of_mlflow() -> None:
     engine = deploy()
     assert f"{ME}-mlflow-image" in engine.registered[JOB].made_of, "a new server would meet the old schema"
 
 
-def test_a_task_that_succeeded_hands_on_what_its_dependents_wait_for(engine: FakeEngine) -> None:
+def test_a_task_that_succeeded_releases_its_dependents(engine: FakeEngine) -> None:
     task = Task(image="image", user=1, limits=Limits(memory_mb=1), networks=["network"])
 
     def program() -> None:

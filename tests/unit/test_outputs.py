@@ -57,7 +57,7 @@ def test_the_outputs_are_those_of_the_contract() -> None:
 
 
 @pytest.mark.parametrize("on", [*product([False, True], repeat=len(MORE))], ids=str)
-def test_an_output_is_there_exactly_when_it_applies(on: tuple[bool, ...]) -> None:
+def test_an_output_exists_exactly_when_it_applies(on: tuple[bool, ...]) -> None:
     chosen = [more for more, there in zip(MORE.values(), on, strict=True) if there]
     engine = deploy(**{key: value for arguments, _ in chosen for key, value in arguments.items()})
     expected = ALWAYS.union(*(outputs for _, outputs in chosen))
@@ -97,7 +97,7 @@ def test_with_sign_in_the_administrator_is_named_with_the_password() -> None:
     ],
     ids=str,
 )
-def test_with_a_front_door_its_address_is_the_tracking_url(door: dict[str, Any], url: str) -> None:
+def test_with_a_gateway_its_address_is_the_tracking_url(door: dict[str, Any], url: str) -> None:
     exports = plain(deploy(endpoint=endpoint(**door), bind_address="192.0.2.7", allow_open_access=True).exports)
     assert exports["tracking_url"] == url, "a certificate is made out to the name; past it MLflow has no port"
     assert exports["internal_tracking_url"] == "http://mlflow:5000", "a container needs no way through the door"
@@ -119,12 +119,12 @@ def test_the_urls_can_be_opened_whatever_address_is_bound(bound: str, reached: s
     assert exports["adminer_url"].startswith(f"http://{reached}:8080/")
 
 
-def test_the_host_of_the_database_is_a_host_and_no_part_of_a_url() -> None:
+def test_the_host_of_the_database_is_a_plain_host() -> None:
     exports = plain(deploy(postgres_port=5432, bind_address="::1", allow_open_access=True).exports)
     assert exports["postgres_host"] == "::1", "libpq would look for a host that is called [::1]"
     assert exports["backend_store_uri"] == f"postgresql+psycopg://mlflow:{SERVER}@[::1]:5432/mlflow"
 
 
-def test_the_platform_says_the_same_of_itself_as_the_stack() -> None:
+def test_the_platform_and_the_stack_have_the_same_outputs() -> None:
     engine = everything()
     assert engine.outputs["mlflow-postgres"] == [engine.exports]

@@ -73,9 +73,7 @@ def pinning(monkeypatch: pytest.MonkeyPatch) -> Pinning:
     return Pinning(monkeypatch)
 
 
-def test_every_base_image_is_written_with_its_digest_in_one_go(
-    pinning: Pinning, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_all_base_images_are_pinned_in_one_command(pinning: Pinning, capsys: pytest.CaptureFixture[str]) -> None:
     pinning.run()
     names = {
         "postgresImage": "postgres:17-trixie",
@@ -88,9 +86,7 @@ def test_every_base_image_is_written_with_its_digest_in_one_go(
     assert capsys.readouterr().out.splitlines() == [f"{key}: {name}@{digest(name)}" for key, name in names.items()]
 
 
-def test_what_is_pinned_already_is_asked_for_anew_by_its_tag(
-    pinning: Pinning, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_pinned_image_is_pinned_again_by_its_tag(pinning: Pinning, capsys: pytest.CaptureFixture[str]) -> None:
     name = "images.example:5000/team/python:3.13"
     pinning.configuration["pythonImage"] = f"{name}@{OLD}"
     pinning.engine.tags[name] = digest(name)
@@ -107,7 +103,7 @@ def test_what_is_pinned_already_is_asked_for_anew_by_its_tag(
     ],
     ids=["unknown", "credentials", "slow"],
 )
-def test_without_an_answer_for_the_last_image_nothing_is_written(
+def test_if_a_registry_does_not_answer_nothing_is_written(
     pinning: Pinning, capsys: pytest.CaptureFixture[str], trouble: Exception, reason: str
 ) -> None:
     del pinning.engine.tags["debian:trixie-slim"]

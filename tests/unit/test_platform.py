@@ -83,7 +83,7 @@ def served(name: str) -> set[tuple[str, str]]:
     return {(name, CONTAINER), (f"{name}-courier", CONTAINER), (f"{name}-secrets", VOLUME)}
 
 
-def test_what_is_not_switched_on_is_not_there() -> None:
+def test_services_that_are_off_do_not_exist() -> None:
     absent = {name for name in everything().registered if name not in deploy().registered}
     assert {name.removeprefix(f"{ME}-") for name in absent} == {
         "published",
@@ -115,7 +115,7 @@ def test_every_resource_has_the_parent_that_it_belongs_to() -> None:
     }, "a child beside its component is not deleted, aliased or waited for with it"
 
 
-def test_every_component_says_once_that_it_is_complete() -> None:
+def test_every_component_registers_its_outputs_once() -> None:
     engine = everything()
     said = Counter({name: len(outputs) for name, outputs in engine.outputs.items() if name in engine.registered})
     assert said == Counter(engine.of(*COMPONENTS).keys()), "without register_outputs Pulumi shows it as unfinished"
@@ -151,7 +151,7 @@ def test_images_are_named_after_the_stack_the_role_and_their_content() -> None:
         assert image.inputs["build"]["tags"] == [image.inputs["name"]], "else the build would carry no name to find"
 
 
-def test_every_object_says_which_stack_made_it_and_in_which_life() -> None:
+def test_every_object_has_the_labels_of_stack_and_deployment() -> None:
     engine = everything()
     for each in engine.of(CONTAINER, NETWORK).values():
         role = each.inputs["name"].removeprefix("mlflow-postgres-dev-")
@@ -163,7 +163,7 @@ def test_every_object_says_which_stack_made_it_and_in_which_life() -> None:
         }, "an orphan without these cannot be told from somebody else's container"
 
 
-def test_volumes_carry_no_mark_of_one_life_for_they_outlive_it() -> None:
+def test_volumes_have_no_deployment_label() -> None:
     engine = everything(postgres_version="16")
     expected = {
         each.inputs["name"]: {
@@ -177,7 +177,7 @@ def test_volumes_carry_no_mark_of_one_life_for_they_outlive_it() -> None:
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_the_volumes_are_left_on_the_host_exactly_when_the_data_is_to_be_kept(keep: bool) -> None:
+def test_volumes_are_retained_exactly_when_the_data_is_kept(keep: bool) -> None:
     engine = everything(keep_data=keep)
     kept = {name for name, each in engine.registered.items() if each.request.retainOnDelete}
     volumes = {*DATA, f"{ME}-gateway-data"}
@@ -185,7 +185,7 @@ def test_the_volumes_are_left_on_the_host_exactly_when_the_data_is_to_be_kept(ke
 
 
 @pytest.mark.parametrize("protect", [True, False])
-def test_the_data_is_protected_exactly_when_that_is_asked_for(protect: bool) -> None:
+def test_the_data_is_protected_exactly_when_it_is_configured(protect: bool) -> None:
     engine = everything(protect_data=protect)
     protected = {name for name, each in engine.registered.items() if each.request.protect}
     assert protected == (DATA if protect else set()), "a protected container could not be replaced any more"

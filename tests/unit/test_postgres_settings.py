@@ -145,7 +145,7 @@ def no_memory_is_below_the_least_that_postgresql_takes(machine: Machine) -> bool
     no_files_are_kept_that_fill_a_small_volume,
     no_memory_is_below_the_least_that_postgresql_takes,
 ], ids=lambda holds: holds.__name__)  # fmt: skip
-def test_on_every_machine(holds: Callable[[Machine], bool]) -> None:
+def test_the_settings_hold_on_every_machine(holds: Callable[[Machine], bool]) -> None:
     broken = [machine for machine in MACHINES if not holds(machine)]
     assert not broken, f"{len(broken)} of {len(MACHINES)} machines, the first: {broken[0]} with {broken[0].settings}"
 
@@ -164,7 +164,7 @@ def test_more_connections_never_make_a_sort_larger() -> None:
 
 
 @pytest.mark.parametrize(("major", "expected"), [(13, "200"), (17, "200"), (18, None)])
-def test_reading_ahead_is_left_to_a_major_that_has_its_own_way(major: int, expected: str | None) -> None:
+def test_effective_io_concurrency_depends_on_the_major_version(major: int, expected: str | None) -> None:
     assert settings(2048, 0, major=major).get("effective_io_concurrency") == expected
 
 

@@ -37,7 +37,7 @@ def test_a_volume_of_another_major_is_refused_with_the_one_it_holds(monkeypatch:
     ],
     ids=["same major", "no such label", "no labels", "another's"],
 )
-def test_a_volume_that_does_not_hold_another_major_is_well(monkeypatch: pytest.MonkeyPatch, volume: FakeVolume) -> None:
+def test_a_volume_without_another_major_is_accepted(monkeypatch: pytest.MonkeyPatch, volume: FakeVolume) -> None:
     look(monkeypatch, FakeDocker(volumes=[volume], local=BASES))
 
 
@@ -51,7 +51,7 @@ def test_a_volume_that_a_foreign_container_uses_is_refused_by_the_containers_nam
     )
 
 
-def test_a_volume_that_our_own_server_uses_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_volume_of_our_own_server_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = FakeContainer("ours", labels=labels("postgres"), volumes=[DATA])
     look(monkeypatch, FakeDocker(containers=[ours], local=BASES))
 
@@ -61,16 +61,14 @@ def test_a_volume_that_our_own_server_uses_is_well(monkeypatch: pytest.MonkeyPat
     [FakeDocker(local=BASES), FakeDocker(local=BUILT), FakeDocker(registry=BASES)],
     ids=["base here", "built here", "base in the registry"],
 )
-def test_an_image_that_can_be_had_is_well(monkeypatch: pytest.MonkeyPatch, engine: FakeDocker) -> None:
+def test_an_available_image_is_accepted(monkeypatch: pytest.MonkeyPatch, engine: FakeDocker) -> None:
     look(monkeypatch, engine)
 
 
 @pytest.mark.parametrize(
     ("role", "argument"), [("postgres", "postgres_image"), ("mlflow", "python_image"), ("adminer", "debian_image")]
 )
-def test_an_image_that_cannot_be_had_is_refused_by_its_name(
-    monkeypatch: pytest.MonkeyPatch, role: str, argument: str
-) -> None:
+def test_an_unavailable_image_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch, role: str, argument: str) -> None:
     message = refusal(monkeypatch, FakeDocker(local=BASES), None, **{argument: "no/such:image"})
     assert message.startswith(
         f"{key_of(argument)} is 'no/such:image': the image no/such:image cannot be found, neither on the Docker engine "
@@ -81,11 +79,11 @@ def test_an_image_that_cannot_be_had_is_refused_by_its_name(
 
 
 @pytest.mark.parametrize("argument", ["postgres_image", "python_image", "debian_image"])
-def test_the_command_that_mends_a_missing_image_is_one(monkeypatch: pytest.MonkeyPatch, argument: str) -> None:
+def test_the_remedy_of_a_missing_image_is_one_command(monkeypatch: pytest.MonkeyPatch, argument: str) -> None:
     load(mended({}, refusal(monkeypatch, FakeDocker(local=BASES), None, **{argument: "no/such:image"})))
 
 
-def test_a_registry_out_of_reach_is_named_as_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_registry_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     message = refusal(monkeypatch, FakeDocker(trouble=ConnectionError("no route to host")))
     assert re.search(r"nor in a registry \(no route to host\)", message)
 
@@ -100,7 +98,7 @@ def test_a_registry_out_of_reach_is_named_as_the_reason(monkeypatch: pytest.Monk
     ],
     ids=["all off", "gateway on", "adminer on", "metrics on"],
 )
-def test_the_image_of_a_service_that_is_off_is_not_looked_for(
+def test_the_image_of_a_service_that_is_off_is_not_checked(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], needed: bool
 ) -> None:
     engine = FakeDocker(local=BASES - {"debian:trixie-slim"})
@@ -127,13 +125,13 @@ def test_more_processors_than_the_engine_has_are_refused_with_how_many_there_are
 
 
 @pytest.mark.parametrize("cpus", [0, 0.5, 4])
-def test_as_many_processors_as_the_engine_has_are_well(monkeypatch: pytest.MonkeyPatch, cpus: float) -> None:
+def test_as_many_processors_as_the_engine_has_are_accepted(monkeypatch: pytest.MonkeyPatch, cpus: float) -> None:
     limits = Limits(memory_mb=4096, cpus=cpus)
     engine = FakeDocker(local=BASES, processors=4)
     look(monkeypatch, engine, None, mlflow_limits=limits, postgres_limits=limits)
 
 
-def test_a_version_of_the_credentials_that_was_left_is_refused_with_the_one_there(
+def test_a_lower_credentials_version_is_refused_with_the_present_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     running = FakeContainer("ours", labels=labels("schema", secrets="3"))
@@ -157,7 +155,7 @@ def test_a_version_of_the_credentials_that_was_left_is_refused_with_the_one_ther
     ],
     ids=["the same", "a rise", "made before there was one", "another role", "another stack", "a stranger"],
 )
-def test_a_version_of_the_credentials_that_does_not_fall_is_well(
+def test_an_equal_or_higher_credentials_version_is_accepted(
     monkeypatch: pytest.MonkeyPatch, marks: dict[str, str]
 ) -> None:
     running = FakeContainer("running", labels=marks)

@@ -34,7 +34,7 @@ def free(taken: int) -> int:
     return port
 
 
-def test_a_host_with_free_ports_and_the_images_is_well(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+def test_a_host_with_free_ports_and_images_is_accepted(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
     look(monkeypatch, FakeDocker(local=BASES), {"mlflowPort": free})
 
 
@@ -55,9 +55,7 @@ def test_a_port_of_another_container_is_refused_by_the_containers_name(monkeypat
     ],
     ids=["in the middle", "the last one", "before one of ours"],
 )
-def test_the_port_that_is_suggested_in_place_of_a_taken_one_can_be_had(
-    monkeypatch: pytest.MonkeyPatch, port: int, others: dict[str, int]
-) -> None:
+def test_the_suggested_port_is_free(monkeypatch: pytest.MonkeyPatch, port: int, others: dict[str, int]) -> None:
     engine = FakeDocker(containers=[FakeContainer("someone", ports=bound(port))], local=BASES)
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2376")
     message = refusal(monkeypatch, engine, {"mlflowPort": port, **others})
@@ -69,7 +67,7 @@ def test_the_port_that_is_suggested_in_place_of_a_taken_one_can_be_had(
     [{"5000/udp": [{"HostIp": "127.0.0.1", "HostPort": "5000"}]}, bound(5000, "192.0.2.7")],
     ids=["udp", "another address"],
 )
-def test_a_port_that_does_not_clash_is_well(monkeypatch: pytest.MonkeyPatch, ports: Ports) -> None:
+def test_a_free_port_is_accepted(monkeypatch: pytest.MonkeyPatch, ports: Ports) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2376")
     look(monkeypatch, FakeDocker(containers=[FakeContainer("someone", ports=ports)], local=BASES), {"mlflowPort": 5000})
 
@@ -80,7 +78,7 @@ def test_a_port_of_another_stacks_container_is_refused_too(monkeypatch: pytest.M
     assert message.startswith("mlflowPort is 5000: the container theirs has that port already")
 
 
-def test_a_port_of_our_own_container_is_well(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
+def test_a_port_of_our_own_container_is_accepted(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
     ours = FakeContainer("ours", labels=labels("mlflow"), ports=bound(taken))
     look(monkeypatch, FakeDocker(containers=[ours], local=BASES), {"mlflowPort": taken})
 
@@ -93,7 +91,7 @@ MOVES = {
 
 
 @pytest.mark.parametrize(("ports", "held"), MOVES.values(), ids=MOVES)
-def test_a_port_may_move_between_services_of_the_stack_and_who_holds_it_lets_go_before_it_is_needed(
+def test_a_service_whose_port_moves_to_another_one_is_stopped_first(
     monkeypatch: pytest.MonkeyPatch, ports: dict[str, int], held: dict[str, int]
 ) -> None:
     """Pulumi starts the one that gets it before it removes the one that has it, and the engine refuses."""
@@ -107,7 +105,7 @@ def test_a_port_may_move_between_services_of_the_stack_and_who_holds_it_lets_go_
     assert stopped == {role for role, port in held.items() if port in ports.values()}
 
 
-def test_a_preview_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preview_stops_no_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2376")
     monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
     ours = FakeContainer("ours", labels=labels("postgres"), ports=bound(5000))
@@ -115,7 +113,7 @@ def test_a_preview_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ours.done == []
 
 
-def test_nobody_is_stopped_while_something_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_service_is_stopped_if_there_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2376")
     ours = FakeContainer("ours", labels=labels("postgres"), ports=bound(5000))
     engine = FakeDocker(containers=[ours, FakeContainer("someone", ports=bound(5001))], local=BASES)
@@ -123,7 +121,7 @@ def test_nobody_is_stopped_while_something_is_wrong(monkeypatch: pytest.MonkeyPa
     assert ours.done == []
 
 
-def test_all_ports_that_are_taken_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_taken_ports_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2376")
     others = [FakeContainer(f"other-{port}", ports=bound(port)) for port in (5000, 5001)]
     ports = {"mlflowPort": 5000, "postgresPort": 5001}
@@ -147,12 +145,12 @@ def test_a_port_of_another_program_is_refused_with_the_way_to_find_it(
     )
 
 
-def test_a_port_is_not_tried_here_when_the_engine_is_elsewhere(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
+def test_with_a_remote_engine_no_port_is_tried_here(monkeypatch: pytest.MonkeyPatch, taken: int) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2376")
     look(monkeypatch, FakeDocker(local=BASES), {"mlflowPort": taken})
 
 
-def test_an_address_that_no_interface_has_is_refused(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+def test_an_address_of_no_interface_is_refused(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
     message = refusal(
         monkeypatch, FakeDocker(local=BASES), {"mlflowPort": free}, bind_address="192.0.2.7", allow_open_access=True
     )
@@ -162,9 +160,7 @@ def test_an_address_that_no_interface_has_is_refused(monkeypatch: pytest.MonkeyP
     )
 
 
-def test_an_address_of_a_family_that_the_machine_does_not_speak_is_refused(
-    monkeypatch: pytest.MonkeyPatch, free: int
-) -> None:
+def test_an_address_of_an_unsupported_family_is_refused(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
     def speechless(*_: object) -> None:
         raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
 
@@ -174,7 +170,7 @@ def test_an_address_of_a_family_that_the_machine_does_not_speak_is_refused(
 
 
 @pytest.mark.parametrize("key", ["httpsPort", "httpPort"])
-def test_the_gateways_ports_are_looked_at(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+def test_the_gateways_ports_are_checked(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     engine = FakeDocker(containers=[FakeContainer("someone", ports=bound(443))], local=BASES)
     message = refusal(monkeypatch, engine, {key: 443})
     assert message.startswith(f"{key} is 443: the container someone has that port already")
@@ -192,9 +188,7 @@ def test_the_gateways_ports_are_looked_at(monkeypatch: pytest.MonkeyPatch, key: 
         ("httpPort", "gateway"),
     ],
 )
-def test_the_service_that_has_the_port_already_may_keep_it(
-    monkeypatch: pytest.MonkeyPatch, taken: int, key: str, role: str
-) -> None:
+def test_a_service_may_keep_its_port(monkeypatch: pytest.MonkeyPatch, taken: int, key: str, role: str) -> None:
     ours = FakeContainer("ours", labels=labels(role), ports=bound(taken))
     look(monkeypatch, FakeDocker(containers=[ours], local=BASES), {key: taken})
 
@@ -207,9 +201,7 @@ def test_the_service_that_has_the_port_already_may_keep_it(
         *((key, "127.0.0.1") for key in ("mlflowMetricsPort", "postgresMetricsPort")),
     ],
 )
-def test_a_port_is_looked_for_on_the_address_that_it_is_opened_on(
-    monkeypatch: pytest.MonkeyPatch, key: str, address: str
-) -> None:
+def test_a_port_is_tried_on_its_own_address(monkeypatch: pytest.MonkeyPatch, key: str, address: str) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.9:2376")
     for held in ("192.0.2.7", "127.0.0.1"):
         engine = FakeDocker(containers=[FakeContainer("someone", ports=bound(5000, held))], local=BASES)
@@ -222,7 +214,7 @@ def test_a_port_is_looked_for_on_the_address_that_it_is_opened_on(
 
 
 @pytest.mark.parametrize("key", ["mlflowPort", "postgresPort", "adminerPort"])
-def test_a_port_of_an_open_platform_is_looked_for_on_its_address(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+def test_a_port_of_an_open_platform_is_tried_on_its_address(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.9:2376")
     for held in ("192.0.2.7", "127.0.0.1"):
         engine = FakeDocker(containers=[FakeContainer("someone", ports=bound(5000, held))], local=BASES)
@@ -233,7 +225,7 @@ def test_a_port_of_an_open_platform_is_looked_for_on_its_address(monkeypatch: py
             look(monkeypatch, engine, {key: 5000}, bind_address="192.0.2.7", allow_open_access=True)
 
 
-def test_a_port_that_only_root_may_try_is_no_trouble_to_who_is_not_root(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_privileged_port_is_accepted_without_a_try(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine opens it, and the engine may."""
 
     class Forbidden(socket.socket):

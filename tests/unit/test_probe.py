@@ -37,28 +37,28 @@ def look(tmp_path: Path) -> Look:
     return Look(tmp_path)
 
 
-def test_a_service_that_is_not_ready_is_looked_at_each_time(look: Look) -> None:
+def test_a_service_that_is_not_ready_is_probed_each_time(look: Look) -> None:
     assert look.at("false") == (1, "")
     assert look.at("false") == (1, "")
 
 
-def test_one_that_was_ready_is_left_alone_for_the_rest_of_five_seconds(look: Look) -> None:
+def test_a_ready_service_is_probed_every_five_seconds(look: Look) -> None:
     assert look.at("true") == (0, "")
     assert look.at("true") == (0, "4")
     assert look.at("true") == (0, "4")
 
 
-def test_one_that_is_ready_no_more_is_looked_at_as_often_as_before(look: Look) -> None:
+def test_a_service_that_became_unready_is_probed_each_time(look: Look) -> None:
     look.at("true")
     assert look.at("false") == (1, "4")
     assert look.at("false") == (1, "4"), "three failures would make a short pause an end"
     assert look.at("true") == (0, "4")
 
 
-def test_the_commands_own_words_are_left_as_they_are(look: Look) -> None:
+def test_the_output_of_the_probe_is_unchanged(look: Look) -> None:
     assert look.at("test", "a; false $1", "=", "a; false $1") == (0, "")
 
 
-def test_a_mark_that_cannot_be_made_does_not_make_a_ready_service_a_broken_one(look: Look) -> None:
+def test_a_failure_to_write_the_ready_file_does_not_fail_the_probe(look: Look) -> None:
     look.mark = Path("/nowhere/ready")
     assert look.at("true") == (0, "")

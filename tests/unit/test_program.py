@@ -103,14 +103,16 @@ def run_program(engine: FakeEngine, **changes: str) -> FakeEngine:
     return engine.run(lambda: runpy.run_path(str(CHECKOUT / "__main__.py")), defaults() | changes)
 
 
-def test_who_changes_nothing_gets_the_outputs_of_the_contract(engine: FakeEngine, checked: Checked) -> None:
+def test_the_default_settings_give_the_outputs_of_the_contract(engine: FakeEngine, checked: Checked) -> None:
     run_program(engine)
     assert set(engine.exports) == ALWAYS
     assert plain(engine.exports)["tracking_url"] == "http://127.0.0.1:5000"
     assert checked, "what cannot work must stop before anything is touched"
 
 
-def test_who_changes_nothing_gets_two_services_a_job_and_keeps_the_data(engine: FakeEngine, checked: Checked) -> None:
+def test_the_default_settings_give_two_services_and_a_job_and_keep_the_data(
+    engine: FakeEngine, checked: Checked
+) -> None:
     run_program(engine)
     running = {each.role for each in engine.of(CONTAINER).values() if not each.role.endswith("-courier")}
     assert running == {"postgres", "schema", "mlflow"}
@@ -184,7 +186,7 @@ def test_the_certificates_key_reaches_the_gateway_and_stays_secret(engine: FakeE
     assert found == {("mlflow-postgres-gateway-server-courier", "uploads.content", True)}
 
 
-def test_a_bad_setting_stops_the_program_before_the_host_is_looked_at(engine: FakeEngine, checked: Checked) -> None:
+def test_an_invalid_setting_stops_the_program_before_the_host_is_checked(engine: FakeEngine, checked: Checked) -> None:
     with pytest.raises(Exception, match="mlflowPort is 80: "):
         run_program(engine, mlflowPort="80")
     assert (checked, engine.registered) == ([], {})
@@ -214,7 +216,7 @@ def test_every_default_has_the_type_that_is_declared_for_it() -> None:
     assert wrong == set(), "a version such as 17 without its quotes is a number"
 
 
-def test_the_project_is_named_as_its_types_and_labels_are() -> None:
+def test_the_project_has_the_name_of_its_types_and_labels() -> None:
     assert PROJECT_FILE["name"] == PROJECT
 
 
@@ -231,7 +233,7 @@ def test_a_stack_file_can_be_deployed(engine: FakeEngine, checked: Checked, stac
     assert checked
 
 
-def test_the_tutorials_stack_is_on_the_ports_that_the_tutorial_names_and_open_to_this_machine_alone() -> None:
+def test_the_tutorials_stack_has_the_tutorials_ports_on_loopback() -> None:
     ports = {key.partition(":")[2]: value for key, value in chosen(CHECKOUT / "Pulumi.dev.yaml").items()}
     assert {key: int(value) for key, value in ports.items() if key.endswith("Port")} == {
         "mlflowPort": 8081,

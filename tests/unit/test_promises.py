@@ -10,7 +10,7 @@ from .deploy import CHECKOUT
 PAGE = CHECKOUT / "tests" / "README.md"
 
 
-def test_each_promise_names_tests_that_are_there() -> None:
+def test_each_promise_names_existing_tests() -> None:
     named = re.findall(r"`((?:tests/unit/)?test_\w+\.py)(?:::(\w+))?`", PAGE.read_text())
     assert len(named) > 80
     for file, test in named:

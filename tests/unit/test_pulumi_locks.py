@@ -79,12 +79,12 @@ def test_the_lock_of_a_dead_process_is_stale(tmp_path: Path, dead: int) -> None:
     assert pulumi_locks.wait_for_the_living(tmp_path, "dev")
 
 
-def test_the_lock_of_a_number_that_another_program_has_since_is_stale(tmp_path: Path) -> None:
+def test_the_lock_of_a_reused_process_id_is_stale(tmp_path: Path) -> None:
     lock(tmp_path, os.getpid())
     assert pulumi_locks.wait_for_the_living(tmp_path, "dev"), "this test run is no Pulumi"
 
 
-def test_a_living_pulumi_is_waited_for_until_it_gives_its_lock_back(
+def test_a_live_pulumi_is_waited_for_until_it_releases_its_lock(
     tmp_path: Path,
     pulumi: subprocess.Popen[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -107,7 +107,7 @@ def test_the_lock_of_a_pulumi_that_is_killed_while_waited_for_is_stale(
     assert pulumi_locks.wait_for_the_living(tmp_path, "dev")
 
 
-def test_one_living_holder_among_dead_ones_is_waited_for(
+def test_a_live_holder_among_dead_ones_is_waited_for(
     tmp_path: Path, pulumi: subprocess.Popen[str], dead: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock(tmp_path, dead)
@@ -117,7 +117,7 @@ def test_one_living_holder_among_dead_ones_is_waited_for(
     assert len(waits) == 1
 
 
-def test_who_takes_too_long_is_left_alone_with_words(
+def test_a_run_of_pulumi_that_takes_too_long_is_an_error(
     tmp_path: Path, pulumi: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock(tmp_path, pulumi.pid)
@@ -130,7 +130,7 @@ def test_who_takes_too_long_is_left_alone_with_words(
         pulumi_locks.wait_for_the_living(tmp_path, "dev")
 
 
-def test_the_lock_of_another_machine_is_left_alone_at_once_with_words(
+def test_the_lock_of_another_machine_is_an_error_at_once(
     tmp_path: Path, dead: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock(tmp_path, dead, host="elsewhere.example")
@@ -144,7 +144,7 @@ def test_the_lock_of_another_machine_is_left_alone_at_once_with_words(
 
 
 @pytest.mark.parametrize("text", ["", '{"pid": 1', "{}", "null"])
-def test_a_lock_that_says_nothing_holds_nothing(tmp_path: Path, text: str) -> None:
+def test_an_unreadable_lock_is_ignored(tmp_path: Path, text: str) -> None:
     (tmp_path / "half.json").write_text(text)
     assert list(pulumi_locks.held(tmp_path)) == []
 
@@ -171,7 +171,7 @@ def test_a_state_that_is_no_local_folder_has_no_locks_here(monkeypatch: pytest.M
     assert pulumi_locks.folder("mlflow-postgres", "dev") is None
 
 
-def test_whoever_signed_in_to_a_folder_of_their_own_is_asked_for_by_pulumi(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_state_of_a_user_who_logged_in_is_found_by_pulumi(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
     monkeypatch.setattr("ops.pulumi_locks.pulumi", lambda *_: '{"url": "file:///srv/state"}')
     found = pulumi_locks.folder("mlflow-postgres", "dev")

@@ -66,7 +66,7 @@ UNWELL: dict[str, Callable[[], FakeContainer]] = {
 
 
 @pytest.mark.parametrize("case", WELL)
-def test_what_is_as_an_up_leaves_it_stays(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_healthy_stack_is_unchanged(case: str, capsys: pytest.CaptureFixture[str]) -> None:
     container = WELL[case]()
     ensure_ready(FakeDocker(containers=[container]).connect(), "dev")
     assert container.done == []
@@ -74,7 +74,7 @@ def test_what_is_as_an_up_leaves_it_stays(case: str, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("case", UNWELL)
-def test_what_is_not_well_is_taken_away_and_nothing_else(case: str) -> None:
+def test_only_unhealthy_containers_are_removed(case: str) -> None:
     """The provider starts a stopped container without waiting, and does not touch a failed one."""
     container, well = UNWELL[case](), service("well", "postgres")
     ensure_ready(FakeDocker(containers=[container, well]).connect(), "dev")
@@ -90,14 +90,14 @@ def test_what_is_not_well_is_taken_away_and_nothing_else(case: str) -> None:
         (service(health="unhealthy"), "server is running and unhealthy; it is created again"),
     ],
 )
-def test_what_is_taken_away_is_named_with_its_condition(
+def test_a_removed_container_is_printed_with_its_condition(
     container: FakeContainer, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ensure_ready(FakeDocker(containers=[container]).connect(), "dev")
     assert capsys.readouterr().out == f"{words}\n"
 
 
-def test_another_stacks_containers_are_none_of_our_business() -> None:
+def test_containers_of_another_stack_are_ignored() -> None:
     theirs = FakeContainer("theirs", labels=labels("mlflow", stack="mlflow-postgres-other"), status="exited")
     ensure_ready(FakeDocker(containers=[theirs]).connect(), "dev")
     assert theirs.done == []
@@ -114,7 +114,7 @@ class Starting(FakeContainer):
         return "starting" if self.looks < 5 else "healthy"
 
 
-def test_what_a_restarted_engine_is_starting_is_waited_for(
+def test_containers_that_a_restarted_engine_starts_are_waited_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     waits: list[float] = []
@@ -126,7 +126,7 @@ def test_what_a_restarted_engine_is_starting_is_waited_for(
     assert capsys.readouterr().out == "waiting for server to become ready\n", "said once: who waits unheard is killed"
 
 
-def test_what_never_becomes_ready_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_never_becomes_ready_is_waited_for_until_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 1.0, 601.0])
     monkeypatch.setattr("ops.readiness.time.monotonic", lambda: next(clock))
     monkeypatch.setattr("ops.readiness.time.sleep", lambda _: None)
@@ -137,7 +137,7 @@ def test_what_never_becomes_ready_is_not_waited_for_without_end(monkeypatch: pyt
 
 @pytest.mark.parametrize("role", ["adminer", "exporter", "exporter-courier", "gateway", "gc", "settings"])
 @pytest.mark.parametrize("health", ["starting", "unhealthy"])
-def test_what_the_settings_switch_off_is_neither_waited_for_nor_made_anew(
+def test_a_service_that_is_switched_off_is_neither_waited_for_nor_removed(
     settings: dict[str, str], capsys: pytest.CaptureFixture[str], role: str, health: str
 ) -> None:
     settings.update(adminer="false", metrics="false", hostname="", gcAfterDays="0", postgresSettings="{}")
@@ -146,7 +146,7 @@ def test_what_the_settings_switch_off_is_neither_waited_for_nor_made_anew(
     assert (container.done, capsys.readouterr().out) == ([], ""), "Pulumi removes it"
 
 
-def test_the_settings_are_not_asked_for_while_all_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_settings_of_a_healthy_stack_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     def asked(_: str) -> dict[str, str]:
         raise AssertionError("it takes a second")
 
@@ -173,7 +173,7 @@ def recovering(health: str) -> Recovering:
 
 
 @pytest.mark.parametrize("health", ["starting", "unhealthy"])
-def test_a_database_that_recovers_is_waited_for_whatever_it_takes(
+def test_a_recovering_database_is_waited_for_without_a_limit(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], health: str
 ) -> None:
     now = 1_000.0
@@ -204,5 +204,5 @@ def test_a_database_that_crashes_again_and_again_is_not_waited_for(monkeypatch: 
     "other",
     [service(role="mlflow", health="unhealthy"), service(role="postgres"), service(role="postgres", status="exited")],
 )
-def test_nobody_else_recovers(other: FakeContainer) -> None:
+def test_only_the_database_recovers(other: FakeContainer) -> None:
     wait_for_recovery(FakeDocker(containers=[other]).connect(), "mlflow-postgres-dev")

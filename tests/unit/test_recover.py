@@ -31,7 +31,7 @@ def recovery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Recovery:
     return Recovery(monkeypatch, tmp_path)
 
 
-def test_where_nothing_is_broken_nothing_is_done(recovery: Recovery, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_healthy_stack_is_not_recovered(recovery: Recovery, capsys: pytest.CaptureFixture[str]) -> None:
     recovery.run()
     assert recovery.calls == []
     assert capsys.readouterr().out == "", "a healthy `make up` is not the place for news"
@@ -76,7 +76,7 @@ def test_pending_operations_are_dropped_and_the_rest_of_the_state_is_kept(
     assert capsys.readouterr().out == "recovered: 2 operation(s) of the killed run were interrupted\n"
 
 
-def test_an_orphan_of_this_life_is_stopped_as_it_wants_and_removed(
+def test_an_orphan_of_this_deployment_is_stopped_and_removed(
     recovery: Recovery, capsys: pytest.CaptureFixture[str]
 ) -> None:
     orphan = FakeContainer("orphan", labels=labels("postgres"), stop_timeout=120)
@@ -86,14 +86,14 @@ def test_an_orphan_of_this_life_is_stopped_as_it_wants_and_removed(
     assert capsys.readouterr().out == "recovered: removed the container orphan, which a killed run had made\n"
 
 
-def test_an_orphan_that_never_was_ready_is_not_waited_for(recovery: Recovery) -> None:
+def test_an_orphan_that_was_never_ready_is_killed(recovery: Recovery) -> None:
     orphan = FakeContainer("orphan", labels=labels("postgres"), stop_timeout=120, health="starting")
     recovery.engine = FakeDocker(containers=[orphan])
     recovery.run()
     assert orphan.done == ["remove by force: True"], "it has accepted nothing that could be lost"
 
 
-def test_an_orphaned_network_is_left_by_everybody_and_removed(
+def test_an_orphaned_network_is_disconnected_and_removed(
     recovery: Recovery, capsys: pytest.CaptureFixture[str]
 ) -> None:
     guest = FakeContainer("guest")
@@ -105,7 +105,7 @@ def test_an_orphaned_network_is_left_by_everybody_and_removed(
     assert capsys.readouterr().out == "recovered: removed the network orphan, which a killed run had made\n"
 
 
-def test_what_the_state_knows_stays(recovery: Recovery) -> None:
+def test_objects_in_the_state_stay(recovery: Recovery) -> None:
     container = FakeContainer("known", labels=labels("postgres"))
     network = FakeNetwork("wire", labels=labels("tracking"))
     recovery.engine = FakeDocker(containers=[container], networks=[network])
@@ -117,7 +117,7 @@ def test_what_the_state_knows_stays(recovery: Recovery) -> None:
     assert (container.done, network.done) == ([], [])
 
 
-def test_what_another_stack_made_stays(recovery: Recovery) -> None:
+def test_objects_of_another_stack_stay(recovery: Recovery) -> None:
     other = FakeContainer("other", labels=labels("postgres", stack="mlflow-postgres-other"))
     unmarked = FakeContainer("unmarked")
     recovery.engine = FakeDocker(containers=[other, unmarked])
@@ -125,7 +125,7 @@ def test_what_another_stack_made_stays(recovery: Recovery) -> None:
     assert (other.done, unmarked.done) == ([], [])
 
 
-def test_an_orphan_that_is_gone_by_itself_is_no_trouble(recovery: Recovery) -> None:
+def test_an_orphan_that_disappears_is_no_error(recovery: Recovery) -> None:
     orphan = FakeContainer("orphan", labels=labels("mlflow"), gone=True)
     recovery.engine = FakeDocker(containers=[orphan])
     recovery.run()
@@ -141,7 +141,7 @@ def test_volumes_are_never_touched(recovery: Recovery) -> None:
 
 
 @pytest.mark.parametrize("stack", ["dev", "organization/mlflow-postgres/dev"])
-def test_what_another_state_made_is_refused_and_nothing_is_removed(recovery: Recovery, stack: str) -> None:
+def test_objects_of_another_state_are_refused_and_nothing_is_removed(recovery: Recovery, stack: str) -> None:
     ours = FakeContainer("ours", labels=labels("mlflow"))
     foreign = FakeContainer("foreign", labels=labels("postgres", deployment="another-life"))
     recovery.engine = FakeDocker(containers=[ours, foreign])
@@ -157,7 +157,7 @@ def test_what_another_state_made_is_refused_and_nothing_is_removed(recovery: Rec
 
 
 @pytest.mark.parametrize("deployment", [{}, {"resources": None}, {"resources": [STACK]}], ids=str)
-def test_a_state_that_made_nothing_owns_nothing_on_the_engine(recovery: Recovery, deployment: dict[str, Any]) -> None:
+def test_an_empty_state_owns_no_objects(recovery: Recovery, deployment: dict[str, Any]) -> None:
     recovery.state["deployment"] = deployment
     recovery.run()
     recovery.engine = FakeDocker(networks=[FakeNetwork("left", labels=labels("tracking"))])
@@ -168,9 +168,7 @@ def test_a_state_that_made_nothing_owns_nothing_on_the_engine(recovery: Recovery
 @pytest.mark.parametrize(
     ("before", "settles"), [("up", True), ("update", True), ("refresh", False), ("destroy", False)]
 )
-def test_only_an_up_takes_away_what_is_not_well_so_that_it_is_made_anew(
-    recovery: Recovery, before: str, settles: bool
-) -> None:
+def test_only_an_up_removes_unhealthy_containers(recovery: Recovery, before: str, settles: bool) -> None:
     server = FakeContainer("server", labels=labels("mlflow", kind="service"), status="exited")
     in_state(recovery, server)
     recovery.run(before=before)
@@ -196,7 +194,7 @@ def test_a_destroy_of_protected_data_is_refused_with_the_commands_that_allow_it(
 
 
 @pytest.mark.parametrize("before", ["up", "refresh", "preview"])
-def test_protected_data_is_no_trouble_to_anything_but_a_destroy(recovery: Recovery, before: str) -> None:
+def test_protected_data_only_prevents_a_destroy(recovery: Recovery, before: str) -> None:
     recovery.state["deployment"]["resources"].append(PROTECTED)
     recovery.run(before=before)
 
@@ -206,7 +204,7 @@ def test_data_that_is_not_protected_may_be_destroyed(recovery: Recovery) -> None
     recovery.run(before="destroy")
 
 
-def test_a_destroy_names_the_guests_on_the_stacks_network_before_anything_goes(recovery: Recovery) -> None:
+def test_a_destroy_is_refused_while_foreign_containers_use_the_network(recovery: Recovery) -> None:
     server, guest = FakeContainer("server", labels=labels("mlflow")), FakeContainer("guest")
     in_state(recovery, server)
     network = FakeNetwork("wire", labels=labels("tracking"), joined=[server, guest])
@@ -216,7 +214,7 @@ def test_a_destroy_names_the_guests_on_the_stacks_network_before_anything_goes(r
         recovery.run(before="destroy")
 
 
-def test_before_a_preview_the_engine_is_tried_and_nothing_is_changed(recovery: Recovery) -> None:
+def test_before_a_preview_only_the_engine_is_checked(recovery: Recovery) -> None:
     leave_lock(recovery.locks)
     orphan = FakeContainer("orphan", labels=labels("postgres"))
     recovery.engine = FakeDocker(containers=[orphan])

@@ -59,7 +59,7 @@ def ending(**marks: str) -> Ending:
         ({"kind": "task", "role": "schema"}, ""),
     ],
 )
-def test_what_still_works_is_waited_for_and_no_orphan(
+def test_a_running_task_is_waited_for_and_no_orphan(
     recovery: Recovery,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -75,7 +75,7 @@ def test_what_still_works_is_waited_for_and_no_orphan(
     assert capsys.readouterr().out.splitlines()[0] == f"waiting for works to end{words}"
 
 
-def test_what_a_living_command_reads_by_is_left_alone(recovery: Recovery) -> None:
+def test_a_reading_helper_of_a_live_command_is_kept(recovery: Recovery) -> None:
     mine = helper("dumps", waiter=living(), changes="false")
     theirs = helper("theirs", waiter=ELSEWHERE, changes="false")
     ended = helper("ended", waiter=living(), status="exited")
@@ -84,7 +84,7 @@ def test_what_a_living_command_reads_by_is_left_alone(recovery: Recovery) -> Non
     assert (mine.done, theirs.done, ended.done) == ([], [], []), "their commands look at them yet"
 
 
-def test_what_another_machine_has_left_long_ago_goes(recovery: Recovery) -> None:
+def test_an_old_helper_of_another_machine_is_removed(recovery: Recovery) -> None:
     left = helper("left", waiter=ELSEWHERE, status="exited")
     just = helper("just", waiter=ELSEWHERE, status="exited", made=NOW)
     recovery.engine = FakeDocker(containers=[left, just])
@@ -92,7 +92,7 @@ def test_what_another_machine_has_left_long_ago_goes(recovery: Recovery) -> None
     assert (bool(left.done), bool(just.done)) == (True, False)
 
 
-def test_after_a_rollback_that_was_killed_the_schema_job_runs_again(recovery: Recovery) -> None:
+def test_after_a_killed_rollback_the_schema_job_runs_again(recovery: Recovery) -> None:
     job = FakeContainer(
         "mlflow-postgres-dev-schema", labels=labels("schema", kind="task"), status="exited", health=None
     )
@@ -104,7 +104,7 @@ def test_after_a_rollback_that_was_killed_the_schema_job_runs_again(recovery: Re
     )
 
 
-def test_a_destroy_does_not_end_what_still_works(recovery: Recovery) -> None:
+def test_a_destroy_does_not_stop_a_running_task(recovery: Recovery) -> None:
     works = helper("works", waiter=DEAD)
     recovery.engine = FakeDocker(containers=[works])
     with pytest.raises(UserError, match=r"^works still works on the stack dev: import has started it, and was killed;"):
@@ -113,7 +113,7 @@ def test_a_destroy_does_not_end_what_still_works(recovery: Recovery) -> None:
 
 
 @pytest.mark.parametrize(("made", "refused"), [(NOW, True), ("2026-01-01T00:00:00Z", False)])
-def test_where_locks_cannot_be_seen_what_is_fresh_may_be_another_machines(
+def test_without_local_locks_a_new_object_may_be_another_machines(
     recovery: Recovery, monkeypatch: pytest.MonkeyPatch, made: str, refused: bool
 ) -> None:
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://bucket")
@@ -128,7 +128,7 @@ def test_where_locks_cannot_be_seen_what_is_fresh_may_be_another_machines(
     assert bool(fresh.done) is not refused
 
 
-def test_what_another_run_makes_while_the_state_is_read_is_not_seen(
+def test_objects_created_while_the_state_is_read_are_not_orphans(
     recovery: Recovery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late = FakeContainer("late", labels=labels("mlflow", kind="service"))

@@ -95,7 +95,7 @@ def config(version: str) -> str:
     return f"config set mlflowVersion {version} --stack dev"
 
 
-def test_the_newest_dump_of_an_upgrade_is_put_back_and_the_version_of_then_comes_up(
+def test_the_newest_dump_of_an_upgrade_is_restored_with_its_version(
     back: GoingBack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert back.run() == 0
@@ -108,9 +108,7 @@ def test_the_newest_dump_of_an_upgrade_is_put_back_and_the_version_of_then_comes
     ]
 
 
-def test_after_an_upgrade_that_failed_there_is_nothing_to_go_back_from(
-    back: GoingBack, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_after_a_failed_upgrade_a_rollback_is_refused(back: GoingBack, capsys: pytest.CaptureFixture[str]) -> None:
     back.database.prints["alembic_version"] = "old\n"
     assert back.run() == 1
     told = capsys.readouterr().err
@@ -120,13 +118,13 @@ def test_after_an_upgrade_that_failed_there_is_nothing_to_go_back_from(
     assert back.run("--dump", "d3") == 0
 
 
-def test_an_upgrade_that_failed_after_it_had_migrated_can_be_gone_back_from(back: GoingBack) -> None:
+def test_an_upgrade_that_failed_after_its_migration_can_be_rolled_back(back: GoingBack) -> None:
     back.database.prints["mlflow_postgres.versions"] = "3.16.0\n"
     assert back.run() == 0
     assert back.restored == ["d3"]
 
 
-def test_over_a_later_upgrade_that_changed_no_table_only_who_says_so_goes_back(
+def test_a_rollback_over_a_later_upgrade_must_name_its_dump(
     back: GoingBack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     back.database.prints["mlflow_postgres.versions"] = "3.18.0\n"
@@ -135,7 +133,7 @@ def test_over_a_later_upgrade_that_changed_no_table_only_who_says_so_goes_back(
     assert (back.restored, back.happened) == ([], []), "months would be gone"
 
 
-def test_the_job_runs_again_on_what_was_put_back(back: GoingBack) -> None:
+def test_the_job_runs_again_after_a_restore(back: GoingBack) -> None:
     back.run()
     assert back.job.done == ["stop within 10", "remove by force: True"], (
         "the administrator and the keys are those of the dump"
@@ -148,9 +146,7 @@ def test_another_dump_may_be_chosen(back: GoingBack) -> None:
     assert back.happened[-2:] == [config("3.15.0"), UP]
 
 
-def test_a_dump_that_does_not_say_its_version_needs_to_be_told(
-    back: GoingBack, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_dump_without_a_version_needs_the_option_to(back: GoingBack, capsys: pytest.CaptureFixture[str]) -> None:
     assert back.run("--dump", "d1") == 1
     assert capsys.readouterr().err == (
         "ops rollback: [dump-without-version] the dump d1 does not say which version of MLflow worked on it. "
@@ -162,7 +158,7 @@ def test_a_dump_that_does_not_say_its_version_needs_to_be_told(
     assert back.happened[-2:] == [config("3.14.0"), UP]
 
 
-def test_a_version_that_cannot_be_built_is_refused_before_anything_is_touched(
+def test_a_version_without_a_lock_file_is_refused_before_a_restore(
     back: GoingBack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert back.run("--to", "9.9.9") == 1
@@ -180,7 +176,7 @@ def test_a_version_that_cannot_be_built_is_refused_before_anything_is_touched(
         ([], [], "there is no dump of an upgrade to go back to; there are: none"),
     ],
 )
-def test_where_there_is_nothing_to_go_back_to_nothing_is_touched(
+def test_without_a_dump_a_rollback_is_refused(
     back: GoingBack,
     capsys: pytest.CaptureFixture[str],
     dumps: list[dict[str, Any]],
@@ -193,7 +189,7 @@ def test_where_there_is_nothing_to_go_back_to_nothing_is_touched(
     assert (back.restored, back.happened) == ([], [])
 
 
-def test_a_list_shows_what_there_is_and_touches_nothing(back: GoingBack, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_of_dumps_changes_nothing(back: GoingBack, capsys: pytest.CaptureFixture[str]) -> None:
     assert back.run("--list") == 0
     assert capsys.readouterr().out.splitlines() == [
         "before-rollback-4  MLflow 3.17.2  4 bytes",
@@ -204,25 +200,21 @@ def test_a_list_shows_what_there_is_and_touches_nothing(back: GoingBack, capsys:
     assert (back.restored, back.happened) == ([], [])
 
 
-def test_when_the_dump_cannot_be_put_back_the_server_runs_again_on_what_was_there(
-    back: GoingBack, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_after_a_failed_restore_the_server_runs_again(back: GoingBack, capsys: pytest.CaptureFixture[str]) -> None:
     back.answers["restore"] = (1, "".join(f"line {number}\n" for number in range(9)))
     assert back.run() == 1
     assert back.happened == ["stop within 30", "start"], "neither the setting nor the stack is changed"
     assert capsys.readouterr().err == "ops rollback: [job-failed] line 4\nline 5\nline 6\nline 7\nline 8\n"
 
 
-def test_when_a_failed_job_says_nothing_its_exit_code_is_said(
-    back: GoingBack, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_failed_job_without_a_log_shows_its_exit_code(back: GoingBack, capsys: pytest.CaptureFixture[str]) -> None:
     back.answers["dumps"] = (137, "")
     assert back.run() == 1
     assert capsys.readouterr().err == "ops rollback: [job-failed] dumps ended with exit code 137\n"
     assert back.happened == []
 
 
-def test_when_the_old_version_does_not_come_up_the_data_is_said_to_be_back(
+def test_if_the_old_version_does_not_come_up_the_message_says_what_is_restored(
     back: GoingBack, capsys: pytest.CaptureFixture[str]
 ) -> None:
     back.up_ends = 255
@@ -233,7 +225,7 @@ def test_when_the_old_version_does_not_come_up_the_data_is_said_to_be_back(
     )
 
 
-def test_without_a_job_there_is_no_stack_to_go_back_with(back: GoingBack, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_schema_job_a_rollback_is_refused(back: GoingBack, capsys: pytest.CaptureFixture[str]) -> None:
     back.containers = [back.server]
     assert back.run() == 1
     assert (
@@ -242,7 +234,7 @@ def test_without_a_job_there_is_no_stack_to_go_back_with(back: GoingBack, capsys
     )
 
 
-def test_what_is_run_is_as_the_job_is_and_sees_the_database_alone(back: GoingBack) -> None:
+def test_the_restore_runs_in_a_container_like_the_job(back: GoingBack) -> None:
     back.run()
     assert [each["Cmd"] for each in back.engine.api.configurations] == [["dumps"], ["restore", "d3"]]
     for configuration in back.engine.api.configurations:

@@ -20,7 +20,7 @@ def job_container() -> FakeContainer:
     return FakeContainer(f"{PREFIX}-schema", labels=marks, status="exited", networks=["a-network"])
 
 
-def test_another_commands_helper_is_not_taken_for_the_job() -> None:
+def test_a_helper_is_not_mistaken_for_the_job() -> None:
     # As an older version of this project made them, and as this one does.
     others = [
         FakeContainer("sleepy_bohr", labels=labels("schema", kind="task")),
@@ -32,7 +32,7 @@ def test_another_commands_helper_is_not_taken_for_the_job() -> None:
         schema_job.find(FakeDocker(containers=others).connect(), "dev")
 
 
-def test_a_helper_says_what_it_is_and_who_waits_for_it() -> None:
+def test_a_helper_has_labels_of_its_command_and_process() -> None:
     engine = FakeDocker(containers=[job_container()], answers={"dumps": (0, "[]")})
     runtime = engine.connect()
     schema_job.run(runtime, schema_job.find(runtime, "dev"), "dumps", command="doctor")
@@ -46,7 +46,7 @@ def test_a_helper_says_what_it_is_and_who_waits_for_it() -> None:
     assert engine.api.made[0].name.startswith(f"{PREFIX}-dumps-")
 
 
-def test_an_engine_that_goes_away_is_not_hidden_by_what_cannot_be_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_clean_up_does_not_hide_the_engines_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_: object, **__: object) -> None:
         raise APIError("the engine went away while it was waited for")
 

@@ -45,13 +45,13 @@ def carrying(secret: str, where: Mapping[str, Any]) -> set[tuple[str, str, bool]
     }
 
 
-def test_every_generated_secret_is_followed_here() -> None:
+def test_every_generated_secret_is_tested() -> None:
     made = {generated(name) for name in everything().of(RANDOM_PASSWORD)}
     assert made == set(READERS) - {TLS_KEY}, "one that is missing here may be anywhere"
 
 
 @pytest.mark.parametrize("secret", READERS)
-def test_a_secret_is_in_the_files_of_its_readers_alone_and_marked_there(secret: str) -> None:
+def test_a_secret_is_only_in_the_files_of_its_readers_and_marked(secret: str) -> None:
     engine = everything()
     found = carrying(secret, {name: each.raw for name, each in engine.registered.items()})
     couriers = {engine.container(f"{role}-courier").name for role in READERS[secret]}
@@ -61,7 +61,7 @@ def test_a_secret_is_in_the_files_of_its_readers_alone_and_marked_there(secret: 
 
 
 @pytest.mark.parametrize("secret", READERS)
-def test_what_components_say_of_themselves_shows_no_secret(secret: str) -> None:
+def test_outputs_of_components_have_no_secret(secret: str) -> None:
     shown = carrying(secret, everything().outputs)
     assert {place for place in shown if not place[2]} == set()
 
@@ -77,19 +77,19 @@ def test_what_components_say_of_themselves_shows_no_secret(secret: str) -> None:
         (TLS_KEY, set()),
     ],
 )
-def test_a_secret_is_in_the_outputs_that_are_made_for_it_and_marked_there(secret: str, outputs: set[str]) -> None:
+def test_a_secret_is_only_in_its_outputs_and_marked(secret: str, outputs: set[str]) -> None:
     found = {(path, marked) for path, text, marked in texts(everything().exports) if secret in text}
     assert found == {(output, True) for output in outputs}
 
 
-def test_no_output_is_secret_without_need() -> None:
+def test_no_other_output_is_secret() -> None:
     marked = {path for path, _, is_secret in texts(everything().exports) if is_secret}
     assert marked == {"postgres_password", "postgres_readonly_password", "backend_store_uri", "admin_password"}, (
         "a tracking URL that nobody may read is of no use"
     )
 
 
-def test_generated_secrets_need_no_quoting_anywhere_and_cannot_be_guessed() -> None:
+def test_generated_secrets_are_long_and_need_no_quoting() -> None:
     for name, each in everything().of(RANDOM_PASSWORD).items():
         assert each.inputs["special"] is False, f"{name}: ':' and '@' have a meaning in a pass file and a URI"
         assert each.inputs["length"] >= 32, name
@@ -102,12 +102,12 @@ def test_generated_secrets_need_no_quoting_anywhere_and_cannot_be_guessed() -> N
         ("schema", f"postgres:5432:runs:tracker_owner:{OWNER}\n"),
     ],
 )
-def test_the_pass_file_has_the_one_line_that_libpq_looks_for(role: str, line: str) -> None:
+def test_the_pass_file_has_the_line_for_libpq(role: str, line: str) -> None:
     engine = deploy(database="runs", user="tracker")
     assert delivered(engine, role) == {"/run/secrets/pgpass": line}
 
 
-def test_the_database_is_handed_the_password_of_each_of_its_roles() -> None:
+def test_the_database_gets_the_password_of_each_role() -> None:
     assert delivered(everything(), "postgres") == {
         "/run/secrets/owner-password": OWNER,
         "/run/secrets/server-password": SERVER,
@@ -116,7 +116,7 @@ def test_the_database_is_handed_the_password_of_each_of_its_roles() -> None:
     }
 
 
-def test_mlflow_and_the_job_are_told_their_store_without_the_password() -> None:
+def test_the_store_uri_of_mlflow_and_the_job_has_no_password() -> None:
     engine = deploy(database="runs", user="tracker")
     stores = {role: engine.container(role).environment["MLFLOW_BACKEND_STORE_URI"] for role in ("mlflow", "schema")}
     assert stores == {
@@ -126,13 +126,13 @@ def test_mlflow_and_the_job_are_told_their_store_without_the_password() -> None:
 
 
 @pytest.mark.parametrize("role", ["postgres", "schema", "mlflow", "gateway"])
-def test_who_is_told_of_a_secret_file_finds_it(role: str) -> None:
+def test_every_named_secret_file_exists(role: str) -> None:
     engine = everything()
     told = {value for value in engine.container(role).environment.values() if value.startswith("/run/secrets/")}
     assert told <= set(delivered(engine, role))
 
 
-def test_no_variable_is_named_as_a_secret_and_holds_one() -> None:
+def test_no_environment_variable_holds_a_secret() -> None:
     for name, each in everything().of(CONTAINER).items():
         wrong = {
             key
@@ -142,7 +142,7 @@ def test_no_variable_is_named_as_a_secret_and_holds_one() -> None:
         assert wrong == set(), f"{name}: an environment is shown by the engine to whoever asks"
 
 
-def test_the_engine_room_makes_a_secret_file_secret_whatever_it_is_given(engine: FakeEngine) -> None:
+def test_the_engine_marks_every_secret_file_as_secret(engine: FakeEngine) -> None:
     secret = SecretFile(name="secret", content="in the clear")
     limits = Limits(memory_mb=1)
     workload = Workload(image="image", user=1, limits=limits, probe=Probe(command=["true"]), secret_files=[secret])
@@ -151,7 +151,7 @@ def test_the_engine_room_makes_a_secret_file_secret_whatever_it_is_given(engine:
     assert found == {("server-courier", "uploads.content", True)}
 
 
-def test_the_generated_passwords_are_secret_where_they_are_made(engine: FakeEngine) -> None:
+def test_generated_passwords_are_secret(engine: FakeEngine) -> None:
     args = managed.PostgresArgs(
         image=Image(context=IMAGES / "postgres", base="base"),
         major=17,
@@ -196,7 +196,7 @@ def test_the_store_uri_is_secret_even_with_a_password_that_is_not(
     assert ("backend_store_uri", True) in found
 
 
-def test_the_volumes_of_secrets_go_with_the_stack_and_can_be_made_anew() -> None:
+def test_volumes_of_secrets_are_deleted_with_the_stack() -> None:
     engine = everything(keep_data=True, protect_data=True)
     secrets = {name: each for name, each in engine.of(VOLUME).items() if name.endswith("-secrets")}
     assert len(secrets) == 6
@@ -218,9 +218,7 @@ READER_AND_FILES = [
 
 
 @pytest.mark.parametrize(("role", "without", "files"), READER_AND_FILES)
-def test_the_secret_of_what_is_switched_off_goes_with_the_volume_that_it_is_in(
-    role: str, without: dict[str, Any], files: set[str]
-) -> None:
+def test_an_unused_secret_is_deleted_with_its_volume(role: str, without: dict[str, Any], files: set[str]) -> None:
     """It stayed there, for a courier only brings and never takes away."""
     before, after = everything(endpoint=endpoint(tls=Tls.FILES)), everything(**without)
     gone = {path.rpartition("/")[2] for path in set(delivered(before, role)) - set(delivered(after, role))}
@@ -228,7 +226,7 @@ def test_the_secret_of_what_is_switched_off_goes_with_the_volume_that_it_is_in(
     assert before.container(role).mounted["/run/secrets"] != after.container(role).mounted["/run/secrets"]
 
 
-def test_new_secrets_of_the_same_names_come_to_whoever_reads_the_old_ones() -> None:
+def test_changed_secrets_stay_on_the_same_volume() -> None:
     before, after = everything(credentials_version=1), everything(credentials_version=2)
     for role in ("postgres", "mlflow", "gc", "exporter"):
         assert before.container(role).mounted["/run/secrets"] == after.container(role).mounted["/run/secrets"]

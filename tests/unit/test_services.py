@@ -38,13 +38,13 @@ def test_dumps_are_on_a_volume() -> None:
     assert job.environment.get("BACKUPS_VOLUME", volume) == volume, "if the job names it, then by its name"
 
 
-def test_the_job_brings_the_schema_to_its_version_and_opens_it_to_the_servers_role() -> None:
+def test_the_job_migrates_the_schema_and_grants_privileges_to_the_servers_role() -> None:
     job = deploy(user="tracker").container("schema")
     assert job.inputs["command"] == ["migrate"]
     assert job.environment["MLFLOW_POSTGRES_USER"] == "tracker"
 
 
-def test_the_database_is_told_whose_it_is() -> None:
+def test_the_database_gets_its_name_and_role() -> None:
     environment = deploy(user="tracker", database="runs", postgres_version="16").container("postgres").environment
     told = {key: environment[f"MLFLOW_POSTGRES_{key}"] for key in ("USER", "DATABASE", "MAJOR", "VOLUME")}
     volume = "mlflow-postgres-dev-postgres-data"
@@ -60,11 +60,11 @@ def test_the_database_is_probed_over_tcp() -> None:
 
 
 @pytest.mark.parametrize("role", ["mlflow", "gateway", "adminer", "exporter"])
-def test_the_others_are_probed_by_the_script_of_their_image(role: str) -> None:
+def test_other_services_are_probed_by_their_script(role: str) -> None:
     assert everything().container(role).inputs["healthcheck"]["tests"][7:] == ["ready"]
 
 
-def test_images_are_built_from_the_bases_and_for_the_version_that_were_chosen() -> None:
+def test_images_are_built_from_the_chosen_base_images_and_version() -> None:
     chosen = {"postgres_image": "one", "python_image": "two", "debian_image": "three", "mlflow_version": "3.6.0"}
     engine = everything(sign_in=False, **chosen)
     arguments = {name: each.inputs["build"]["buildArgs"] for name, each in engine.of(IMAGE).items()}
@@ -78,7 +78,7 @@ def test_images_are_built_from_the_bases_and_for_the_version_that_were_chosen() 
     }
 
 
-def test_packages_are_fetched_by_the_hosts_network_while_an_image_is_built() -> None:
+def test_images_are_built_with_the_hosts_network() -> None:
     modes = {each.inputs["build"]["networkMode"] for each in everything().of(IMAGE).values()}
     assert modes == {"host"}, "a container's own network may have no name server"
 
@@ -97,7 +97,7 @@ def answers_to(host: str, **changes: Any) -> bool:
         *("mlflow", "mlflow:5000", "mlflow-postgres-dev-mlflow", "mlflow-postgres-dev-mlflow:5000"),
     ],
 )
-def test_mlflow_answers_to_loopback_and_private_names_on_any_port_as_it_does_by_itself(host: str) -> None:
+def test_mlflow_answers_to_its_default_names_on_any_port(host: str) -> None:
     """A tunnel, such as `ssh -L 9999:localhost:5000`, comes by a port that nobody has opened here."""
     assert answers_to(host)
 
@@ -119,7 +119,7 @@ def test_mlflow_answers_to_the_address_it_is_bound_to(address: str, host: str) -
 
 
 @pytest.mark.parametrize("host", ["mlflow.lan", "mlflow.lan:443", "192.0.2.7:8000", "[2001:db8::7]:1"])
-def test_mlflow_answers_to_the_names_that_were_added(host: str) -> None:
+def test_mlflow_answers_to_added_names(host: str) -> None:
     added = ("mlflow.lan", "192.0.2.7", "2001:db8::7")
     assert not answers_to(host)
     assert answers_to(host, allowed_hosts=added)
@@ -127,7 +127,7 @@ def test_mlflow_answers_to_the_names_that_were_added(host: str) -> None:
     assert "https://mlflow.lan" in command[command.index("--cors-allowed-origins") + 1].split(",")
 
 
-def test_behind_a_front_door_mlflow_answers_to_no_address_of_the_host() -> None:
+def test_behind_a_gateway_mlflow_answers_to_no_address_of_the_host() -> None:
     assert not {
         each for each in allowed_hosts(everything(bind_address="0.0.0.0")) if "*" in each or "localhost" in each
     }
@@ -138,7 +138,7 @@ def allowed_hosts(engine: FakeEngine) -> set[str]:
     return set(command[command.index("--allowed-hosts") + 1].split(","))
 
 
-def test_who_takes_private_tables_back_has_one_list_of_them() -> None:
+def test_there_is_one_list_of_private_tables() -> None:
     """The server at its start and the schema job each had one of their own."""
     told = [
         everything().container(role).environment["MLFLOW_POSTGRES_PRIVATE_TABLES"] for role in ("postgres", "schema")
@@ -149,7 +149,7 @@ def test_who_takes_private_tables_back_has_one_list_of_them() -> None:
     assert not [path for path in texts if all(f"'{name}'" in path.read_text().replace('"', "'") for name in names)]
 
 
-def test_adminer_is_told_which_server_it_is_for_and_which_roles_to_offer() -> None:
+def test_adminer_gets_its_server_and_roles() -> None:
     told = everything(user="tracker", database="runs").container("adminer").environment
     assert told == {
         "MLFLOW_POSTGRES_HOST": "postgres",

@@ -130,9 +130,7 @@ def locks(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("changes", "said", "command"), REFUSED)
-def test_a_setting_that_cannot_work_is_refused_with_a_command_that_mends_it(
-    changes: dict[str, str], said: str, command: str
-) -> None:
+def test_an_invalid_setting_is_refused_with_its_remedy(changes: dict[str, str], said: str, command: str) -> None:
     message = refusal(changes)
     assert message.startswith(f"{said} Mend it with: bin/pulumi config set ")
     assert message.endswith(f" {command}")
@@ -140,7 +138,7 @@ def test_a_setting_that_cannot_work_is_refused_with_a_command_that_mends_it(
 
 
 @pytest.mark.parametrize("changes", ACCEPTED, ids=str)
-def test_a_setting_at_the_edge_of_what_works_is_accepted(changes: dict[str, str]) -> None:
+def test_a_setting_at_its_limit_is_accepted(changes: dict[str, str]) -> None:
     load(changes)
 
 
@@ -169,7 +167,7 @@ def test_without_any_lock_file_the_message_says_so(locks: Path) -> None:
         ("IUnderstandThisIsOpen", "iUnderstandThisIsOpen"),
     ],
 )
-def test_an_unknown_key_is_refused_with_the_nearest_one_there_is(key: str, nearest: str) -> None:
+def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, nearest: str) -> None:
     message = refusal({key: "1"})
     assert message == (
         f"{key} is not a setting of this project: the nearest one is {nearest}. "
@@ -178,7 +176,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_one_there_is(key: str, neare
     load(mended({key: "1"}, message))
 
 
-def test_the_keys_of_other_namespaces_are_none_of_our_business(engine: FakeEngine) -> None:
+def test_keys_of_other_namespaces_are_ignored(engine: FakeEngine) -> None:
     def program() -> None:
         pulumi.runtime.set_config("docker:host", "unix:///var/run/docker.sock")
         load_arguments(IMAGES)
@@ -204,11 +202,11 @@ def test_the_database_image_is_the_official_one_unless_another_is_named(changes:
 
 
 @pytest.mark.parametrize(("version", "major"), [("17", 17), ("17.6", 17), ("13.0", 13)])
-def test_the_major_is_what_comes_before_the_point(version: str, major: int) -> None:
+def test_the_major_version_is_before_the_point(version: str, major: int) -> None:
     assert load({"postgresVersion": version}).postgres_major == major
 
 
-def test_a_version_is_made_of_plain_digits() -> None:
+def test_a_version_has_only_digits() -> None:
     refusal({"postgresVersion": "\N{FULLWIDTH DIGIT ONE}\N{FULLWIDTH DIGIT SEVEN}"})
 
 
@@ -217,7 +215,7 @@ def test_an_image_without_a_name_is_refused(key: str) -> None:
     refusal({key: ""})
 
 
-def test_the_example_of_what_a_team_runs_opens_no_page_into_the_database() -> None:
+def test_the_production_example_has_no_adminer() -> None:
     chosen = yaml.safe_load((IMAGES.parent / "Pulumi.prod.example.yaml").read_text())["config"]
     settings = load({key.removeprefix("mlflow-postgres:"): str(value) for key, value in chosen.items()})
     assert settings.adminer_port is None

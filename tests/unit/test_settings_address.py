@@ -113,7 +113,7 @@ ACCEPTED: list[dict[str, str]] = [
 
 
 @pytest.mark.parametrize(("changes", "said", "command"), REFUSED)
-def test_what_cannot_work_is_refused_with_a_command_that_mends_it(
+def test_an_invalid_address_setting_is_refused_with_its_remedy(
     changes: dict[str, str], said: str, command: str
 ) -> None:
     message = refusal(changes)
@@ -122,7 +122,7 @@ def test_what_cannot_work_is_refused_with_a_command_that_mends_it(
 
 
 @pytest.mark.parametrize("changes", ACCEPTED, ids=str)
-def test_what_is_at_the_edge_of_what_works_is_accepted(changes: dict[str, str]) -> None:
+def test_an_address_setting_at_its_limit_is_accepted(changes: dict[str, str]) -> None:
     load(changes)
 
 
@@ -137,7 +137,7 @@ def test_what_is_at_the_edge_of_what_works_is_accepted(changes: dict[str, str]) 
     ],
     ids=str,
 )
-def test_beyond_loopback_what_is_missing_is_named(changes: dict[str, str], missing: str, address: str) -> None:
+def test_an_open_address_names_the_missing_settings(changes: dict[str, str], missing: str, address: str) -> None:
     changes = {**changes, "bindAddress": address}
     message = refusal(changes)
     assert message == (
@@ -150,7 +150,7 @@ def test_beyond_loopback_what_is_missing_is_named(changes: dict[str, str], missi
 @pytest.mark.parametrize(
     "changes", [{**INTERNAL, "signIn": "true"}, {**FILES, "signIn": "true"}, {"iUnderstandThisIsOpen": "true"}], ids=str
 )
-def test_beyond_loopback_it_is_closed_or_somebody_has_said_that_it_is_open(changes: dict[str, str]) -> None:
+def test_an_open_address_is_protected_or_explicitly_open(changes: dict[str, str]) -> None:
     assert load({**BEYOND, **changes}).bind_address == "192.0.2.7"
 
 
@@ -163,7 +163,7 @@ def test_beyond_loopback_it_is_closed_or_somebody_has_said_that_it_is_open(chang
     ],
     ids=str,
 )
-def test_postgresql_and_adminer_stay_on_loopback_for_they_have_no_tls(changes: dict[str, str], address: str) -> None:
+def test_postgresql_and_adminer_are_published_on_loopback_only(changes: dict[str, str], address: str) -> None:
     assert load(changes).unencrypted_address == address, (
         "a password for the database would cross the network in the clear"
     )
@@ -179,7 +179,7 @@ def test_postgresql_and_adminer_stay_on_loopback_for_they_have_no_tls(changes: d
     ],
     ids=str,
 )
-def test_the_ports_are_those_that_are_opened(changes: dict[str, str], ports: dict[str, int]) -> None:
+def test_the_published_ports_are_the_settings_ports(changes: dict[str, str], ports: dict[str, int]) -> None:
     assert published(load(changes)) == ports, "the host is checked for these"
     more = {"postgresPort": 5432, "adminerPort": 8080}
     assert published(load({**changes, "postgresPort": "5432", "adminer": "true"})) == ports | more
@@ -189,7 +189,7 @@ def published(args: PlatformArgs) -> dict[str, int]:
     return {key_of(each.argument): each.host for each in args.published_ports}
 
 
-def test_the_key_is_secret_and_in_no_text_of_the_settings(engine: FakeEngine) -> None:
+def test_the_private_key_is_secret(engine: FakeEngine) -> None:
     args = load(FILES)
     assert args.endpoint
     key = args.endpoint.key
@@ -201,9 +201,7 @@ def test_the_key_is_secret_and_in_no_text_of_the_settings(engine: FakeEngine) ->
 @pytest.mark.parametrize(
     ("tls", "email"), [*product(["acme", "internal"], ["me", "a b@example.com", "me@example.com\n"])]
 )
-def test_an_address_that_is_no_mail_address_is_refused_here_and_not_in_the_middle_of_the_program(
-    tls: str, email: str
-) -> None:
+def test_an_invalid_mail_address_is_refused_by_the_settings(tls: str, email: str) -> None:
     changes = {**NAME, "tls": tls, "acmeEmail": email}
     message = refusal(changes)
     assert message.startswith(f"acmeEmail is {email!r}: ")
@@ -217,5 +215,5 @@ def test_a_name_that_is_too_long_for_any_name_is_refused() -> None:
 
 @pytest.mark.parametrize("number", ["nan", "inf"])
 @pytest.mark.parametrize("key", ["mlflowCpus", "postgresCpus"])
-def test_a_number_of_processors_is_a_number(key: str, number: str) -> None:
+def test_a_number_of_processors_must_be_finite(key: str, number: str) -> None:
     assert refusal({key: number}).startswith(f"{key} is {number}: ")

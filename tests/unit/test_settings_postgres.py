@@ -34,14 +34,14 @@ def refusal(**chosen: Any) -> tuple[str, dict[str, str]]:
 
 
 @pytest.mark.parametrize("name", ["Work_Mem", "work-mem", "1st", "", "a.", ".b", "a..b", "work_mem ", "läufe", "a\nb"])
-def test_what_is_no_name_of_a_setting_is_refused_with_a_command_that_mends_it(name: str) -> None:
+def test_an_invalid_name_of_a_setting_is_refused_with_its_remedy(name: str) -> None:
     message, changes = refusal(**{name: "64MB"})
     assert f" is '64MB': {NAME}. Mend it with: bin/pulumi config rm --path " in message
     assert json.loads(mended(changes, message)["postgresSettings"]) == {"work_mem": "24MB"}
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_nobody_may_choose_is_refused_with_the_reason(name: str) -> None:
+def test_a_reserved_setting_is_refused_with_the_reason(name: str) -> None:
     message, changes = refusal(**{name: "1"})
     assert message == (
         f"postgresSettings.{name} is '1': {REFUSED[name]}. "
@@ -50,17 +50,17 @@ def test_what_nobody_may_choose_is_refused_with_the_reason(name: str) -> None:
     load(mended(changes, message))
 
 
-def test_nobody_trades_the_data_for_speed() -> None:
+def test_settings_that_risk_data_are_refused() -> None:
     assert {"fsync", "full_page_writes", "synchronous_commit", "wal_sync_method", "zero_damaged_pages"} <= set(REFUSED)
 
 
 @pytest.mark.parametrize("name", ["hba_file", "listen_addresses", "password_encryption", "ssl"])
-def test_nobody_opens_the_database(name: str) -> None:
+def test_settings_that_open_the_database_are_refused(name: str) -> None:
     assert name in REFUSED
 
 
 @pytest.mark.parametrize("value", [None, [], ["64MB"], {"b": 1}])
-def test_a_value_of_several_parts_is_refused(value: object) -> None:
+def test_a_nested_value_is_refused(value: object) -> None:
     message, changes = refusal(a=value)
     assert message.startswith(f"postgresSettings.a is {value!r}: {VALUE}. Mend it with: ")
     load(mended(changes, message))
@@ -74,19 +74,19 @@ def test_a_value_of_several_lines_is_refused(value: str) -> None:
 
 
 @pytest.mark.parametrize("chosen", ["[]", '"work_mem=64MB"', "7"])
-def test_what_is_no_list_of_names_and_values_is_refused(chosen: str) -> None:
+def test_settings_that_are_no_mapping_are_refused(chosen: str) -> None:
     changes = {"postgresSettings": chosen}
     said = refused(changes)
     assert re.match(r"postgresSettings is .*: it is names and their values\. ", said)
     load(mended(changes, said))
 
 
-def test_what_is_no_json_is_refused_by_its_name() -> None:
+def test_invalid_json_is_refused_by_its_name() -> None:
     with pytest.raises(pulumi.ConfigTypeError, match=r"'mlflow-postgres:postgresSettings'.*'work_mem'"):
         load({"postgresSettings": "work_mem"})
 
 
-def test_values_reach_postgresql_in_its_own_words() -> None:
+def test_values_have_postgresqls_spelling() -> None:
     chosen = {"jit": True, "autovacuum": False, "a.b": "x y", "geqo_threshold": 12, "seq_page_cost": 1.5, "c": ""}
     found = load({"postgresSettings": json.dumps(chosen)}).postgres_settings
     assert {name: managed.setting(value) for name, value in found.items()} == {
@@ -107,13 +107,13 @@ def options(server: Registration) -> list[str]:
     return list(rest[1::2])
 
 
-def test_the_server_is_told_what_was_worked_out_in_an_order_that_never_changes() -> None:
+def test_computed_settings_have_a_stable_order() -> None:
     told = options(deploy().container("postgres"))
     assert "shared_buffers=512MB" in told
     assert told == sorted(told), "another order is a change of the plan"
 
 
-def test_what_was_chosen_takes_the_place_of_what_was_worked_out() -> None:
+def test_chosen_settings_override_computed_ones() -> None:
     told = options(with_chosen().container("postgres"))
     assert [each for each in told if each.startswith("work_mem=")] == ["work_mem=24MB"]
     assert "shared_buffers=512MB" in told, "the others stay"
@@ -125,7 +125,7 @@ def test_the_number_of_processors_decides_about_parallel_workers() -> None:
     assert "max_parallel_workers=2" in options(engine.container("postgres"))
 
 
-def test_what_was_chosen_is_tried_by_the_servers_image_without_its_data_or_a_network() -> None:
+def test_chosen_settings_are_tried_without_data_or_network() -> None:
     engine = with_chosen()
     check, server = engine.registered[CHECK], engine.registered[SERVER]
     assert check.labels["mlflow-postgres.kind"] == "task"
@@ -139,20 +139,20 @@ def test_what_was_chosen_is_tried_by_the_servers_image_without_its_data_or_a_net
     assert shlex.split(tried)[-len(server.inputs["command"]) + 1 :] == server.inputs["command"][1:]
 
 
-def test_the_server_waits_for_the_trial_and_is_not_made_of_it() -> None:
+def test_the_server_waits_for_the_trial() -> None:
     server = with_chosen().registered[SERVER]
     assert CHECK in server.waits_for
     assert CHECK not in server.made_of, "the engine would delete the server before it tries anything"
 
 
-def test_settings_that_postgresql_does_not_take_end_the_program_before_the_server_is_touched() -> None:
+def test_rejected_settings_stop_the_program_before_the_server_is_touched() -> None:
     engine = FakeEngine(job_ends=(1, 'FATAL:  invalid value for parameter "work_mem": "lots"\n'))
     with pytest.raises(pulumi.RunError, match=r'^settings ended with exit code 1: FATAL: .*"work_mem": "lots"$'):
         with_chosen(engine)
     assert SERVER not in engine.registered
 
 
-def test_who_chooses_nothing_waits_for_no_trial() -> None:
+def test_without_chosen_settings_there_is_no_trial() -> None:
     assert CHECK not in deploy().registered
 
 

@@ -19,7 +19,7 @@ def told(changes: dict[str, str]) -> list[str]:
     return refusal(changes).splitlines()
 
 
-def test_all_that_is_wrong_is_told_at_once_and_each_line_mends_its_own() -> None:
+def test_all_errors_are_reported_at_once_each_with_its_remedy() -> None:
     """One bad setting told at each `up` made as many of them as there were mistakes."""
     changes = {
         **{"mlflowPort": "80", "adminer": "true", "adminerPort": "70000", "postgresVersion": "12"},
@@ -45,7 +45,7 @@ def test_all_that_is_wrong_is_told_at_once_and_each_line_mends_its_own() -> None
     load(changes)
 
 
-def test_ports_that_clash_with_the_same_one_get_numbers_of_their_own() -> None:
+def test_clashing_ports_get_different_suggestions() -> None:
     changes = {"mlflowPort": "6000", "postgresPort": "6000", "adminer": "true", "adminerPort": "6000"}
     for line in told(changes):
         changes = mended(changes, line)
@@ -73,7 +73,7 @@ def test_ports_that_clash_with_the_same_one_get_numbers_of_their_own() -> None:
         ),
     ],
 )
-def test_a_name_that_cannot_work_is_refused(changes: dict[str, str], said: str) -> None:
+def test_an_invalid_name_is_refused(changes: dict[str, str], said: str) -> None:
     (line,) = told(changes)
     assert line.startswith(f"{said} Mend it with: bin/pulumi config ")
     load(mended(changes, line))
@@ -101,7 +101,7 @@ WITHOUT_EFFECT = [
 
 
 @pytest.mark.parametrize(("changes", "said"), WITHOUT_EFFECT, ids=lambda value: str(value)[:40])
-def test_what_was_chosen_and_has_no_effect_is_said(
+def test_a_setting_without_effect_is_reported(
     changes: dict[str, str], said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -114,7 +114,7 @@ def test_what_was_chosen_and_has_no_effect_is_said(
 
 
 @pytest.mark.parametrize("file", [None, "Pulumi.dev.yaml", "Pulumi.prod.example.yaml"])
-def test_who_chose_nothing_of_that_kind_is_told_nothing(file: str | None, caplog: pytest.LogCaptureFixture) -> None:
+def test_default_settings_give_no_warning(file: str | None, caplog: pytest.LogCaptureFixture) -> None:
     chosen = yaml.safe_load(Path(CHECKOUT, file).read_text())["config"] if file else {}
     load({key.removeprefix("mlflow-postgres:"): str(value) for key, value in chosen.items()})
     assert caplog.messages == []
@@ -132,6 +132,6 @@ def test_who_chose_nothing_of_that_kind_is_told_nothing(file: str | None, caplog
     ],
     ids=str,
 )
-def test_what_has_an_effect_is_not_called_without(changes: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_setting_with_an_effect_gives_no_warning(changes: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
     load(changes)
     assert caplog.messages == []

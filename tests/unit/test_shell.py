@@ -89,7 +89,7 @@ def run(project: Path, tmp_path: Path) -> Run:
     return ran
 
 
-def test_a_first_run_makes_a_state_and_a_passphrase_that_only_its_user_can_read(run: Run, state: Path) -> None:
+def test_a_first_run_creates_a_private_state_and_passphrase(run: Run, state: Path) -> None:
     done = run("whoami")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
@@ -109,9 +109,7 @@ def test_a_second_run_uses_the_same_passphrase(run: Run, state: Path) -> None:
 
 
 @pytest.mark.parametrize("left", [None, ""], ids=["gone", "empty"])
-def test_a_lost_passphrase_is_not_made_anew_while_stacks_need_the_old_one(
-    run: Run, state: Path, left: str | None
-) -> None:
+def test_a_lost_passphrase_is_not_replaced_while_stacks_need_it(run: Run, state: Path, left: str | None) -> None:
     stack = state / ".pulumi" / "stacks" / "mlflow-postgres" / "dev.json"
     stack.parent.mkdir(parents=True)
     stack.write_text("{}")
@@ -124,13 +122,13 @@ def test_a_lost_passphrase_is_not_made_anew_while_stacks_need_the_old_one(
     assert {path.name for path in state.glob("passphrase*")} == (set() if left is None else {"passphrase"})
 
 
-def test_a_users_own_state_and_passphrase_are_left_alone(run: Run, state: Path) -> None:
+def test_a_users_own_state_and_passphrase_are_used(run: Run, state: Path) -> None:
     done = run("whoami", PULUMI_BACKEND_URL="s3://theirs")
     assert done.stdout.splitlines() == ["pulumi whoami", "backend s3://theirs", "passphrase none"]
     assert not state.exists()
 
 
-def test_a_user_who_is_signed_in_stays_so(run: Run, state: Path, tmp_path: Path) -> None:
+def test_the_backend_of_a_user_who_logged_in_is_used(run: Run, state: Path, tmp_path: Path) -> None:
     credentials = tmp_path / "home" / ".pulumi" / "credentials.json"
     credentials.parent.mkdir(parents=True)
     credentials.write_text('{"current": "https://api.pulumi.com"}')
@@ -141,9 +139,7 @@ def test_a_user_who_is_signed_in_stays_so(run: Run, state: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("own", [False, True], ids=["our state", "a local state of theirs"])
-def test_a_description_that_a_killed_pulumi_left_empty_does_not_block_the_state(
-    run: Run, state: Path, tmp_path: Path, own: bool
-) -> None:
+def test_an_empty_attrs_file_does_not_block_the_state(run: Run, state: Path, tmp_path: Path, own: bool) -> None:
     stacks = (tmp_path / "home" / "theirs" if own else state) / ".pulumi" / "stacks"
     stacks.mkdir(parents=True)
     for name, text in {"dev.json": "", "dev.json.attrs": "", "it.json.attrs": '{"md5": ""}'}.items():
@@ -173,7 +169,7 @@ def test_a_users_own_passphrase_is_used_for_our_state(run: Run, state: Path, pas
         ("preview", "tried the engine"),
     ],
 )
-def test_what_changes_a_stack_first_mends_what_an_interrupted_run_left(run: Run, command: str, first: str) -> None:
+def test_commands_that_change_a_stack_recover_it_first(run: Run, command: str, first: str) -> None:
     done = run(*command.split())
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[:2] == [first, f"pulumi {command}"]
@@ -188,7 +184,7 @@ def test_what_changes_a_stack_first_mends_what_an_interrupted_run_left(run: Run,
         ("stack init __", "stack"),
     ],
 )
-def test_a_stack_that_the_engine_could_not_name_is_not_made(run: Run, command: str, name: str) -> None:
+def test_a_stack_with_an_invalid_name_is_not_created(run: Run, command: str, name: str) -> None:
     done = run(*command.split())
     assert (done.returncode, done.stdout) == (1, "")
     assert "Docker wants a lower-case letter, then letters, digits and single dashes; nothing was made." in done.stderr
@@ -196,11 +192,11 @@ def test_a_stack_that_the_engine_could_not_name_is_not_made(run: Run, command: s
     assert run("stack", "init", name).returncode == 0
 
 
-def test_one_that_is_there_may_be_selected_whatever_its_name(run: Run) -> None:
+def test_an_existing_stack_can_be_selected_with_any_name(run: Run) -> None:
     assert run("stack", "select", "My_Team").returncode == 0, "to be renamed, or removed"
 
 
-def test_nothing_is_needed_that_only_gnu_has(run: Run, tmp_path: Path) -> None:
+def test_no_gnu_extension_is_needed(run: Run, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
     for name in ("env", "bash", "sh", "dirname"):
@@ -210,16 +206,16 @@ def test_nothing_is_needed_that_only_gnu_has(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["stack", "config", "up --help"])
-def test_what_only_reads_mends_nothing(run: Run, command: str) -> None:
+def test_commands_that_only_read_recover_nothing(run: Run, command: str) -> None:
     assert run(*command.split()).stdout.startswith(f"pulumi {command}\n")
 
 
-def test_what_is_run_for_another_program_mends_nothing_here(run: Run, tmp_path: Path) -> None:
+def test_commands_for_another_program_recover_nothing(run: Run, tmp_path: Path) -> None:
     (tmp_path / "Pulumi.yaml").write_text("name: another\n")
     assert run("up", folder=tmp_path).stdout.startswith("pulumi up\n")
 
 
-def test_a_checkout_without_a_stack_file_is_no_trouble(run: Run, project: Path) -> None:
+def test_a_checkout_without_a_stack_file_works(run: Run, project: Path) -> None:
     (project / "Pulumi.dev.yaml").unlink()
     assert run("whoami").stdout.startswith("pulumi whoami\n")
 
@@ -233,7 +229,7 @@ def test_a_checkout_without_a_stack_file_is_no_trouble(run: Run, project: Path) 
     ],
     ids=["of another machine", "of this one", "with a secret that needs it"],
 )
-def test_a_salt_that_somebody_committed_is_dropped_unless_it_is_needed(
+def test_a_committed_salt_is_removed_unless_it_is_needed(
     run: Run, project: Path, state: Path, text: str, known: bool, stays: bool
 ) -> None:
     run("whoami")
@@ -246,13 +242,13 @@ def test_a_salt_that_somebody_committed_is_dropped_unless_it_is_needed(
     assert ("encryptionsalt" in left) is stays, "with another's salt our passphrase is called incorrect"
 
 
-def test_without_a_virtualenv_the_command_that_makes_it_is_named(run: Run, project: Path) -> None:
+def test_a_missing_virtualenv_is_reported_with_the_remedy(run: Run, project: Path) -> None:
     shutil.rmtree(project / ".venv")
     done = run("up")
     assert (done.returncode, done.stderr) == (1, "bin/pulumi: there is no virtualenv yet. Mend it with: make setup\n")
 
 
-def test_without_pulumi_the_command_that_gets_it_is_named(run: Run, tmp_path: Path) -> None:
+def test_a_missing_pulumi_is_reported_with_the_remedy(run: Run, tmp_path: Path) -> None:
     (tmp_path / "path" / "pulumi").unlink()
     done = run("up")
     assert (done.returncode, done.stderr) == (1, "bin/pulumi: there is no Pulumi yet. Mend it with: make setup\n")

@@ -49,12 +49,12 @@ SERVER, OWNER, READONLY = '"tracker"', '"tracker_owner"', '"tracker_readonly"'
 INSIDE = {"172.20.0.0/16": {SERVER, OWNER, READONLY}, "127.0.0.1/32": {SERVER}}
 
 
-def test_the_owner_signs_in_from_the_internal_network_alone(tmp_path: Path) -> None:
+def test_the_owner_signs_in_only_from_the_internal_network(tmp_path: Path) -> None:
     assert admitted(tmp_path) == INSIDE
 
 
 @pytest.mark.parametrize("who", ["nobody", "samenet", "all"])
-def test_who_watches_signs_in_from_the_internal_network_alone(tmp_path: Path, who: str) -> None:
+def test_the_monitoring_role_signs_in_only_from_the_internal_network(tmp_path: Path, who: str) -> None:
     _, inside, *_ = [line for line in rules(tmp_path) if line[3] != "reject"]
     assert '"tracker_monitor"' not in inside[1], "nobody watches"
     found = rules(tmp_path, MLFLOW_POSTGRES_PUBLISHED_TO=who, MLFLOW_POSTGRES_MONITOR_CONNECTIONS="5")
@@ -63,23 +63,23 @@ def test_who_watches_signs_in_from_the_internal_network_alone(tmp_path: Path, wh
 
 
 @pytest.mark.parametrize("who", ["samenet", "all"])
-def test_a_published_port_admits_who_reads_and_writes_but_not_the_owner(tmp_path: Path, who: str) -> None:
+def test_a_published_port_admits_all_roles_but_the_owner(tmp_path: Path, who: str) -> None:
     assert admitted(tmp_path, MLFLOW_POSTGRES_PUBLISHED_TO=who) == {**INSIDE, who: {SERVER, READONLY}}
 
 
 @pytest.mark.parametrize("who", ["nobody", "samenet", "all"])
-def test_everybody_else_is_rejected_in_the_end(tmp_path: Path, who: str) -> None:
+def test_all_other_connections_are_rejected(tmp_path: Path, who: str) -> None:
     assert rules(tmp_path, MLFLOW_POSTGRES_PUBLISHED_TO=who)[-1] == ("all", "all", "all", "reject")
 
 
-def test_who_is_inside_the_container_may_not_pass_for_somebody_from_the_network(tmp_path: Path) -> None:
+def test_connections_from_inside_the_container_are_rejected(tmp_path: Path) -> None:
     lines = rules(tmp_path, MLFLOW_POSTGRES_PUBLISHED_TO="samenet")
     rejected = [lines.index(("all", "all", place, "reject")) for place in ("127.0.0.0/8", "::1/128")]
     assert max(rejected) < next(number for number, line in enumerate(lines) if line[2] == "samenet")
 
 
 @pytest.mark.parametrize("network", ["", "172.20.0.0", "fd00::/8", "all", "172.20.0.0/16 trust\nhost all all all"])
-def test_a_network_that_is_none_is_refused(tmp_path: Path, network: str) -> None:
+def test_an_invalid_network_is_refused(tmp_path: Path, network: str) -> None:
     done = run("write-rules", str(tmp_path / "rules"), MLFLOW_POSTGRES_INTERNAL_NETWORK=network)
     assert done.returncode == 64, "its text would be a rule of its own"
     assert done.stderr.startswith(f"write-rules: MLFLOW_POSTGRES_INTERNAL_NETWORK is '{network}'")
@@ -88,13 +88,13 @@ def test_a_network_that_is_none_is_refused(tmp_path: Path, network: str) -> None
 
 
 @pytest.mark.parametrize("who", ["", "everybody", "0.0.0.0/0"])
-def test_somebody_that_is_not_known_is_refused(tmp_path: Path, who: str) -> None:
+def test_an_unknown_value_of_published_to_is_refused(tmp_path: Path, who: str) -> None:
     done = run("write-rules", str(tmp_path / "rules"), MLFLOW_POSTGRES_PUBLISHED_TO=who)
     assert done.returncode == 64
     assert f"is '{who}': it must be nobody, samenet or all. Mend it with: " in done.stderr
 
 
-def test_an_image_of_another_major_than_the_stacks_is_refused_with_the_one_to_set() -> None:
+def test_an_image_of_another_major_is_refused_with_the_version_to_set() -> None:
     done = run("serve", "postgres", PG_MAJOR="16", PGDATA="/nowhere", MLFLOW_POSTGRES_MAJOR="17")
     assert (done.returncode, done.stdout) == (64, "")
     assert done.stderr == (
@@ -103,7 +103,7 @@ def test_an_image_of_another_major_than_the_stacks_is_refused_with_the_one_to_se
     )
 
 
-def test_a_name_that_leaves_no_room_for_those_of_the_other_roles_is_refused() -> None:
+def test_a_role_name_too_long_for_the_other_roles_is_refused() -> None:
     done = run("prepare-database", MLFLOW_POSTGRES_USER="a" * 55)
     assert done.returncode == 64, "PostgreSQL cuts a long name without a word, and the three would become one"
     assert "and may have 54" in done.stderr
@@ -117,7 +117,7 @@ def test_without_its_passwords_the_database_is_not_prepared() -> None:
     assert done.stderr.startswith("prepare-database: /run/secrets/owner-password is empty, or ")
 
 
-def test_a_recovery_that_takes_days_is_not_ended_and_begun_anew() -> None:
+def test_a_recovery_may_take_days() -> None:
     script = (IMAGES / "postgres" / "bin" / "serve").read_text()
     starts = re.findall(r"--timeout=(\d+) --silent \\\n.* start$", script, re.MULTILINE)
     assert [int(seconds) >= 7 * 24 * 3600 for seconds in starts] == [True]

@@ -20,7 +20,7 @@ def delivered(role: str) -> dict[str, str]:
     return {each["file"]: each["content"] for each in everything().container(f"{role}-courier").inputs["uploads"]}
 
 
-def test_with_sign_in_mlflow_asks_everybody() -> None:
+def test_with_sign_in_mlflow_requires_credentials() -> None:
     server = everything().container("mlflow")
     command = server.inputs["command"]
     assert command[command.index("--app-name") + 1] == "basic-auth", "without it the settings beside it are ignored"
@@ -29,7 +29,7 @@ def test_with_sign_in_mlflow_asks_everybody() -> None:
     assert delivered("mlflow")["/run/secrets/secret-key"] == generated(f"{ME}-sign-in-secret-key")
 
 
-def test_users_are_in_the_database_as_the_server_sees_it() -> None:
+def test_users_are_in_the_servers_database() -> None:
     text = delivered("mlflow")["/run/secrets/basic-auth.ini"]
     parser = ConfigParser(interpolation=None)
     parser.read_string(text)
@@ -42,18 +42,18 @@ def test_users_are_in_the_database_as_the_server_sees_it() -> None:
 
 
 @pytest.mark.parametrize("role", ["mlflow", "schema"])
-def test_the_administrator_is_known_to_the_job_that_makes_it_and_to_the_server(role: str) -> None:
+def test_the_job_and_the_server_get_the_administrator(role: str) -> None:
     environment = everything().container(role).environment
     assert {key: environment.get(key) for key in ADMINISTRATOR} == ADMINISTRATOR
     assert delivered(role)["/run/secrets/admin-password"] == generated(f"{ME}-sign-in-admin-password")
 
 
-def test_the_job_is_told_whether_there_is_a_sign_in() -> None:
+def test_the_job_gets_the_setting_of_sign_in() -> None:
     told = [engine.container("schema").environment["SIGN_IN"] for engine in (everything(), deploy())]
     assert told == ["true", "false"], "it makes the users' tables, which the server's role may not"
 
 
-def test_without_sign_in_nothing_of_it_is_there() -> None:
+def test_without_sign_in_there_are_no_sign_in_resources() -> None:
     engine = deploy()
     assert engine.of(SIGN_IN) == {}
     assert "--app-name" not in engine.container("mlflow").inputs["command"]

@@ -78,7 +78,7 @@ def free() -> bool:
     return True
 
 
-def test_who_does_not_wait_is_refused_and_told_by_whom(folder: Path) -> None:
+def test_a_command_that_does_not_wait_is_refused_with_the_holder(folder: Path) -> None:
     with holder(folder) as process:
         with pytest.raises(UserError) as error:
             take()
@@ -91,7 +91,7 @@ def test_who_does_not_wait_is_refused_and_told_by_whom(folder: Path) -> None:
     assert free()
 
 
-def test_who_waits_says_so_once_and_then_has_its_turn(
+def test_a_waiting_command_prints_one_line_and_gets_the_lock(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with holder(folder) as process:
@@ -102,20 +102,20 @@ def test_who_waits_says_so_once_and_then_has_its_turn(
     assert line.endswith(") works on the stack dev; waiting for it to end")
 
 
-def test_a_turn_ends_with_its_process_however_that_ends(folder: Path) -> None:
+def test_the_lock_ends_with_its_process(folder: Path) -> None:
     with holder(folder) as process:
         process.kill()
     assert free()
 
 
-def test_the_program_that_a_process_becomes_keeps_its_turn(folder: Path) -> None:
+def test_an_executed_program_keeps_the_lock(folder: Path) -> None:
     with holder(folder, how="becomes") as process:
         assert not free(), "Pulumi works on the stack"
         process.kill()
     assert free()
 
 
-def test_what_a_command_with_a_turn_has_started_goes_on_with_it(folder: Path) -> None:
+def test_a_child_of_the_holder_keeps_the_lock(folder: Path) -> None:
     with holder(folder, "rollback", "starts") as process:
         assert not free()
         process.kill()
@@ -126,7 +126,7 @@ def test_what_a_command_with_a_turn_has_started_goes_on_with_it(folder: Path) ->
         pass
 
 
-def test_a_run_of_pulumis_is_waited_for_with_patience_and_an_import_without_end(
+def test_a_run_of_pulumi_is_waited_for_with_a_timeout_and_an_import_without(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     now = 0.0
@@ -156,7 +156,7 @@ def test_a_run_of_pulumis_is_waited_for_with_patience_and_an_import_without_end(
     assert len(capsys.readouterr().out.splitlines()) > said, "said again now and then"
 
 
-def test_who_has_signed_long_ago_is_not_taken_for_who_works_now(folder: Path) -> None:
+def test_a_former_holder_is_not_reported(folder: Path) -> None:
     with holder(folder) as process:
         process.communicate("\n")
     (path,) = folder.glob("*.turn")
@@ -189,7 +189,7 @@ def a_pipe(path: Path) -> None:
 
 
 @pytest.mark.parametrize("trap", [a_link, a_hard_link, a_pipe])
-def test_a_file_that_somebody_has_put_there_is_not_written_into(folder: Path, trap: Callable[[Path], None]) -> None:
+def test_a_foreign_file_at_the_locks_path_is_not_written(folder: Path, trap: Callable[[Path], None]) -> None:
     take()
     (path,) = folder.glob("*.turn")
     path.unlink()
@@ -199,7 +199,7 @@ def test_a_file_that_somebody_has_put_there_is_not_written_into(folder: Path, tr
     assert [each.read_text() for each in folder.glob("theirs")] in ([], ["precious"])
 
 
-def test_a_file_that_was_tidied_away_is_made_anew(folder: Path) -> None:
+def test_a_removed_lock_file_is_created_again(folder: Path) -> None:
     take()
     (path,) = folder.glob("*.turn")
     path.unlink()
@@ -207,7 +207,7 @@ def test_a_file_that_was_tidied_away_is_made_anew(folder: Path) -> None:
     assert path.exists()
 
 
-def test_only_those_who_may_use_the_engine_may_take_a_turn(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_users_of_the_engine_may_lock_a_stack(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     socket = folder / "docker.sock"
     socket.touch()
     monkeypatch.setenv("DOCKER_HOST", f"unix://{socket}")
@@ -216,13 +216,13 @@ def test_only_those_who_may_use_the_engine_may_take_a_turn(folder: Path, monkeyp
     assert (path.stat().st_mode & 0o777, path.stat().st_gid) == (0o660, socket.stat().st_gid)
 
 
-def test_a_folder_that_is_full_or_closed_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_lock_folder_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(stack_lock, "FOLDER", tmp_path / "not" / "there")
     with pytest.raises(UserError, match=r"the lock .* cannot be made: No such file or directory$"):
         take()
 
 
-def test_a_process_is_not_taken_for_another_of_its_number() -> None:
+def test_a_process_is_not_mistaken_for_another_one_with_its_id() -> None:
     this = this_process()
     assert this.lives()
     assert process_of(str(this)) == this
@@ -232,7 +232,7 @@ def test_a_process_is_not_taken_for_another_of_its_number() -> None:
     assert [process_of(text) for text in ("", "here", "here x 1")] == [None, None, None]
 
 
-def test_a_process_that_has_ended_and_that_nobody_looked_after_lives_no_more() -> None:
+def test_a_zombie_is_not_alive() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1) as process:
         found = Process(this_process().host, process.pid, Path(f"/proc/{process.pid}/stat").read_text().split()[21])
         assert found.lives()
