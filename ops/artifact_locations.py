@@ -77,7 +77,7 @@ def _sorted(found: _Candidates, own: Sequence[Path], allowed: Sequence[Path]) ->
         else:
             sorted_out.outside[location] = folder
     if any(_of_this_server(each) for each in sorted_out.copied) or any((root / _SERVED).is_dir() for root in own):
-        # The server's folder is here. Without it, an empty location cannot be told from one on another machine.
+        # The server's folder is here. Without it, an empty location looks like one on another machine.
         sorted_out.empty += served
     with_artifacts = {_path(each).parent for each in sorted_out.copied if _is_path(each)}
     missing, sorted_out.missing = sorted_out.missing, []

@@ -60,7 +60,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, connect: Connect) -> None:
-    """Import a store. Raises `UserError` if it is refused or fails. The error says whether the database was changed."""
+    """Import a store. Raises `UserError` if it is refused or fails; the error says whether the database was changed."""
     # Not at the top: only this command needs these imports, and every `up` waits for another command of this package.
     from . import databases
     from .import_progress import Progress

@@ -33,13 +33,13 @@ def check(subject: Subject) -> Verdict:
     found = subject.rows(_COLUMNS)
     if server["version"] >= _SINCE:
         found = subject.rows(_DATABASE) + found
-    apart = changed(found)
-    if not apart:
+    outdated = changed(found)
+    if not outdated:
         return ok("text is sorted as when the indexes were built")
-    seen = ", ".join(f"{each['name']} was created with {each['made']} and runs with {each['now']}" for each in apart)
+    seen = ", ".join(f"{each['name']} was created with {each['made']} and runs with {each['now']}" for each in outdated)
     reindex = subject.query("SELECT format('REINDEX DATABASE %I', current_database())").strip()
     return warning(
-        f"{seen}: indexes on text may miss rows", subject.psql(reindex, *(each["refresh"] for each in apart))
+        f"{seen}: indexes on text may miss rows", subject.psql(reindex, *(each["refresh"] for each in outdated))
     )
 
 

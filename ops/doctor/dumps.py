@@ -30,9 +30,9 @@ def judge(found: Sequence[ListedDump], volume: str, now: datetime) -> Verdict:
     if not found:
         return ok("none yet: one is made before each upgrade")
     for dump in found:
-        there = dump.bytes_there
-        if there != dump.size:
-            seen = "is missing" if there is None else f"has {there} bytes instead of {dump.size}"
+        size = dump.bytes_there
+        if size != dump.size:
+            seen = "is missing" if size is None else f"has {size} bytes instead of {dump.size}"
             return broken(
                 f"the file of {dump.name} {seen}: it cannot be restored, unless you copy {dump.name}.dump into the "
                 f"volume {volume} again",

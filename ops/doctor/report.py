@@ -20,7 +20,7 @@ def worst(findings: Sequence[Finding]) -> State:
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
-    """0 when all is well, 1 with a warning, 2 when something is broken."""
+    """0 without problems, 1 with a warning, 2 if something is broken."""
     return {State.OK: 0, State.WARNING: 1, State.BROKEN: 2}[worst(findings)]
 
 

@@ -24,13 +24,13 @@ def revisions(subject: Subject) -> Verdict:
     """Each set of MLflow's tables is at the newest revision that its image knows."""
     required = _required(subject)
     tables = _tables(subject)
-    apart = []
+    outdated = []
     for record, head in required.revisions.items():
         found = subject.query(f'SELECT version_num FROM public."{record}"').split() if record in tables else []
         if found != [head]:
-            apart.append(f"{record} has {', '.join(found) or 'nothing'}, MLflow {required.mlflow} needs {head}")
-    if apart:
-        return broken("; ".join(apart), subject.recreate(roles.SCHEMA))
+            outdated.append(f"{record} has {', '.join(found) or 'nothing'}, MLflow {required.mlflow} needs {head}")
+    if outdated:
+        return broken("; ".join(outdated), subject.recreate(roles.SCHEMA))
     return ok(f"at {', '.join(required.revisions.values())}, which MLflow {required.mlflow} needs")
 
 
@@ -38,23 +38,23 @@ def indexes(subject: Subject) -> Verdict:
     """The indexes that make searches fast exist, are valid, and have their current definition."""
     tables = _tables(subject)
     definitions = {name: each.made_as for name, each in _required(subject).indexes.items() if each.table in tables}
-    if troubles := compare(definitions, subject.rows(_INDEXES)):
-        return warning(f"{'; '.join(troubles)}: searches are slow without it", subject.recreate(roles.SCHEMA))
+    if problems := compare(definitions, subject.rows(_INDEXES)):
+        return warning(f"{'; '.join(problems)}: searches are slow without it", subject.recreate(roles.SCHEMA))
     return ok(f"all {len(definitions)} exist")
 
 
 def compare(definitions: Mapping[str, str], found: Sequence[Mapping[str, Any]]) -> list[str]:
     """The problems of the indexes in the database. `definitions` has the required ones, by name."""
-    there = {index["name"]: index for index in found}
-    troubles = []
+    existing = {index["name"]: index for index in found}
+    problems = []
     for name, made_as in definitions.items():
-        if name not in there:
-            troubles.append(f"{name} is missing")
-        elif not there[name]["valid"]:
-            troubles.append(f"{name} is invalid")
-        elif there[name]["made_as"] != made_as:
-            troubles.append(f"{name} has another definition")
-    return troubles
+        if name not in existing:
+            problems.append(f"{name} is missing")
+        elif not existing[name]["valid"]:
+            problems.append(f"{name} is invalid")
+        elif existing[name]["made_as"] != made_as:
+            problems.append(f"{name} has another definition")
+    return problems
 
 
 def _required(subject: Subject) -> Requirements:

@@ -15,12 +15,12 @@ def check(subject: Subject) -> Verdict:
     """Every service is healthy, and all tasks have succeeded."""
     present = {each.role for each in subject.containers}
     missing = _expected(subject, present) - present
-    troubles = [
+    problems = [
         *(broken(f"{role} is missing", subject.make_up) for role in sorted(missing)),
-        *(_trouble(subject, each) for each in subject.containers if not each.is_as_expected),
+        *(_problem(subject, each) for each in subject.containers if not each.is_as_expected),
     ]
-    if troubles:
-        return worst_of(troubles)
+    if problems:
+        return worst_of(problems)
     services = sorted(_roles(subject, labels.SERVICE))
     tasks = sorted(present - _roles(subject, labels.SERVICE) - _roles(subject, labels.COURIER))
     return ok(f"{', '.join(services)} are healthy; {', '.join(tasks)} succeeded")
@@ -32,7 +32,7 @@ def _expected(subject: Subject, present: set[str]) -> set[str]:
     return _ALWAYS | adminer | {roles.served_by(role) for role in present if roles.is_courier(role)}
 
 
-def _trouble(subject: Subject, container: Container) -> Verdict:
+def _problem(subject: Subject, container: Container) -> Verdict:
     role = container.role
     if container.status == "paused":
         return broken(f"{role} is paused", f"docker unpause {container.name}")

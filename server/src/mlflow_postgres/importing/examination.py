@@ -76,8 +76,8 @@ def examine(copy: sqlite3.Connection, tables: Sequence[Table], rows: Mapping[str
     try:
         counter = Counter("examine", "rows", sum(rows.values()))
         for table in tables:
-            loose = replace(table, columns=tuple(_loosened(each, numbers) for each in table.columns))
-            _examine_table(copy, loose, found, counter)
+            unlimited = replace(table, columns=tuple(_without_limits(each, numbers) for each in table.columns))
+            _examine_table(copy, unlimited, found, counter)
     finally:
         copy.text_factory = str
     copy.commit()
@@ -91,7 +91,7 @@ def _text(text: bytes) -> str | bytes:
         return text
 
 
-def _loosened(column: Column, numbers: set[tuple[str, str | None]]) -> Column:
+def _without_limits(column: Column, numbers: set[tuple[str, str | None]]) -> Column:
     if column.root in numbers:
         return replace(column, bits=64)
     return replace(column, length=None) if column.name in ADDRESSES else column
@@ -101,12 +101,12 @@ def _examine_table(copy: sqlite3.Connection, table: Table, found: Examination, c
     names = ", ".join(map(quoted, table.names))
     # Not one long query: rows are updated in the loop.
     query = f"SELECT rowid, {names} FROM {quoted(table.name)} WHERE rowid >= ? ORDER BY rowid LIMIT {batch_size(table)}"
-    looks = [findings(column) for column in table.columns]
+    finders = [findings(column) for column in table.columns]
     first = _FIRST_ROW
     while batch := copy.execute(query, (first,)).fetchall():
         numbers, *columns = zip(*batch, strict=True)
-        for index, (look, values) in enumerate(zip(looks, columns, strict=True)):
-            for each in look(values):
+        for index, (find, values) in enumerate(zip(finders, columns, strict=True)):
+            for each in find(values):
                 _note(copy, table, batch[each.index], index, each, found)
         counter.add(len(batch))
         if numbers[-1] == 2**63 - 1:

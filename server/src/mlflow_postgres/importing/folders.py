@@ -37,7 +37,7 @@ def is_folder(path: Path) -> bool:
 
 
 def walk(top: Path, include: Callable[[Parts], bool]) -> Iterator[tuple[Parts, bool]]:
-    """Walk a folder. Yields the paths for which `wanted` is true, with whether each is a folder, parents first.
+    """Walk a folder. Yields the paths for which `include` is true, with whether each is a folder, parents first.
 
     Prints a note for everything that is neither a folder nor a regular file.
     """
@@ -58,7 +58,7 @@ def walk(top: Path, include: Callable[[Parts], bool]) -> Iterator[tuple[Parts, b
 
 
 def copy(top: Path, to: Path, include: Callable[[Parts], bool]) -> None:
-    """Copy the wanted parts of a folder. The copy belongs to the server's user."""
+    """Copy the included paths of a folder. The copy belongs to the server's user."""
     to.mkdir()
     for parts, folder in walk(top, include):
         target = to.joinpath(*parts)

@@ -81,7 +81,7 @@ def run_import(options: Options, job: Job) -> None:
         tables = _tables(connection, copy, job, with_users=options.users is not None)
         replaced = _examine(copy, tables, options)
         plan, expected = _prepare(connection, copy, tables, options, job)
-        ids = _ids(connection, copy, plan, dry_run=options.dry_run)
+        ids = _new_ids(connection, copy, plan, dry_run=options.dry_run)
         moves = artifact_plan.plan_moves(copy, ids, options)
         changes = Changes(
             experiments=ids,
@@ -252,7 +252,7 @@ def _rename(connection: Connection, copy: sqlite3.Connection, tables: Sequence[T
         emit(note=f"model {old_name!r} becomes {new_name!r}")
 
 
-def _ids(connection: Connection, copy: sqlite3.Connection, plan: Plan, *, dry_run: bool) -> dict[int, int]:
+def _new_ids(connection: Connection, copy: sqlite3.Connection, plan: Plan, *, dry_run: bool) -> dict[int, int]:
     """The new id of every experiment. In a dry run, the largest id, so that the lengths of addresses are checked."""
     old = [each.id for each in _experiments(copy)]
     if dry_run:

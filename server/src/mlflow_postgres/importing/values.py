@@ -32,7 +32,7 @@ _PRIVATE = ("password", "secret", "token")
 
 
 class BadValue(Exception):
-    """A value that PostgreSQL cannot hold. Neither `why` nor `mend`, the remedy, shows it."""
+    """A value that PostgreSQL cannot hold. Neither `why` nor `remedy` shows it."""
 
     def __init__(self, why: str, remedy: str) -> None:
         super().__init__(why)

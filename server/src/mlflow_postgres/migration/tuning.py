@@ -114,7 +114,7 @@ def _drop_index(connection: psycopg.Connection, name: str, why: str) -> None:
 
 
 def _create_index(connection: psycopg.Connection, name: str, table: str, definition: str, *, replaces: bool) -> None:
-    """Create an index under another name, then rename it: searches use the old one meanwhile. `_tidy` drops that."""
+    """Create an index under another name, then rename it. Searches use the old one until `_drop_obsolete` drops it."""
     print(f"index {name}: {'rebuilding' if replaces else 'creating'} on {table}", flush=True)
     new = f"{name}_new"
     connection.execute(

@@ -29,7 +29,7 @@ def remove(store: Path, address: str | None, owner: str, below: str = "") -> Rem
     """Remove the folder of an artifact URI.
 
     Its path must contain the owner's id: any other folder may belong to something else. With `below`, the path must end
-    in `below/owner/artifacts`: a client chooses the id of a trace, so it may be the id of somebody else's run.
+    in `below/owner/artifacts`: a client chooses the id of a trace, so it may be the id of another run.
     """
     if not address:
         return Removed()

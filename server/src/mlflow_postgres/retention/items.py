@@ -98,7 +98,7 @@ _MODEL_LINKS = {"inputs": ("MODEL_INPUT", "MODEL_OUTPUT"), "entity_associations"
 KINDS = (
     Kind("run", "runs", "run_uuid", _RUNS, _RUN_LINKS),
     Kind("model", "logged_models", "model_id", _MODELS, _MODEL_LINKS),
-    # A client chooses the id of a trace and can change its artifact location: both may be those of somebody else's run.
+    # A client chooses the id of a trace and can change its artifact location: both may be those of another run.
     Kind("trace", "trace_info", "request_id", _TRACES, {"entity_associations": ("trace",)}, folder="traces"),
     Kind(
         "experiment", "experiments", "experiment_id", _EXPERIMENTS, {"entity_associations": ("experiment",)}, _ROLLUPS

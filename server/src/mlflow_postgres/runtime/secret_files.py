@@ -16,7 +16,7 @@ NAMES = (
     "MLFLOW_FLASK_SERVER_SECRET_KEY",
     "MLFLOW_AUTH_ADMIN_PASSWORD",
     "MLFLOW_CRYPTO_KEK_PASSPHRASE",
-    # Not a secret, but it changes with the passphrase, and a running server must read both anew.
+    # Not a secret, but it changes with the passphrase, and a running server must reread both.
     "MLFLOW_CRYPTO_KEK_VERSION",
     "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY",
 )
