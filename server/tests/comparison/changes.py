@@ -1,4 +1,4 @@
-"""Run in the server's container: the same runs made and changed by MLflow's own store and then by the faster one."""
+"""Run in a process of its own: the same runs made and changed by MLflow's own store and then by the faster one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import logging
 import os
 import random
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from mlflow.entities import Metric, RunStatus, RunTag
@@ -55,10 +56,10 @@ def done(store: Any, experiments: list[str]) -> list[Any]:
     """What the store answers to all of it, and the rows that it leaves."""
     seen: list[Any] = []
     chance = random.Random(9)
-    for experiment, name, tags in itertools.product(experiments, NAMES, TAGS):
+    for experiment, name, tags in made_as(experiments):
         pairs = [RunTag(*each) for each in tags]
         seen.append(described(store, outcome(lambda: store.create_run(experiment, "somebody", 5, pairs, name))))  # noqa: B023  # called at once
-    for state, end, name in itertools.product(STATES, ENDS, NAMES):
+    for state, end, name in changed_to():
         run_id = store.create_run(experiments[0], "", 0, [], "odd").info.run_id
         store.log_metric(run_id, Metric("m", 1.0, 1, 1))
         match chance.randrange(6):
@@ -72,6 +73,21 @@ def done(store: Any, experiments: list[str]) -> list[Any]:
         seen[-1] = json.loads(json.dumps(seen[-1]).replace(run_id, "RUN"))
     seen.append(outcome(lambda: store.update_run_info("nowhere", STATES[2], None, None)))
     return [without_random_names(each) for each in seen]
+
+
+def made_as(experiments: list[str]) -> Iterator[tuple[str, str | None, list[tuple[str, Any]]]]:
+    """An experiment, a name and tags: all pairs of the latter in the first experiment, and each once in the others."""
+    yield from itertools.product(experiments[:1], NAMES, TAGS)
+    for place, experiment in enumerate(experiments[1:]):
+        for number, tags in enumerate(TAGS):
+            yield experiment, NAMES[(place + number) % len(NAMES)], tags
+
+
+def changed_to() -> Iterator[tuple[int | None, int | None, str | None]]:
+    """A state, an end and a name: all three together where no name is given, and else each two."""
+    yield from itertools.product(STATES, ENDS, NAMES[:2])
+    for place, (state, name) in enumerate(itertools.product(STATES, NAMES[2:])):
+        yield state, ENDS[place % len(ENDS)], name
 
 
 def described(store: Any, made: Any) -> Any:

@@ -11,7 +11,7 @@ import psycopg
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
-RUNS = {"odd": 220, "other": 80, "empty": 0}
+RUNS = {"odd": 110, "other": 40, "empty": 0}
 """Runs of each experiment."""
 
 _CHANCE = random.Random(7)
@@ -72,7 +72,7 @@ def fill(client: MlflowClient, database: psycopg.Connection) -> Filled:
     database.execute("INSERT INTO params (key, value, run_uuid) VALUES ('longest', %s, %s)", (LONG_TAG, ids[0]))
     database.execute("UPDATE tags SET value = NULL WHERE key = 'nothing'")
     # Runs of MLflow 1 have their name in a tag alone.
-    database.execute("UPDATE runs SET name = '' WHERE run_uuid = ANY(%s)", (ids[3:200:10],))
+    database.execute("UPDATE runs SET name = '' WHERE run_uuid = ANY(%s)", (ids[3:100:10],))
     database.commit()
     return Filled(experiments, ids[0])
 
