@@ -1,6 +1,6 @@
 """Every call of the API, by clients who know it and by those who do not: our server answers as MLflow as it comes.
 
-One stack with sign-in, and beside it MLflow of the same version with psycopg2, and on SQLite (`sweep/`).
+Beside it run MLflow of the same version with psycopg2, and on SQLite (`sweep/`).
 """
 
 from __future__ import annotations
@@ -8,57 +8,62 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
-import docker
 import pytest
 import requests
+import sqlalchemy
 
-from .harness import Deployment, deployment, wait_for
-from .limits import REQUEST
-from .old_databases import database
+from .postgresql import Server as PostgreSQL
 from .sweep.answers import LEAKS, Server
 from .sweep.calls import V2, V3, Call, post
 from .sweep.differences import PSYCOPG2, SQLITE, STAYING
 from .sweep.malformed import malformed
-from .sweep.others import PREPARE, answers, signed_in, started
 from .sweep.races import CLIENTS, NAMED, at_once, rows
+from .sweep.servers import Process, running
 from .sweep.steps import storable, unstorable
 from .sweep.swept import Swept, swept
 from .sweep.tracing import spans, trace
 
 SEED = 5
-STREAMED = """
-import os, sqlalchemy
-engine = sqlalchemy.create_engine(os.environ["MLFLOW_BACKEND_STORE_URI"])
-for level in ("AUTOCOMMIT", "READ COMMITTED"):
-    with engine.connect().execution_options(isolation_level=level) as connection:
-        rows = connection.execution_options(yield_per=2).execute(sqlalchemy.text("SELECT generate_series(1, 5)"))
-        print(*rows.scalars())
-"""
+REQUEST = 60
+"""Seconds that an answer may take."""
+OURS = "ours"
 
 
 @pytest.fixture(scope="module")
-def ours(engine: docker.DockerClient) -> Iterator[tuple[Deployment, Server]]:
-    with deployment(engine, signIn=True) as stack:
-        stack.up()
-        outputs = stack.outputs()
-        yield stack, Server(outputs["tracking_url"], signed_in(outputs["admin_password"]))
-
-
-@pytest.fixture(scope="module")
-def servers(ours: tuple[Deployment, Server]) -> Iterator[dict[str, Server]]:
-    stack, server = ours
-    with database(stack) as there:
-        there.ask("postgres", "CREATE DATABASE sweep")
-        there.run("sh", "-c", PREPARE)
-        others = {
-            PSYCOPG2: started(there, PSYCOPG2, there.address("sweep", driver="+psycopg2")),
-            SQLITE: started(there, SQLITE, "sqlite:////tmp/sqlite/mlflow.db"),
+def processes(
+    postgresql: PostgreSQL, schema: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Process]]:
+    folder = tmp_path_factory.mktemp("sweep")
+    stores = {
+        OURS: postgresql.store_uri("sweep_ours"),
+        PSYCOPG2: postgresql.uri("sweep_psycopg2").replace("postgresql:", "postgresql+psycopg2:", 1),
+        SQLITE: f"sqlite:///{folder}/mlflow.db",
+    }
+    for database in ("sweep_ours", "sweep_psycopg2"):
+        postgresql.create(database, schema)
+    with ExitStack() as stack:
+        started = {
+            name: stack.enter_context(running(folder / name, store, ours=name == OURS))
+            for name, store in stores.items()
         }
-        for other in others.values():
-            wait_for(lambda other=other: answers(other), f"an answer of {other.url}", 300)  # type: ignore[misc]
-        yield {"ours": server, **others}
+        for process in started.values():
+            process.wait()
+        yield started
+    for database in ("sweep_ours", "sweep_psycopg2"):
+        postgresql.drop(database)
+
+
+@pytest.fixture(scope="module")
+def ours(processes: dict[str, Process]) -> Server:
+    return processes[OURS].server
+
+
+@pytest.fixture(scope="module")
+def servers(processes: dict[str, Process]) -> dict[str, Server]:
+    return {name: process.server for name, process in processes.items()}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +75,7 @@ def usual(servers: dict[str, Server]) -> Swept:
 def unusual(servers: dict[str, Server], usual: Swept) -> Swept:
     """After the other one: from here on the servers hold different things."""
     assert usual.steps
-    return swept(servers, unstorable(SEED), "-2")
+    return swept({name: servers[name] for name in (OURS, SQLITE)}, unstorable(SEED), "-2")
 
 
 @pytest.mark.parametrize("other", [PSYCOPG2, SQLITE])
@@ -79,12 +84,12 @@ def test_every_answer_is_that_of_mlflow_as_it_comes(usual: Swept, other: str) ->
     print(f"{len(usual.steps)} calls; differences from {other} that stay: {dict(usual.staying(other))}")
     needed = {each.reason for each in STAYING if other in each.of}
     assert set(usual.staying(other)) == needed, "a reason that explains nothing may hide something"
-    statuses = Counter(status // 100 for status, *_ in usual.answers["ours"])
+    statuses = Counter(status // 100 for status, *_ in usual.answers[OURS])
     assert min(statuses[2], statuses[4]) > 300, "most calls do what they are there for, and many are refused"
 
 
 def test_what_postgresql_cannot_hold_breaks_nothing_that_works_elsewhere(unusual: Swept) -> None:
-    sides = list(zip(unusual.steps, unusual.answers["ours"], unusual.answers[SQLITE], strict=True))
+    sides = list(zip(unusual.steps, unusual.answers[OURS], unusual.answers[SQLITE], strict=True))
     # Half of a pair is to our server what NUL is, which some calls of MLflow's do not survive on any database.
     broken = {step.call.name for step, _, its in sides if step.kind == "NUL" and its[0] >= 500}
     worse = [
@@ -95,10 +100,10 @@ def test_what_postgresql_cannot_hold_breaks_nothing_that_works_elsewhere(unusual
     assert worse == []
 
 
-def test_no_answer_quotes_the_database(ours: tuple[Deployment, Server], usual: Swept, unusual: Swept) -> None:
+def test_no_answer_quotes_the_database(processes: dict[str, Process], usual: Swept, unusual: Swept) -> None:
     """Neither to who is signed in nor to who is not: no statement, no parameter, no hash, no library's name."""
-    stack, server = ours
-    said = [text for each in (usual, unusual) for *_, text in each.answers["ours"]]
+    server = processes[OURS].server
+    said = [text for each in (usual, unusual) for *_, text in each.answers[OURS]]
     refused = []
     for each in malformed(200, SEED):
         headers: dict[str, str | bytes] = {"Content-Type": each.content_type, **server.headers}
@@ -112,27 +117,27 @@ def test_no_answer_quotes_the_database(ours: tuple[Deployment, Server], usual: S
     assert refused == [], "who signs in as nobody is told 401"
     own = usual.answers[PSYCOPG2]
     assert any(LEAKS.search(text) for *_, text in own), "MLflow as it comes quotes the database"
-    logged = stack.container("mlflow").logs().decode()
+    logged = processes[OURS].log.read_text()
     assert "scrypt:" not in logged
     assert "Failing row" not in logged
     assert "a-password-of-anna" not in logged
 
 
-def test_a_refusal_of_the_database_is_found_in_the_log_by_its_id(ours: tuple[Deployment, Server]) -> None:
-    stack, server = ours
-    status, _, text = server.answer(post(f"{V2}/experiments/create", {"name": "Default"}))
+def test_a_refusal_of_the_database_is_found_in_the_log_by_its_id(processes: dict[str, Process]) -> None:
+    ours = processes[OURS]
+    status, _, text = ours.server.answer(post(f"{V2}/experiments/create", {"name": "Default"}))
     refusal = json.loads(text)
     assert (status, refusal["error_code"]) == (400, "RESOURCE_ALREADY_EXISTS")
     number = refusal["message"].rstrip(".").rpartition(" ")[2]
-    lines = [line for line in stack.container("mlflow").logs().decode().splitlines() if f"{number}: " in line]
+    lines = [line for line in ours.log.read_text().splitlines() if f"{number}: " in line]
     assert lines, "nobody finds out what was refused"
     assert "UniqueViolation" in lines[0]
 
 
 @pytest.fixture
-def run(ours: tuple[Deployment, Server]) -> str:
+def run(ours: Server) -> str:
     asked = post(f"{V2}/runs/create", {"experiment_id": "0", "start_time": 1})
-    return str(made(ours[1], asked)["run"]["info"]["run_id"])
+    return str(made(ours, asked)["run"]["info"]["run_id"])
 
 
 def made(server: Server, call: Call) -> Any:
@@ -143,40 +148,36 @@ def made(server: Server, call: Call) -> Any:
 
 
 @pytest.mark.parametrize("odd", ["a\0b", "a\ud800b"])
-def test_what_is_logged_to_a_run_is_kept_without_what_postgresql_cannot_hold(
-    ours: tuple[Deployment, Server], run: str, odd: str
-) -> None:
-    _, server = ours
+def test_what_is_logged_to_a_run_is_kept_without_what_postgresql_cannot_hold(ours: Server, run: str, odd: str) -> None:
     kept = "a\ufffdb"
     # Twice, as a client does that has got no answer.
     for _ in range(2):
-        made(server, post(f"{V2}/runs/log-parameter", {"run_id": run, "key": "p", "value": odd}))
-        made(server, post(f"{V2}/runs/set-tag", {"run_id": run, "key": "t", "value": odd}))
+        made(ours, post(f"{V2}/runs/log-parameter", {"run_id": run, "key": "p", "value": odd}))
+        made(ours, post(f"{V2}/runs/set-tag", {"run_id": run, "key": "t", "value": odd}))
         batch = {
             "metrics": [{"key": "after", "value": 1, "timestamp": 1}],
             "params": [{"key": "q", "value": odd}],
             "tags": [{"key": "u", "value": odd}],
         }
-        made(server, post(f"{V2}/runs/log-batch", {"run_id": run, **batch}))
-    data = made(server, Call("GET", f"{V2}/runs/get", {"run_id": run}))["run"]["data"]
+        made(ours, post(f"{V2}/runs/log-batch", {"run_id": run, **batch}))
+    data = made(ours, Call("GET", f"{V2}/runs/get", {"run_id": run}))["run"]["data"]
     found = {each["key"]: each["value"] for each in (*data["params"], *data["tags"])}
     assert {key: found[key] for key in "pqtu"} == dict.fromkeys("pqtu", kept)
     assert [each["key"] for each in data["metrics"]] == ["after"], "what stood beside it is lost"
     search = {"experiment_ids": ["0"], "filter": f"params.p = '{odd}'"}
-    assert run in [each["info"]["run_id"] for each in made(server, post(f"{V2}/runs/search", search))["runs"]]
+    assert run in [each["info"]["run_id"] for each in made(ours, post(f"{V2}/runs/search", search))["runs"]]
 
 
-def test_what_is_traced_is_kept_without_what_postgresql_cannot_hold(ours: tuple[Deployment, Server]) -> None:
-    _, server = ours
-    server.kept["experiment"] = "0"
+def test_what_is_traced_is_kept_without_what_postgresql_cannot_hold(ours: Server) -> None:
+    ours.kept["experiment"] = "0"
     odd, kept = "a\0b", "a\ufffdb"
-    made(server, spans(77, name="a\0b", other="c\0d"))
+    made(ours, spans(77, name="a\0b", other="c\0d"))
     given = trace(78)
     given["trace"]["trace_info"] |= {"request_preview": odd, "tags": {"t": odd}, "trace_metadata": {"m": odd}}
-    made(server, post(f"{V3}/traces", given))
-    info = made(server, Call("GET", f"{V3}/traces/tr-{78:032x}"))["trace"]["trace_info"]
+    made(ours, post(f"{V3}/traces", given))
+    info = made(ours, Call("GET", f"{V3}/traces/tr-{78:032x}"))["trace"]["trace_info"]
     assert (info["request_preview"], info["tags"]["t"], info["trace_metadata"]["m"]) == (kept,) * 3
-    whole = made(server, Call("GET", f"{V3}/traces/get", {"trace_id": f"tr-{77:032x}"}))["trace"]
+    whole = made(ours, Call("GET", f"{V3}/traces/get", {"trace_id": f"tr-{77:032x}"}))["trace"]
     assert len(whole["spans"]) == 2, "the whole batch of spans is lost for one character"
 
     feedback = {
@@ -186,18 +187,17 @@ def test_what_is_traced_is_kept_without_what_postgresql_cannot_hold(ours: tuple[
         "feedback": {"value": odd},
         "rationale": odd,
     }
-    said = made(server, post(f"{V3}/traces/tr-{78:032x}/assessments", {"assessment": feedback}))["assessment"]
-    again = made(server, Call("GET", f"{V3}/traces/tr-{78:032x}/assessments/{said['assessment_id']}"))["assessment"]
+    said = made(ours, post(f"{V3}/traces/tr-{78:032x}/assessments", {"assessment": feedback}))["assessment"]
+    again = made(ours, Call("GET", f"{V3}/traces/tr-{78:032x}/assessments/{said['assessment_id']}"))["assessment"]
     assert (again["assessment_name"], again["rationale"]) == (kept, kept)
 
 
-def test_json_keeps_null_for_what_is_no_number(ours: tuple[Deployment, Server]) -> None:
-    _, server = ours
+def test_json_keeps_null_for_what_is_no_number(ours: Server) -> None:
     asked = {"name": "records", "experiment_ids": ["0"]}
-    dataset = made(server, post(f"{V3}/datasets/create", asked))["dataset"]["dataset_id"]
+    dataset = made(ours, post(f"{V3}/datasets/create", asked))["dataset"]["dataset_id"]
     records = '[{"inputs": {"q": NaN, "r": [-Infinity, 1.5]}, "expectations": {"e": "a\\u0000b"}}]'
-    made(server, post(f"{V3}/datasets/{dataset}/records", {"records": records}))
-    (found,) = json.loads(made(server, Call("GET", f"{V3}/datasets/{dataset}/records"))["records"])
+    made(ours, post(f"{V3}/datasets/{dataset}/records", {"records": records}))
+    (found,) = json.loads(made(ours, Call("GET", f"{V3}/datasets/{dataset}/records"))["records"])
     assert found["inputs"] == {"q": None, "r": [None, 1.5]}
     assert found["expectations"] == {"e": "a\ufffdb"}
 
@@ -218,43 +218,46 @@ def test_json_keeps_null_for_what_is_no_number(ours: tuple[Deployment, Server]) 
     ],
 )
 def test_a_name_that_postgresql_cannot_hold_is_refused_by_its_field(
-    ours: tuple[Deployment, Server], path: str, fields: dict[str, Any], named: str
+    ours: Server, path: str, fields: dict[str, Any], named: str
 ) -> None:
-    status, _, text = ours[1].answer(post(path, fields))
+    status, _, text = ours.answer(post(path, fields))
     refusal = json.loads(text)
     assert (status, refusal["error_code"]) == (400, "INVALID_PARAMETER_VALUE"), text
     assert f"{named}'" in refusal["message"]
 
 
-def test_clients_that_write_one_new_row_at_once_all_succeed(ours: tuple[Deployment, Server], run: str) -> None:
-    _, server = ours
-    server.kept["experiment"] = "0"
-    made(server, post(f"{V2}/registered-models/create", {"name": "raced"}))
-    made(server, post(f"{V2}/model-versions/create", {"name": "raced", "source": f"runs:/{run}/m", "run_id": run}))
-    made(server, post(f"{V3}/traces", trace(999)))
+def test_clients_that_write_one_new_row_at_once_all_succeed(ours: Server, run: str) -> None:
+    ours.kept["experiment"] = "0"
+    made(ours, post(f"{V2}/registered-models/create", {"name": "raced"}))
+    made(ours, post(f"{V2}/model-versions/create", {"name": "raced", "source": f"runs:/{run}/m", "run_id": run}))
+    made(ours, post(f"{V3}/traces", trace(999)))
     asked = {"name": "raced", "experiment_ids": ["0"]}
-    server.kept["raced"] = made(server, post(f"{V3}/datasets/create", asked))["dataset"]["dataset_id"]
+    ours.kept["raced"] = made(ours, post(f"{V3}/datasets/create", asked))["dataset"]["dataset_id"]
     failed = [
         (what, status, text)
         for number in range(3)
-        for what, call in rows(server, run, number).items()
-        for status, _, text in at_once(server, call)
+        for what, call in rows(ours, run, number).items()
+        for status, _, text in at_once(ours, call)
         if status != 200
     ]
     assert failed == []
 
 
 @pytest.mark.parametrize("what", NAMED)
-def test_of_clients_that_take_one_name_at_once_one_gets_it(ours: tuple[Deployment, Server], what: str) -> None:
-    _, server = ours
+def test_of_clients_that_take_one_name_at_once_one_gets_it(ours: Server, what: str) -> None:
     for number in range(3):
-        said = at_once(server, NAMED[what](number))
+        said = at_once(ours, NAMED[what](number))
         assert sorted(status for status, *_ in said) == [200] + [400] * (CLIENTS - 1)
         codes = {json.loads(text)["error_code"] for status, _, text in said if status == 400}
         assert codes == {"RESOURCE_ALREADY_EXISTS"}
 
 
-def test_rows_are_read_from_the_server_bit_by_bit_with_and_without_a_transaction(
-    ours: tuple[Deployment, Server],
+@pytest.mark.parametrize("level", ["AUTOCOMMIT", "READ COMMITTED"])
+def test_rows_are_read_bit_by_bit_with_and_without_a_transaction(
+    postgresql: PostgreSQL, schema: str, level: Any
 ) -> None:
-    assert ours[0].execute("mlflow", "python", "-c", STREAMED).split("\n")[:2] == ["1 2 3 4 5"] * 2
+    engine = sqlalchemy.create_engine(postgresql.store_uri(schema))
+    with engine.connect().execution_options(isolation_level=level) as connection:
+        rows = connection.execution_options(yield_per=2).execute(sqlalchemy.text("SELECT generate_series(1, 5)"))
+        assert list(rows.scalars()) == [1, 2, 3, 4, 5]
+    engine.dispose()
