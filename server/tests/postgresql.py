@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 NOBODY = 65534
+SUPERUSER = "postgres"
 # The data need not survive anything, and nobody else may connect.
 _SETTINGS = {
     **{"listen_addresses": "''", "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"},
@@ -32,14 +33,24 @@ class Server:
 
     folder: Path
     """The socket's."""
+    programs: Path
+    """The folder of psql."""
 
-    def uri(self, database: str) -> str:
+    def uri(self, database: str, user: str = SUPERUSER) -> str:
         """For libpq."""
-        return f"postgresql://postgres@/{database}?host={self.folder}"
+        return f"postgresql://{user}@/{database}?host={self.folder}"
 
-    def store_uri(self, database: str) -> str:
+    def store_uri(self, database: str, user: str = SUPERUSER) -> str:
         """For MLflow."""
-        return self.uri(database).replace("postgresql:", "postgresql+mlflow:", 1)
+        return self.uri(database, user).replace("postgresql:", "postgresql+mlflow:", 1)
+
+    def run_scripts(self, scripts: Sequence[Path], variables: Mapping[str, str]) -> None:
+        """Run files of psql's as the superuser."""
+        command: list[str | Path] = [self.programs / "psql", "-qAt", "--no-psqlrc", "--set=ON_ERROR_STOP=1"]
+        command += [f"--set={name}={value}" for name, value in variables.items()]
+        command += [f"--file={script}" for script in scripts]
+        done = subprocess.run([*command, self.uri("template1")], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
 
     def create(self, database: str, template: str = "template1") -> None:
         self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}"), database, template)
@@ -73,11 +84,11 @@ def running() -> Iterator[Server]:
             subprocess.run([programs / program, *arguments], cwd=folder, user=user, check=True, capture_output=True)
 
         data = str(folder / "data")
-        run("initdb", "--pgdata", data, "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
+        run("initdb", "--pgdata", data, f"--username={SUPERUSER}", "--auth=trust", "--encoding=UTF8", "--no-sync")
         control = ("pg_ctl", "--pgdata", data, "--wait", "--silent")
         run(*control, "--log", str(folder / "log"), "--options", f"{_OPTIONS} -k {folder}", "start")
         try:
-            yield Server(folder)
+            yield Server(folder, programs)
         finally:
             run(*control, "--mode=immediate", "stop")
     finally:

@@ -98,6 +98,16 @@ def test_mlflows_own_was_asked_first_and_the_faster_store_then(said: dict[str, A
     assert said["tries_of_few"] == [[2, 2, 1, 1], [1, 1, 1, 1]]
 
 
+def test_pages_by_a_metric_hold_every_run_once_and_those_with_the_metric_first(said: dict[str, Any]) -> None:
+    pages = said["paged"]
+    runs = [run_id for page in pages for run_id, _ in page]
+    assert {len(page) for page in pages[:-1]} == {9}
+    assert len(set(runs)) == len(runs) == 100, "all but those that were deleted"
+    values = [value for page in pages for _, value in page]
+    having = [value for value in values if value is not None]
+    assert values == sorted(having, reverse=True) + [None] * 82
+
+
 def test_a_search_is_planned_for_its_values_however_often_it_is_asked(said: dict[str, Any]) -> None:
     """Kept plans are for any values: with those, a tag that thousands have is looked up run by run."""
     plainly, ours = said["kept"]

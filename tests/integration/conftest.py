@@ -27,7 +27,7 @@ PROFILES = {
         *("import_users", "pages_sign_in"),
     ),
     "small_volumes": ("import_cut_short", "faults"),
-    "stack": ("adminer", "bad_input", "consumer", "plan", "roles", "servers", "tracking"),
+    "stack": ("adminer", "bad_input", "consumer", "plan", "roles", "searches", "servers", "tracking"),
 }
 """By the fixture of each profile, the modules that use it, in their order. The profile that takes longest is first."""
 

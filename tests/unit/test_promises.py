@@ -11,7 +11,7 @@ PAGE = CHECKOUT / "tests" / "README.md"
 
 
 def test_each_promise_names_existing_tests() -> None:
-    named = re.findall(r"`((?:tests/unit/)?test_\w+\.py)(?:::(\w+))?`", PAGE.read_text())
+    named = re.findall(r"`((?:(?:tests/unit|server/tests)/)?test_\w+\.py)(?:::(\w+))?`", PAGE.read_text())
     assert len(named) > 80
     for file, test in named:
         path = CHECKOUT / file if "/" in file else CHECKOUT / "tests" / "integration" / file

@@ -107,8 +107,20 @@ def main(questions: list[Any]) -> dict[str, Any]:
         "tries": len(reading(ours, "", ["metrics.nope DESC"], questions[0][4])),
         "tries_of_few": tries_of_few,
         "tries_within": [len(reading(ours, each, ["metrics.sparse DESC"], questions[0][4])) for each in RANGES],
+        "paged": paged(ours, questions[0][4][:1]),
         "plans": {index: plan(ours, *search, questions[0][4]) for index, search in SEARCHES.items()},
     }
+
+
+def paged(store: Any, experiments: list[str]) -> list[list[Any]]:
+    """The id and the metric of every run, page by page in the order of the metric, which few of them have."""
+    pages: list[list[Any]] = []
+    token = None
+    while token or not pages:
+        page = store.search_runs(experiments, "", 1, 9, ["metrics.sparse DESC"], token)
+        pages.append([[run.info.run_id, run.data.metrics.get("sparse")] for run in page])
+        token = page.token
+    return pages
 
 
 def is_ordered_by_values(question: list[Any], pages: list[dict[str, Any]]) -> bool:
