@@ -124,11 +124,11 @@ def test_the_servers_role_works_with_the_rows_of_every_table(server: psycopg.Con
     server.execute("INSERT INTO experiments (name, artifact_location, lifecycle_stage) VALUES ('a', 'b', 'active')")
     server.execute("UPDATE experiments SET name = 'b' WHERE name = 'a'")
     server.execute("DELETE FROM experiments WHERE name = 'b'")
-    rights = sql.SQL("has_table_privilege(oid, 'SELECT,INSERT,UPDATE,DELETE')")
-    asked = sql.SQL(
-        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND NOT {}"
+    asked = (
+        "SELECT relname, wanted FROM pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS wanted"
+        " WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND NOT has_table_privilege(oid, wanted)"
     )
-    assert server.execute(asked.format(rights)).fetchall() == []
+    assert server.execute(asked).fetchall() == []
     server.rollback()
 
 
@@ -180,12 +180,6 @@ def test_every_role_is_cut_off_when_it_holds_others_up(superuser: psycopg.Connec
         "mlflow_owner": limits,
         "mlflow_readonly": ["default_transaction_read_only", *limits, "statement_timeout"],
     }
-
-
-def test_a_statement_that_takes_too_long_is_ended(server: psycopg.Connection) -> None:
-    server.execute("SET LOCAL statement_timeout = '100ms'")
-    with pytest.raises(psycopg.errors.QueryCanceled):
-        server.execute("SELECT pg_sleep(5)")
 
 
 def test_a_role_has_no_more_sessions_than_it_was_given(superuser: psycopg.Connection) -> None:
