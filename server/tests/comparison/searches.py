@@ -116,7 +116,8 @@ def paged(store: Any, experiments: list[str]) -> list[list[Any]]:
     """The id and the metric of every run, page by page in the order of the metric, which few of them have."""
     pages: list[list[Any]] = []
     token = None
-    while token or not pages:
+    # A token that leads back would never end.
+    while (token or not pages) and len(pages) < 20:
         page = store.search_runs(experiments, "", 1, 9, ["metrics.sparse DESC"], token)
         pages.append([[run.info.run_id, run.data.metrics.get("sparse")] for run in page])
         token = page.token
