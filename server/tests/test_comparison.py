@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -29,47 +28,42 @@ ASKED = questions()
 SCRIPTS = ("searches", "traces", "batches", "changes")
 
 
-def run(script: str, store_uri: str, *arguments: str) -> dict[str, Any]:
-    """What a script prints."""
+def run(arguments: dict[str, list[Any]]) -> dict[str, dict[str, Any]]:
+    """What each script returns."""
     done = subprocess.run(
-        [sys.executable, "-m", f"server.tests.comparison.{script}", *arguments],
-        env={**os.environ, "PYTHONPATH": PYTHONPATH, "MLFLOW_BACKEND_STORE_URI": store_uri},
+        [sys.executable, "-m", "server.tests.comparison"],
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
+        input=json.dumps(arguments),
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    outcome: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return outcome
+    outcomes: dict[str, dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return outcomes
 
 
-def asked(filled: Filled) -> list[str]:
-    """The arguments of `searches`."""
+def asked(filled: Filled) -> list[list[Any]]:
+    """The questions, as `searches` takes them."""
     return [
-        json.dumps(
-            [
-                *(each.filter, each.order, each.view, each.most),
-                *([filled.experiments[name] for name in each.experiments], each.token),
-            ]
-        )
+        [
+            *(each.filter, each.order, each.view, each.most),
+            *([filled.experiments[name] for name in each.experiments], each.token),
+        ]
         for each in ASKED
     ]
 
 
 @pytest.fixture(scope="module")
 def outcomes(postgresql: Server, schema: str) -> Iterator[dict[str, dict[str, Any]]]:
-    """What each script prints. They run at the same time, each on a database of its own."""
+    """What each script returns. They run at the same time, each on a database of its own."""
     for script in SCRIPTS:
         postgresql.create(script, schema)
-    client = MlflowClient(postgresql.store_uri("searches"))
+    arguments: dict[str, list[Any]] = {script: [postgresql.store_uri(script)] for script in SCRIPTS}
     with psycopg.connect(postgresql.uri("searches")) as connection:
-        arguments = {"searches": asked(fill(client, connection))}
-    with ThreadPoolExecutor(len(SCRIPTS)) as threads:
-        started = {
-            script: threads.submit(run, script, postgresql.store_uri(script), *arguments.get(script, ()))
-            for script in SCRIPTS
-        }
-    yield {script: outcome.result() for script, outcome in started.items()}
+        filled = fill(MlflowClient(postgresql.store_uri("searches")), connection)
+    arguments["searches"].append(asked(filled))
+    yield run(arguments)
     for script in SCRIPTS:
         postgresql.drop(script)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import json
 import logging
-import os
 import random
 from typing import Any
 
@@ -79,13 +77,13 @@ def _one(store: Any, batches: list[Batch]) -> dict[str, Any]:
     return {"refused": refused, **rows}
 
 
-def main() -> None:
+def main(address: str) -> dict[str, Any]:
     # What is refused on purpose would be told at length.
     logging.disable()
     chance = random.Random(5)
     plan = [[a_batch(chance) for _ in range(BATCHES)] for _ in range(RUNS)]
     make: Any = SqlAlchemyStore
-    store = make(os.environ["MLFLOW_BACKEND_STORE_URI"], "mlflow-artifacts:/")
+    store = make(address, "mlflow-artifacts:/")
     own = logged(store, plan)
 
     faster: Any = importlib.import_module("mlflow_postgres.database.store")
@@ -102,8 +100,4 @@ def main() -> None:
     ours = logged(store, plan)
     differing = [[one, other] for one, other in zip(own, ours, strict=True) if one != other]
     refused = sum(len(each["refused"]) for each in own)
-    print(json.dumps({"differing": differing[:2], "written": sum(written), "refused": refused}))
-
-
-if __name__ == "__main__":
-    main()
+    return {"differing": differing[:2], "written": sum(written), "refused": refused}

@@ -6,7 +6,6 @@ import importlib
 import itertools
 import json
 import logging
-import os
 import random
 import re
 from collections.abc import Iterator
@@ -114,11 +113,11 @@ def without_random_names(seen: Any) -> Any:
     return seen
 
 
-def main() -> None:
+def main(address: str) -> dict[str, Any]:
     # What is refused on purpose would be told at length.
     logging.disable()
     make: Any = SqlAlchemyStore
-    store = make(os.environ["MLFLOW_BACKEND_STORE_URI"], "mlflow-artifacts:/")
+    store = make(address, "mlflow-artifacts:/")
     experiments = [store.create_experiment(name) for name in ("changes", "changes deleted")]
     store.delete_experiment(experiments[1])
     asked = [*experiments, f"0{experiments[0]}", "\u0661", "987654", "letters", ""]
@@ -143,18 +142,10 @@ def main() -> None:
     counted("_changed")
     ours = done(store, asked)
     differing = [[one, other] for one, other in zip(own, ours, strict=True) if one != other]
-    print(
-        json.dumps(
-            {
-                "differing": differing[:2],
-                "made": counts["_made"][1],
-                "changed": counts["_changed"][1],
-                "left": counts["_made"][0] + counts["_changed"][0],
-                "refused": sum(isinstance(each, str) for each in own),
-            }
-        )
-    )
-
-
-if __name__ == "__main__":
-    main()
+    return {
+        "differing": differing[:2],
+        "made": counts["_made"][1],
+        "changed": counts["_changed"][1],
+        "left": counts["_made"][0] + counts["_changed"][0],
+        "refused": sum(isinstance(each, str) for each in own),
+    }

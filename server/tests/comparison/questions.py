@@ -9,6 +9,8 @@ from .runs import BEGINNING, KEY, LONG, LONG_TAG
 
 ACTIVE, DELETED, ALL = 1, 2, 3
 """The view types, by MLflow's numbers."""
+DEFAULT = 7
+"""Runs of a page where nothing else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,7 @@ class Question:
     filter: str = ""
     order: tuple[str, ...] = ()
     view: int = ACTIVE
-    most: int | None = 7
+    most: int | None = DEFAULT
     """Runs of a page; all of them if None, which only the store itself can be asked."""
 
     experiments: tuple[str, ...] = ("odd", "other")

@@ -1,14 +1,11 @@
 """Run in a process of its own: asks MLflow's own store, then ours, the same questions, and prints what they say.
 
-Arguments: questions, each as JSON `[filter, order, view, most, experiment ids, token]`. Prints one line of JSON, see
-`main`.
+A question is `[filter, order, view, most, experiment ids, token]`.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,11 +16,12 @@ from mlflow.protos.service_pb2 import SearchRuns
 from mlflow.server import app, handlers
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-ADDRESS = os.environ.get("MLFLOW_BACKEND_STORE_URI", "")
+from .questions import DEFAULT
+
 ARTIFACTS = "mlflow-artifacts:/"
 API = "/api/2.0/mlflow/runs"
 PAGES = 2
-"""Pages of one answer that are turned at most. Each tells the token of the next one."""
+"""Pages of one answer that are turned at most, where an order is asked for. Each tells the token of the next one."""
 VIEWS = {1: "ACTIVE_ONLY", 2: "DELETED_ONLY", 3: "ALL"}
 
 SEARCHES: dict[str, tuple[str, list[str]]] = {
@@ -48,10 +46,10 @@ statements: list[tuple[str, Any]] = []
 """What the database has been asked, with its parameters."""
 
 
-def main(questions: list[Any]) -> dict[str, Any]:
+def main(address: str, questions: list[Any]) -> dict[str, Any]:
     """How many runs each question found, the refusals, those that differ, and how the database was asked."""
     make: Any = SqlAlchemyStore
-    plain = make(ADDRESS, ARTIFACTS)
+    plain = make(address, ARTIFACTS)
     sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", lambda *it: statements.append((it[2], it[3])))
     expected = [answer(plain, each) for each in questions]
     ids = [run.info.run_id for run in plain.search_runs(questions[0][4], "", 3, 1_000)]
@@ -69,8 +67,8 @@ def main(questions: list[Any]) -> dict[str, Any]:
     from mlflow_postgres.database import metric_order, store
 
     # Twice, as a worker and a client in the same process do.
-    store.tracking_store(ADDRESS, None)
-    ours = store.tracking_store(ADDRESS, ARTIFACTS)
+    store.tracking_store(address, None)
+    ours = store.tracking_store(address, ARTIFACTS)
     given = [answer(ours, each) for each in questions]
     others = served(ours, over_http, ids)
     asked = " ".join(text for text, _ in statements)
@@ -125,15 +123,21 @@ def paged(store: Any, experiments: list[str]) -> list[list[Any]]:
 
 
 def is_ordered_by_values(question: list[Any], pages: list[dict[str, Any]]) -> bool:
-    """Whether a question is ordered by a metric first, and finds more runs than the fewest that count as the best."""
-    return str(question[1][:1]).startswith("['metrics.") and sum(len(page.get("runs", ())) for page in pages) > FEW[0]
+    """Whether a question is ordered by a metric first, and finds more runs than the fewest that count as the best.
+
+    Whatever a run has beside its metrics is looked for in the same way, however many count.
+    """
+    search, order, _, most, *_ = question
+    asks_only_for_values = most == DEFAULT and "metric" not in search
+    found = sum(len(page.get("runs", ())) for page in pages)
+    return str(order[:1]).startswith("['metrics.") and found > FEW[0] and not asks_only_for_values
 
 
 def answer(store: Any, question: list[Any]) -> list[dict[str, Any]]:
     """Every field of every run of the first pages, and their tokens; or what the store says instead."""
     search, order, view, most, experiments, token = question
     pages: list[dict[str, Any]] = []
-    while len(pages) < PAGES and (token or not pages):
+    while len(pages) < (PAGES if order else 1) and (token or not pages):
         try:
             page = store.search_runs(experiments, search, view, most, order, token)
         except MlflowException as refusal:
@@ -213,7 +217,3 @@ def response(page: Any) -> Any:
 
 def shortened(pages: list[dict[str, Any]]) -> Any:
     return [page.get("refused") or [page["token"], *(run["info"]["run_id"] for run in page["runs"])] for page in pages]
-
-
-if __name__ == "__main__":
-    print(json.dumps(main([json.loads(each) for each in sys.argv[1:]])))

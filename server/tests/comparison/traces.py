@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import random
 from typing import Any
 
@@ -13,7 +12,6 @@ from mlflow.entities import Expectation, Feedback, Span, TraceInfo, TraceLocatio
 from mlflow.server import app, handlers
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-ADDRESS = os.environ["MLFLOW_BACKEND_STORE_URI"]
 SEARCH = "/ajax-api/3.0/mlflow/traces/search"
 OPEN = "/ajax-api/3.0/mlflow/traces/get"
 LETTERS = "".join(random.Random(5).choices("abcdefghij0123456789äß名😀", k=8_000))
@@ -74,10 +72,10 @@ statements: list[tuple[str, Any]] = []
 """What the database has been asked, with its parameters."""
 
 
-def main() -> dict[str, Any]:
+def main(address: str) -> dict[str, Any]:
     """How many traces each question found, those that differ, and how the database was asked."""
     make: Any = SqlAlchemyStore
-    plain = make(ADDRESS, "mlflow-artifacts:/")
+    plain = make(address, "mlflow-artifacts:/")
     experiment = plain.create_experiment("odd traces")
     trace_ids = [*fill(plain, experiment), "nowhere"]
     sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", lambda *it: statements.append((it[2], it[3])))
@@ -87,7 +85,7 @@ def main() -> dict[str, Any]:
 
     from mlflow_postgres.database import store
 
-    ours = store.tracking_store(ADDRESS, "mlflow-artifacts:/")
+    ours = store.tracking_store(address, "mlflow-artifacts:/")
     given, opened_faster = served(ours, experiment), [open_trace(ours, each) for each in trace_ids]
     asked = " ".join(text for text, _ in statements)
     from mlflow_postgres.database.trace_reads import _reading
@@ -244,7 +242,3 @@ def plan(store: Any, text: str, experiment: str) -> str:
 
 def shortened(answer: Any) -> Any:
     return json.dumps(answer)[:2_000]
-
-
-if __name__ == "__main__":
-    print(json.dumps(main()))
