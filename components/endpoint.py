@@ -8,8 +8,10 @@ from enum import StrEnum
 
 import pulumi
 
-from . import defaults
+from contract import ports, roles
+
 from .engine.workload import in_url
+from .ports import PublishedPort
 
 
 class Tls(StrEnum):
@@ -31,8 +33,8 @@ class PublicEndpoint:
 
     hostname: str
     tls: Tls = Tls.INTERNAL
-    https_port: int = defaults.HTTPS_PORT
-    http_port: int = defaults.HTTP_PORT
+    https_port: int = 443
+    http_port: int = 80
     """Redirects to HTTPS; without TLS it serves MLflow. 0 publishes no port."""
     acme_email: str = ""
     """Let's Encrypt writes to it before a certificate expires."""
@@ -40,6 +42,30 @@ class PublicEndpoint:
     """With `Tls.FILES`: the certificate chain in PEM, the server's own first."""
     key: pulumi.Input[str] | None = None
     """With `Tls.FILES`: the certificate's private key in PEM."""
+
+    def published_ports(self, address: str) -> list[PublishedPort]:
+        """The gateway's ports on an address of the host. Clients expect them below 1024, which needs no privilege."""
+        https = PublishedPort(
+            argument="endpoint.https_port",
+            role=roles.GATEWAY,
+            container=ports.GATEWAY_HTTPS,
+            host=self.https_port,
+            address=address,
+            usual=PublicEndpoint.https_port,
+            first=1,
+        )
+        http = PublishedPort(
+            argument="endpoint.http_port",
+            role=roles.GATEWAY,
+            container=ports.GATEWAY_HTTP,
+            host=self.http_port,
+            address=address,
+            usual=PublicEndpoint.http_port,
+            first=1,
+        )
+        if self.tls == Tls.OFF:
+            return [http]
+        return [https, http] if self.http_port else [https]
 
     def origin(self, host: str | None = None) -> str:
         """The URL that clients use, for the hostname or for another name of the endpoint."""

@@ -20,10 +20,10 @@ Outputs = dict[str, pulumi.Input[str | int]]
 def outputs(
     args: PlatformArgs, network: pulumi.Output[str], database: DatabaseServer, sign_in: SignIn | None
 ) -> Outputs:
-    """The outputs by name. An output that does not apply is absent."""
+    """The outputs by name, without those of the sidecars. An output that does not apply is absent."""
     host, port = database.host, database.port
-    if args.postgres_port:
-        host, port = _reached_at(args.unencrypted_address), args.postgres_port
+    if published := args.postgres.published_port(args.unencrypted_address):
+        host, port = published.reached_at, published.host
     found: Outputs = {
         "tracking_url": _tracking_url(args),
         "internal_tracking_url": f"http://{mlflow.ROLE}:{mlflow.PORT}",
@@ -45,11 +45,8 @@ def outputs(
                 database=database.database,
             )
         ),
-        "mlflow_version": args.mlflow_version,
+        "mlflow_version": args.mlflow.version,
     }
-    if args.adminer_port:
-        server = f"pgsql={database.host}&username={database.server.user}&db={database.database}"
-        found["adminer_url"] = f"http://{in_url(_reached_at(args.unencrypted_address))}:{args.adminer_port}/?{server}"
     if args.metrics:
         found["mlflow_metrics_url"] = args.metrics.mlflow_url
         found["postgres_metrics_url"] = args.metrics.postgres_url
@@ -62,9 +59,4 @@ def outputs(
 def _tracking_url(args: PlatformArgs) -> str:
     if args.endpoint:
         return args.endpoint.origin()
-    return f"http://{in_url(_reached_at(args.bind_address))}:{args.mlflow_port}"
-
-
-def _reached_at(address: str) -> str:
-    """The address for clients on the host. Nobody can connect to "every address"."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+    return args.mlflow.published_port(args.bind_address).url

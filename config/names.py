@@ -10,17 +10,14 @@ from enum import Enum
 from components import DeploymentError
 from contract.errors import Argument, ArgumentError, UserError, mentioning
 
-# Any other setting has the argument's name in camelCase, such as httpsPort for endpoint.https_port.
+# Any other setting has the argument's path in camelCase, without `endpoint`: postgresPort for postgres.port, httpsPort
+# for endpoint.https_port.
 _KEYS = {
-    "database": "postgresDatabase",
-    "user": "postgresUser",
-    "workers": "mlflowWorkers",
-    "jobs": "mlflowJobs",
     "allow_open_access": "iUnderstandThisIsOpen",
-    "mlflow_limits.memory_mb": "mlflowMemory",
-    "mlflow_limits.cpus": "mlflowCpus",
-    "postgres_limits.memory_mb": "postgresMemory",
-    "postgres_limits.cpus": "postgresCpus",
+    "mlflow.limits.memory_mb": "mlflowMemory",
+    "mlflow.limits.cpus": "mlflowCpus",
+    "postgres.limits.memory_mb": "postgresMemory",
+    "postgres.limits.cpus": "postgresCpus",
     "metrics.mlflow_port": "mlflowMetricsPort",
     "metrics.postgres_port": "postgresMetricsPort",
     "endpoint.certificate": "tlsCertificateFile",
@@ -66,7 +63,7 @@ def as_setting(error: UserError) -> UserError:
 
 def key_of(argument: str) -> str:
     """The setting that becomes an argument of the platform."""
-    return _KEYS.get(argument) or camel_case(argument.rpartition(".")[2])
+    return _KEYS.get(argument) or camel_case(argument.removeprefix("endpoint.").replace(".", "_"))
 
 
 def camel_case(name: str) -> str:

@@ -10,9 +10,19 @@ from pathlib import Path
 import pulumi
 from pulumi.runtime import config as runtime_config
 
-from components import DeploymentError, Limits, Metrics, PlatformArgs, PublicEndpoint, Tls
-from components.defaults import MLFLOW_VERSION
-from components.validation import MLFLOW_VERSION as VERSION_PATTERN
+from components import (
+    Adminer,
+    DeploymentError,
+    Limits,
+    Metrics,
+    MlflowOptions,
+    PlatformArgs,
+    PostgresOptions,
+    PublicEndpoint,
+    Sidecar,
+    Tls,
+)
+from components.services.mlflow import VERSION
 from contract.errors import UserError
 from contract.names import is_stack_name, stack_name_near
 
@@ -106,6 +116,11 @@ class Settings:
         )
 
 
+def sidecars(settings: Settings) -> list[tuple[bool, Sidecar]]:
+    """The sidecars that a stack can choose, and whether this one does."""
+    return [(settings.adminer, Adminer(port=settings.adminer_port))]
+
+
 def load(images: Path) -> PlatformArgs:
     """The arguments that the stack's configuration becomes. `images` is the folder with a folder for each image.
 
@@ -138,7 +153,7 @@ def load(images: Path) -> PlatformArgs:
         raise DeploymentError(errors) from None
     if errors:
         raise DeploymentError(errors)
-    for warning in unused_settings(settings, args):
+    for warning in unused_settings(settings, args, [sidecar for on, sidecar in sidecars(settings) if not on]):
         pulumi.log.warn(warning)
     return args
 
@@ -158,30 +173,34 @@ def _platform_args(settings: Settings, images: Path, certificate: str, key: str)
     )
     return PlatformArgs(
         images=images,
-        mlflow_version=settings.mlflow_version,
-        postgres_version=settings.postgres_version,
-        postgres_image=settings.postgres_image,
+        mlflow=MlflowOptions(
+            version=settings.mlflow_version,
+            port=settings.mlflow_port,
+            workers=settings.mlflow_workers or None,
+            jobs=settings.mlflow_jobs,
+            limits=Limits(memory_mb=settings.mlflow_memory, cpus=settings.mlflow_cpus),
+        ),
+        postgres=PostgresOptions(
+            version=settings.postgres_version,
+            image=settings.postgres_image,
+            database=settings.postgres_database,
+            user=settings.postgres_user,
+            port=settings.postgres_port or None,
+            settings=settings.postgres_settings,
+            limits=Limits(memory_mb=settings.postgres_memory, cpus=settings.postgres_cpus),
+        ),
+        sidecars=tuple(sidecar for on, sidecar in sidecars(settings) if on),
         python_image=settings.python_image,
         debian_image=settings.debian_image,
-        database=settings.postgres_database,
-        user=settings.postgres_user,
         bind_address=settings.bind_address,
         allow_open_access=settings.i_understand_this_is_open,
         allowed_hosts=settings.allowed_hosts or (),
-        mlflow_port=settings.mlflow_port,
-        postgres_port=settings.postgres_port or None,
-        adminer_port=settings.adminer_port if settings.adminer else None,
         endpoint=endpoint if settings.hostname else None,
         metrics=Metrics(mlflow_port=settings.mlflow_metrics_port, postgres_port=settings.postgres_metrics_port)
         if settings.metrics
         else None,
         sign_in=settings.sign_in,
         credentials_version=settings.credentials_version,
-        workers=settings.mlflow_workers or None,
-        jobs=settings.mlflow_jobs,
-        postgres_settings=settings.postgres_settings,
-        mlflow_limits=Limits(memory_mb=settings.mlflow_memory, cpus=settings.mlflow_cpus),
-        postgres_limits=Limits(memory_mb=settings.postgres_memory, cpus=settings.postgres_cpus),
         gc_after_days=settings.gc_after_days or None,
         keep_data=settings.keep_data,
         protect_data=settings.protect_data,
@@ -204,13 +223,17 @@ def _tls(settings: Settings) -> Iterator[UserError]:
 def _mlflow_version(version: str, locks: Path) -> Iterator[UserError]:
     known = sorted((path.stem for path in locks.glob("*.txt")), key=_numbers)
     # What is no version at all has an error of its own.
-    if version not in known and VERSION_PATTERN.fullmatch(version):
+    if version not in known and VERSION.fullmatch(version):
         rule = (
             f"no lock file for it in {locks} (there: {', '.join(known) or 'none'}); "
             f"`make lock MLFLOW={version}` makes one"
         )
         yield SettingError(
-            "lock-file-missing", "mlflowVersion", version, rule=rule, accepted=known[-1] if known else MLFLOW_VERSION
+            "lock-file-missing",
+            "mlflowVersion",
+            version,
+            rule=rule,
+            accepted=known[-1] if known else MlflowOptions.version,
         )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from components import PlatformArgs, Tls, defaults
+from components import Metrics, MlflowOptions, PlatformArgs, PublicEndpoint, Sidecar, Tls
+from contract.roles import OPTIONAL
 
 from .names import key_of
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 
-def unused_settings(settings: Settings, args: PlatformArgs) -> Iterator[str]:
+def unused_settings(settings: Settings, args: PlatformArgs, switched_off: Sequence[Sidecar]) -> Iterator[str]:
     """A warning for each: the value seen, the reason, and the command that removes it.
 
     A setting that has its default was not chosen, as far as anybody can tell.
@@ -24,27 +25,30 @@ def unused_settings(settings: Settings, args: PlatformArgs) -> Iterator[str]:
         (
             "mlflowPort",
             settings.mlflow_port,
-            defaults.MLFLOW_PORT,
+            MlflowOptions.port,
             "with hostname the gateway's ports are MLflow's only ones",
         ),
         (
             "httpsPort",
             settings.https_port,
-            defaults.HTTPS_PORT,
+            PublicEndpoint.https_port,
             "only a gateway with TLS has it: it needs hostname and tls",
         ),
-        ("httpPort", settings.http_port, defaults.HTTP_PORT, "only a gateway has it: it needs hostname"),
-        ("adminerPort", settings.adminer_port, defaults.ADMINER_PORT, "it needs adminer true"),
-        ("mlflowMetricsPort", settings.mlflow_metrics_port, defaults.MLFLOW_METRICS_PORT, "it needs metrics true"),
+        ("httpPort", settings.http_port, PublicEndpoint.http_port, "only a gateway has it: it needs hostname"),
+        ("mlflowMetricsPort", settings.mlflow_metrics_port, Metrics.mlflow_port, "it needs metrics true"),
         (
             "postgresMetricsPort",
             settings.postgres_metrics_port,
-            defaults.POSTGRES_METRICS_PORT,
+            Metrics.postgres_port,
             "it needs metrics true",
         ),
     ):
         if key not in published and value not in (0, usual):
             yield _warning(key, value, reason)
+    for sidecar in switched_off:
+        for port in sidecar.ports(args.unencrypted_address):
+            if port.host not in (0, port.usual):
+                yield _warning(key_of(port.argument), port.host, f"it needs {OPTIONAL[sidecar.role].setting} true")
     for key, text, mode in (
         ("acmeEmail", settings.acme_email, Tls.ACME),
         ("tlsCertificateFile", settings.tls_certificate_file, Tls.FILES),

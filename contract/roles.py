@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 POSTGRES: Final = "postgres"
@@ -16,6 +17,25 @@ SETTINGS: Final = "settings"
 
 IMPORT: Final = "import"
 RESTORE: Final = "restore"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switch:
+    """What decides whether a container is part of a stack."""
+
+    setting: str
+    output: str | None = None
+    """The output of the stack that shows it, if there is one."""
+
+
+OPTIONAL: Final = {
+    ADMINER: Switch(setting="adminer", output="adminer_url"),
+    EXPORTER: Switch(setting="metrics", output="postgres_metrics_url"),
+    GATEWAY: Switch(setting="hostname"),
+    GC: Switch(setting="gcAfterDays"),
+    SETTINGS: Switch(setting="postgresSettings"),
+}
+"""The roles that not every stack has, and the setting that switches each on."""
 
 _COURIER: Final = "-courier"
 

@@ -17,14 +17,7 @@ _TIMEOUT = 600
 # pg_isready's exit code while the server starts or recovers.
 _REJECTING = 1
 
-# The setting of each optional service, and the values that switch it off.
-_SETTINGS = {
-    roles.ADMINER: "adminer",
-    roles.EXPORTER: "metrics",
-    roles.GATEWAY: "hostname",
-    roles.GC: "gcAfterDays",
-    roles.SETTINGS: "postgresSettings",
-}
+# The values of a setting that switch its service off.
 _OFF = ("", "false", "0", "{}")
 
 
@@ -66,8 +59,8 @@ def _expected(runtime: Runtime, prefix: str, settings: Mapping[str, str]) -> lis
 
 
 def _is_off(container: Container, settings: Mapping[str, str]) -> bool:
-    setting = _SETTINGS.get(roles.served_by(container.role))
-    return setting is not None and settings.get(setting, "") in _OFF
+    switch = roles.OPTIONAL.get(roles.served_by(container.role))
+    return switch is not None and settings.get(switch.setting, "") in _OFF
 
 
 def _wait(runtime: Runtime, prefix: str, settings: Mapping[str, str]) -> None:

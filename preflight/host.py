@@ -13,9 +13,9 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 from requests import RequestException
 
-from components import PlatformArgs, defaults
+from components import PlatformArgs, PostgresOptions, defaults
 from components.errors import DeploymentError, refuse
-from components.platform import PublishedPort
+from components.ports import PublishedPort
 from components.validation import free_port
 from contract import roles
 from contract.errors import ArgumentError, UserError
@@ -71,8 +71,8 @@ def _processors(engine: docker.DockerClient, args: PlatformArgs) -> Errors:
     """The engine does not start a container with more processors than it has."""
     available = int(engine.info()["NCPU"])
     for argument, limits in (
-        ("mlflow_limits.cpus", args.mlflow_limits),
-        ("postgres_limits.cpus", args.postgres_limits),
+        ("mlflow.limits.cpus", args.mlflow.limits),
+        ("postgres.limits.cpus", args.postgres.limits),
     ):
         if limits.cpus > available:
             rule = f"the Docker engine has {available} processors"
@@ -179,7 +179,7 @@ def _postgres_major(engine: docker.DockerClient, prefix: str, args: PlatformArgs
         labels = engine.volumes.get(name).attrs["Labels"] or {}
     except NotFound:
         return
-    major = str(args.postgres_major)
+    major = str(args.postgres.major)
     found = labels.get(POSTGRES_MAJOR, major)
     if found != major:
         rule = (
@@ -188,7 +188,7 @@ def _postgres_major(engine: docker.DockerClient, prefix: str, args: PlatformArgs
             "nothing was touched"
         )
         yield ArgumentError(
-            "postgres-major-changed", "postgres_version", args.postgres_version, rule=rule, accepted=found
+            "postgres-major-changed", "postgres.version", args.postgres.version, rule=rule, accepted=found
         )
 
 
@@ -224,7 +224,7 @@ def _registry(engine: docker.DockerClient, args: PlatformArgs, role: str, base: 
     try:
         engine.images.get_registry_data(base)
     except (APIError, OSError) as error:
-        argument, value, accepted = _base_argument(args, base)
+        argument, value, accepted = _base_argument(args, role, base)
         rule = (
             f"the image {base} cannot be found, neither on the Docker engine nor in a registry ({_reason(error)}): "
             f"{role} is built from it. Load it (docker pull, docker load) or choose another"
@@ -232,17 +232,20 @@ def _registry(engine: docker.DockerClient, args: PlatformArgs, role: str, base: 
         yield ArgumentError("image-not-found", argument, value, rule=rule, accepted=accepted)
 
 
-def _base_argument(args: PlatformArgs, base: str) -> tuple[str, str, str | None]:
-    """The argument of a base image, its value, and a value that works."""
+def _base_argument(args: PlatformArgs, role: str, base: str) -> tuple[str, str, str | None]:
+    """The argument of a role's base image, its value, and a value that works."""
     match base:
         case args.python_image:
             return "python_image", base, defaults.PYTHON_IMAGE
         case args.debian_image:
             return "debian_image", base, defaults.DEBIAN_IMAGE
-        case args.postgres_image:
-            return "postgres_image", base, None
+        case args.postgres.image:
+            return "postgres.image", base, None
+        case args.postgres.base:
+            return "postgres.version", args.postgres.version, PostgresOptions.version
         case _:
-            return "postgres_version", args.postgres_version, defaults.POSTGRES_VERSION
+            # A sidecar of the caller's.
+            return f"{role}.image", base, None
 
 
 def _is_local(engine: docker.DockerClient, reference: str) -> bool:

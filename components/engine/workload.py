@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
 
+from contract.errors import ArgumentError
 from contract.paths import SECRETS
 
 
@@ -39,6 +41,16 @@ class Port:
     container: int
     host: int
     address: str
+
+    @property
+    def reached_at(self) -> str:
+        """The address for clients on the host. Nobody can connect to "every address"."""
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.address, self.address)
+
+    @property
+    def url(self) -> str:
+        """For clients on the host, of a service that speaks HTTP."""
+        return f"http://{in_url(self.reached_at)}:{self.host}"
 
 
 def in_url(host: str) -> str:
@@ -73,6 +85,17 @@ class Limits:
     per container."""
     shared_memory_mb: int | None = None
     """Size of /dev/shm in MiB; None leaves it to the service, or else to the engine's usual 64."""
+
+    def errors(self, argument: str, *, least_mb: int, usual_mb: int) -> Iterator[ArgumentError]:
+        """What is wrong with the limits that this argument holds. With less memory the service would be killed."""
+        if self.memory_mb < least_mb:
+            rule = f"it is a number of MiB, {least_mb} at least"
+            yield ArgumentError(
+                "memory-too-small", f"{argument}.memory_mb", self.memory_mb, rule=rule, accepted=usual_mb
+            )
+        if not 0 <= self.cpus < math.inf:
+            rule = "it is a number of processors, or 0 for all of them"
+            yield ArgumentError("processors-invalid", f"{argument}.cpus", self.cpus, rule=rule, accepted=0)
 
 
 @dataclass(frozen=True, kw_only=True)

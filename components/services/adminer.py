@@ -3,62 +3,63 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pulumi
 
-from contract import environment, ports, roles, users
+from contract import environment, roles, users
 
-from ..engine import Engine
-from ..engine.workload import Limits, Port, Probe, Workload
+from ..engine.workload import Limits, Probe, Workload
 from ..image import Image
+from ..ports import PublishedPort
+from .sidecar import Site
 
-ROLE = roles.ADMINER
-PORT = ports.ADMINER
+_CONTAINER_PORT = 8080
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdminerArgs:
-    """Arguments of `Adminer`. It knows no password: the user types it into the page."""
+class Adminer:
+    """The sidecar. It knows no password: the user types it into the page. It connects to no other server."""
 
-    image: Image
-    host: str
-    """The database server. Adminer connects to no other."""
-    database: str
-    user: str
-    readonly_user: str
-    """The role that the page offers for reading."""
-    networks: list[pulumi.Input[str]]
-    port: Port
+    port: int = 8080
+    """Port on the host."""
 
+    role = roles.ADMINER
 
-class Adminer(pulumi.ComponentResource):
-    """The Adminer service."""
+    def image(self, images: Path, debian: str) -> Image:
+        return Image(context=images / self.role, base=debian)
 
-    def __init__(
-        self, name: str, args: AdminerArgs, engine: Engine, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("mlflow-postgres:index:Adminer", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        image = engine.build(f"{name}-image", ROLE, args.image, child)
-        engine.run(
-            f"{name}-server",
-            ROLE,
-            Workload(
-                image=image,
-                user=users.WWW_DATA,
-                environment={
-                    environment.POSTGRES_HOST: args.host,
-                    environment.POSTGRES_DATABASE: args.database,
-                    environment.POSTGRES_USER: args.user,
-                    environment.READONLY_USER: args.readonly_user,
-                },
-                ports=[args.port],
-                networks=args.networks,
-                # For PHP's sessions and uploads.
-                memory_folders=["/tmp", "/var/lib/php/sessions"],
-                probe=Probe(command=["ready"], patience=60),
-                limits=Limits(memory_mb=256),
-            ),
-            child,
+    def ports(self, address: str) -> list[PublishedPort]:
+        return [
+            PublishedPort(
+                argument="adminer.port",
+                role=self.role,
+                container=_CONTAINER_PORT,
+                host=self.port,
+                address=address,
+                usual=Adminer.port,
+            )
+        ]
+
+    def workload(self, site: Site, image: pulumi.Input[str]) -> Workload:
+        return Workload(
+            image=image,
+            user=users.WWW_DATA,
+            environment={
+                environment.POSTGRES_HOST: site.database.host,
+                environment.POSTGRES_DATABASE: site.database.database,
+                environment.POSTGRES_USER: site.database.server.user,
+                # The role that the page offers for reading.
+                environment.READONLY_USER: site.database.readonly.user,
+            },
+            networks=[site.tracking, site.database_network],
+            # For PHP's sessions and uploads.
+            memory_folders=["/tmp", "/var/lib/php/sessions"],
+            probe=Probe(command=["ready"], patience=60),
+            limits=Limits(memory_mb=256),
         )
-        self.register_outputs({})
+
+    def outputs(self, site: Site) -> dict[str, pulumi.Input[str | int]]:
+        (port,) = self.ports(site.address)
+        server, user, name = site.database.host, site.database.server.user, site.database.database
+        return {"adminer_url": f"{port.url}/?pgsql={server}&username={user}&db={name}"}

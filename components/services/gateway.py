@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import pulumi
 
-from contract import environment, paths, ports, roles, users
+from contract import environment, paths, roles, users
 
 from ..endpoint import PublicEndpoint, Tls
 from ..engine import Engine
-from ..engine.workload import Limits, Mount, Port, Probe, SecretFile, Workload
+from ..engine.workload import Limits, Mount, Probe, SecretFile, Workload
 from ..image import Image
 from .caddyfile import caddyfile
 
@@ -65,7 +65,7 @@ class Gateway(pulumi.ComponentResource):
                 secrets_version=_fingerprint(args),
                 mounts=[Mount(volume=volume.name, target="/data")],
                 memory_folders=["/tmp"],
-                ports=_ports(args),
+                ports=endpoint.published_ports(args.address),
                 networks=[args.network],
                 probe=Probe(command=["ready"]),
                 limits=Limits(memory_mb=256),
@@ -74,16 +74,6 @@ class Gateway(pulumi.ComponentResource):
         )
         self.volume_name = volume.name
         self.register_outputs({"volume_name": self.volume_name})
-
-
-def _ports(args: GatewayArgs) -> list[Port]:
-    endpoint = args.endpoint
-    published = []
-    if endpoint.tls != Tls.OFF:
-        published.append(Port(container=ports.GATEWAY_HTTPS, host=endpoint.https_port, address=args.address))
-    if endpoint.http_port:
-        published.append(Port(container=ports.GATEWAY_HTTP, host=endpoint.http_port, address=args.address))
-    return published
 
 
 def _configuration(args: GatewayArgs) -> str:

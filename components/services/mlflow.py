@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 
 from contract import environment, paths, ports, roles, users
+from contract.errors import ArgumentError
 
 from ..database.connections import MAX_OVERFLOW, POOL_SIZE
 from ..database.server import DatabaseConnection
 from ..engine import Engine
 from ..engine.workload import Limits, Mount, Port, Probe, Workload, in_url
+from ..ports import PublishedPort
 from .schema import Keys
 from .sign_in import SignIn
 
@@ -27,15 +29,69 @@ _LOOPBACK = ["localhost", "127.0.0.1", "[::1]", "0.0.0.0", "localhost:*", "127.0
 _PRIVATE = ["10.*", "192.168.*", *(f"172.{number}.*" for number in range(16, 32)), "fc00:*", "fd00:*"]
 _PRIVATE_IN_BRACKETS = ["[[]fc00:*", "[[]fd00:*"]
 
+VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
 
-WORKERS = range(2, 33)
-"""How many worker processes the server may have: one restarts while others work."""
-
+# How many worker processes the server may have: one restarts while others work.
+_WORKERS = range(2, 33)
 # Without a limit on its processors. The plan must be the same on every machine, so it does not depend on this one's.
 _USUAL_WORKERS = 4
 # In MiB, under load. Jobs take theirs in addition.
 _MEMORY_PER_WORKER = 600
 _MEMORY_OF_JOBS = 1100
+
+# In MiB. With less, the server is killed at its start or under its first load.
+_LEAST_MEMORY = 2048
+_USUAL_MEMORY = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlflowOptions:
+    """What a caller chooses about MLflow. Errors name these as `mlflow.…`."""
+
+    version: str = "3.17.2"
+    port: int = 5000
+    """Port on the host. Not used behind a gateway, which has its own ports."""
+    workers: int | None = None
+    """Worker processes of the server. None is as many as its limits allow."""
+    jobs: bool = False
+    """Whether the server runs background jobs, such as judges that are started from its pages."""
+    limits: Limits = field(default_factory=lambda: Limits(memory_mb=_USUAL_MEMORY))
+
+    @property
+    def worker_count(self) -> int:
+        if self.workers:
+            return self.workers
+        if not self.limits.cpus:
+            return _USUAL_WORKERS
+        # Two for each processor: while one waits for the database, the other works.
+        by_cpus = math.ceil(2 * self.limits.cpus)
+        by_memory = (self.limits.memory_mb - (_MEMORY_OF_JOBS if self.jobs else 0)) // _MEMORY_PER_WORKER
+        return min(max(min(by_cpus, by_memory), _WORKERS[0]), _WORKERS[-1])
+
+    def published_port(self, address: str) -> PublishedPort:
+        """The port on an address of the host."""
+        return PublishedPort(
+            argument="mlflow.port",
+            role=ROLE,
+            container=PORT,
+            host=self.port,
+            address=address,
+            usual=MlflowOptions.port,
+        )
+
+    def errors(self) -> Iterator[ArgumentError]:
+        """What is wrong with these options."""
+        if not VERSION.fullmatch(self.version):
+            rule = "a version of MLflow is three numbers such as 3.17.2"
+            yield ArgumentError(
+                "mlflow-version-invalid", "mlflow.version", self.version, rule=rule, accepted=MlflowOptions.version
+            )
+        if self.workers is not None and self.workers not in _WORKERS:
+            rule = f"the server has {_WORKERS[0]} to {_WORKERS[-1]} workers, so that one can restart while others work"
+            yield ArgumentError(
+                "workers-out-of-range", "mlflow.workers", self.workers, rule=rule, accepted=_USUAL_WORKERS
+            )
+        yield from self.limits.errors("mlflow.limits", least_mb=_LEAST_MEMORY, usual_mb=_USUAL_MEMORY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,16 +99,13 @@ class MlflowArgs:
     """Arguments of `Mlflow`."""
 
     image: pulumi.Input[str]
+    options: MlflowOptions
     networks: list[pulumi.Input[str]]
     database: DatabaseConnection
     """As the server's role."""
     keys: Keys
-    workers: int
-    jobs: bool
-    """Whether the server runs background jobs, such as judges that are started from its pages."""
-    limits: Limits
-    port: Port | None = None
-    """Publishes the server on the host; None publishes nothing."""
+    address: str | None
+    """Address of the host that the port is published on; None publishes none."""
     metrics: Port | None = None
     """Publishes the server's metrics on the host; None switches them off."""
     origins: Sequence[str] = ()
@@ -64,6 +117,10 @@ class MlflowArgs:
     protect_data: bool = False
     starts_after: pulumi.Input[Sequence[pulumi.Resource]] = ()
     """What must exist before the server is started or replaced."""
+
+    @property
+    def port(self) -> PublishedPort | None:
+        return self.options.published_port(self.address) if self.address else None
 
 
 class Mlflow(pulumi.ComponentResource):
@@ -83,7 +140,7 @@ class Mlflow(pulumi.ComponentResource):
             labels={},
             opts=pulumi.ResourceOptions(parent=self),
         )
-        sign_in = args.sign_in
+        options, sign_in = args.options, args.sign_in
         self.server = engine.run(
             f"{name}-server",
             ROLE,
@@ -92,7 +149,7 @@ class Mlflow(pulumi.ComponentResource):
                 user=users.NOBODY,
                 command=[
                     *("mlflow", "server", "--host", "0.0.0.0", "--port", str(PORT)),
-                    *("--workers", str(args.workers)),
+                    *("--workers", str(options.worker_count)),
                     *("--serve-artifacts", "--artifacts-destination", paths.ARTIFACTS),
                     *("--allowed-hosts", ",".join(_allowed_hosts(args, engine.object_name(ROLE)))),
                     *(["--cors-allowed-origins", ",".join(origins)] if (origins := _origins(args)) else []),
@@ -102,7 +159,7 @@ class Mlflow(pulumi.ComponentResource):
                     **args.database.environment,
                     **args.keys.environment,
                     # By default MLflow starts seven processes that wait for jobs: 1.1 GB, and a slower start.
-                    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "true" if args.jobs else "false",
+                    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "true" if options.jobs else "false",
                     "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(POOL_SIZE),
                     "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(MAX_OVERFLOW),
                     **(sign_in.server_environment if sign_in else {}),
@@ -119,22 +176,12 @@ class Mlflow(pulumi.ComponentResource):
                 ports=[port for port in (args.port, args.metrics) if port],
                 networks=args.networks,
                 probe=Probe(command=["ready"]),
-                limits=args.limits,
+                limits=options.limits,
             ),
             pulumi.ResourceOptions(parent=self, depends_on=args.starts_after),
         )
         self.volume_name = volume.name
         self.register_outputs({"volume_name": self.volume_name})
-
-
-def worker_count(limits: Limits, *, jobs: bool) -> int:
-    """As many workers as these limits allow."""
-    if not limits.cpus:
-        return _USUAL_WORKERS
-    # Two for each processor: while one waits for the database, the other works.
-    by_cpus = math.ceil(2 * limits.cpus)
-    by_memory = (limits.memory_mb - (_MEMORY_OF_JOBS if jobs else 0)) // _MEMORY_PER_WORKER
-    return min(max(min(by_cpus, by_memory), WORKERS[0]), WORKERS[-1])
 
 
 def _allowed_hosts(args: MlflowArgs, container: str) -> list[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pulumi
 
-from components import Limits, Platform, PlatformArgs
+from components import Limits, MlflowOptions, Platform, PlatformArgs, PostgresOptions
 
 config = pulumi.Config()
 
@@ -14,10 +14,8 @@ platform = Platform(
         # Relative: the path is part of the stack's state.
         images=Path("../../images"),
         bind_address=config.require("address"),
-        mlflow_port=config.require_int("port"),
-        workers=2,
-        mlflow_limits=Limits(memory_mb=2048),
-        postgres_limits=Limits(memory_mb=1024),
+        mlflow=MlflowOptions(port=config.require_int("port"), workers=2, limits=Limits(memory_mb=2048)),
+        postgres=PostgresOptions(limits=Limits(memory_mb=1024)),
         keep_data=False,
     ),
 )

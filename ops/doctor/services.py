@@ -14,7 +14,7 @@ _ALWAYS = {roles.POSTGRES, roles.SCHEMA, roles.MLFLOW}
 def check(subject: Subject) -> Verdict:
     """Every service is healthy, and all tasks have succeeded."""
     present = {each.role for each in subject.containers}
-    missing = _expected(subject, present) - present
+    missing = expected(subject) - present
     problems = [
         *(broken(f"{role} is missing", subject.make_up) for role in sorted(missing)),
         *(_problem(subject, each) for each in subject.containers if not each.is_as_expected),
@@ -26,10 +26,10 @@ def check(subject: Subject) -> Verdict:
     return ok(f"{', '.join(services)} are healthy; {', '.join(tasks)} succeeded")
 
 
-def _expected(subject: Subject, present: set[str]) -> set[str]:
+def expected(subject: Subject) -> set[str]:
     """The roles that must have containers: the basic ones, and those with a courier or an output."""
-    adminer = {roles.ADMINER} if "adminer_url" in subject.outputs else set()
-    return _ALWAYS | adminer | {roles.served_by(role) for role in present if roles.is_courier(role)}
+    shown = {role for role, switch in roles.OPTIONAL.items() if switch.output in subject.outputs}
+    return _ALWAYS | shown | {roles.served_by(role) for role in _roles(subject, labels.COURIER)}
 
 
 def _problem(subject: Subject, container: Container) -> Verdict:

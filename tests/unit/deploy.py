@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import pulumi
 
-from components import Metrics, Platform, PlatformArgs, PublicEndpoint, Tls
+from components import Adminer, Metrics, Platform, PlatformArgs, PostgresOptions, PublicEndpoint, Tls
 
-from .fake_engine import PROJECT, FakeEngine
+from .fake_engine import CONTAINER, PROJECT, FakeEngine
 
 CHECKOUT = Path(__file__).parents[2]
 IMAGES = CHECKOUT / "images"
 
 METRICS = Metrics(mlflow_port=9001, postgres_port=9002)
+PUBLISHED = PostgresOptions(port=5432)
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nchain\n"
 TLS_KEY = "-----BEGIN PRIVATE KEY-----\nvalue-of-tls-key\n"
 
@@ -26,32 +27,62 @@ def endpoint(**changes: Any) -> PublicEndpoint:
     return PublicEndpoint(**{"hostname": "mlflow.example.com", **usual, **changes})
 
 
-@cache
-def _deployed(**changes: Any) -> FakeEngine:
-    return run_platform(FakeEngine(), **changes)
+_deployed: dict[str, FakeEngine] = {}
 
 
 def deploy(**changes: Any) -> FakeEngine:
     """A platform with some of its arguments changed. To be read only: whoever asks for the same gets the same."""
-    return _deployed(**changes)
+    key = repr(sorted(changes.items()))
+    if key not in _deployed:
+        _deployed[key] = run_platform(FakeEngine(), **changes)
+    return _deployed[key]
 
 
 def everything(**changes: Any) -> FakeEngine:
     """A platform with all that can be switched on."""
-    return _deployed(**{**switched_on(), **changes})
+    return deploy(**{**switched_on(), **changes})
 
 
 def switched_on() -> dict[str, Any]:
     """The arguments of a platform with all that can be switched on."""
-    ports = {"postgres_port": 5432, "adminer_port": 8080, "metrics": METRICS}
-    return {**ports, "endpoint": endpoint(), "sign_in": True, "gc_after_days": 30}
+    return {
+        "postgres": PUBLISHED,
+        "sidecars": (Adminer(),),
+        "metrics": METRICS,
+        "endpoint": endpoint(),
+        "sign_in": True,
+        "gc_after_days": 30,
+    }
+
+
+EVERYTHING = PlatformArgs(images=IMAGES, **switched_on())
+
+
+def services(engine: FakeEngine) -> set[str]:
+    """The roles of the containers that run."""
+    return {each.role for each in engine.of(CONTAINER).values() if not each.role.endswith("-courier")}
+
+
+def leaves(arguments: Any, path: str = "") -> dict[str, object]:
+    """The arguments of a platform, those of its options included, by the names that errors have for them."""
+    found: dict[str, object] = {}
+    for name in (field.name for field in fields(arguments)):
+        value = getattr(arguments, name)
+        if name == "sidecars":
+            for sidecar in value:
+                found |= leaves(sidecar, f"{sidecar.role}.")
+        elif is_dataclass(value):
+            found |= leaves(value, f"{path}{name}.")
+        else:
+            found[path + name] = value
+    return found
 
 
 def run_platform(fake: FakeEngine, /, **changes: Any) -> FakeEngine:
     """Run a program that is a platform alone; the platform's outputs become the stack's."""
 
     def program() -> None:
-        platform = Platform(PROJECT, PlatformArgs(images=IMAGES, **changes))
+        platform = Platform(PROJECT, PlatformArgs(**{"images": IMAGES, **changes}))
         for name, value in platform.outputs.items():
             pulumi.export(name, value)
 

@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from components import DeploymentError, Metrics, PlatformArgs
+from components import Adminer, DeploymentError, Metrics, MlflowOptions, PlatformArgs, PostgresOptions
 from config import errors_name_settings
 from config.names import key_of
 from preflight import host
 from preflight.host import check_host
 
-from .deploy import IMAGES, endpoint
+from .deploy import IMAGES, endpoint, switched_on
 from .fake_docker import FakeDocker
 from .project import message
 
 PREFIX = "mlflow-postgres-dev"
 DATA = f"{PREFIX}-postgres-data"
-ARGS = PlatformArgs(images=IMAGES, adminer_port=8080, endpoint=endpoint())
+ARGS = PlatformArgs(images=IMAGES, sidecars=[Adminer()], endpoint=endpoint())
 BASES = {image.base for image in ARGS.image_builds.values()}
 BUILT = {f"{PREFIX}/{role}:{image.digest}" for role, image in ARGS.image_builds.items()}
 
@@ -27,21 +27,20 @@ BUILT = {f"{PREFIX}/{role}:{image.digest}" for role, image in ARGS.image_builds.
 def arguments(ports: dict[str, int]) -> dict[str, Any]:
     """The arguments that publish ports, which go by their settings."""
     gateway = {key: ports[setting] for key, setting in _GATEWAY.items() if setting in ports}
-    others = {key: ports[setting] for key, setting in _OTHERS.items() if setting in ports}
     figures = {key: ports[setting] for key, setting in _METRICS.items() if setting in ports}
     return {
-        "adminer_port": None,
         # Numbers that no test uses, for the ports that it does not mention.
         "endpoint": endpoint(**{"https_port": 6443, "http_port": 6080, **gateway}) if gateway else None,
-        "mlflow_port": 6999,
+        "mlflow": MlflowOptions(port=ports.get("mlflowPort", 6999)),
+        "postgres": PostgresOptions(port=ports.get("postgresPort")),
+        "sidecars": [replace(each, port=ports[key]) for key, each in _SIDECARS.items() if key in ports],
         "metrics": Metrics(**figures) if figures else None,
-        **others,
     }
 
 
+_SIDECARS = {key_of(each.ports("")[0].argument): each for each in switched_on()["sidecars"]}
 _GATEWAY = {"https_port": "httpsPort", "http_port": "httpPort"}
 _METRICS = {"mlflow_port": "mlflowMetricsPort", "postgres_port": "postgresMetricsPort"}
-_OTHERS = {"mlflow_port": "mlflowPort", "postgres_port": "postgresPort", "adminer_port": "adminerPort"}
 
 
 def look(

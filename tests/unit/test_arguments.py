@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components import DeploymentError, Limits, PlatformArgs, PublicEndpoint, Tls
+from components import DeploymentError, Limits, MlflowOptions, PlatformArgs, PostgresOptions, PublicEndpoint, Tls
 from config.names import as_setting
 from contract.errors import Argument, ArgumentError
 
@@ -65,20 +65,18 @@ def test_an_address_that_is_protected_or_meant_to_be_open_is_accepted(changes: d
 
 def test_all_errors_are_reported_at_once() -> None:
     errors = refused(
-        mlflow_port=80,
-        workers=1,
-        user="pg_me",
-        mlflow_limits=Limits(memory_mb=4),
-        postgres_settings={"fsync": "off"},
-        postgres_version="12",
+        mlflow=MlflowOptions(port=80, workers=1, limits=Limits(memory_mb=4)),
+        postgres=PostgresOptions(user="pg_me", settings={"fsync": "off"}, version="12"),
+        gc_after_days=0,
     )
     assert [str(error).partition(" is ")[0] for error in errors] == [
-        "postgres_version",
-        "user",
-        "workers",
-        "mlflow_limits.memory_mb",
-        "postgres_settings['fsync']",
-        "mlflow_port",
+        "mlflow.workers",
+        "mlflow.limits.memory_mb",
+        "postgres.version",
+        "postgres.user",
+        "postgres.settings['fsync']",
+        "gc_after_days",
+        "mlflow.port",
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from components import MlflowOptions, PostgresOptions
 from components.database.connections import MAX_OVERFLOW, POOL_SIZE, connection_budget
 
 from .deploy import deploy
@@ -47,7 +48,7 @@ def test_the_monitoring_role_has_connections_only_with_metrics() -> None:
 
 
 def test_postgresql_gets_max_connections_and_the_limit_of_each_role() -> None:
-    engine = deploy(workers=7, sign_in=True, jobs=True, user="tracker")
+    engine = deploy(mlflow=MlflowOptions(workers=7, jobs=True), postgres=PostgresOptions(user="tracker"), sign_in=True)
     budget = connection_budget(7, sign_in=True, jobs=True)
     server = engine.container("postgres")
     assert f"max_connections={budget.max_connections}" in server.inputs["command"]
@@ -56,7 +57,7 @@ def test_postgresql_gets_max_connections_and_the_limit_of_each_role() -> None:
 
 
 def test_mlflow_gets_the_pool_sizes_of_the_budget() -> None:
-    server = deploy(workers=7).container("mlflow")
+    server = deploy(mlflow=MlflowOptions(workers=7)).container("mlflow")
     command = server.inputs["command"]
     assert command[command.index("--workers") + 1] == "7"
     assert server.environment["MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"] == str(POOL_SIZE)

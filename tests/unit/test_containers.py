@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from components.engine.workload import Limits
+from components import Limits, MlflowOptions, PostgresOptions
 
-from .deploy import deploy, everything
-from .fake_engine import CONTAINER, Registration
+from .deploy import deploy, everything, services
+from .fake_engine import Registration
 
 # The user ids inside the images: `postgres` in the official one, `nobody`, `www-data`.
 USERS = {
@@ -33,8 +33,7 @@ def container(role: str) -> Registration:
 
 
 def test_all_containers_are_listed() -> None:
-    running = {each.role for each in everything().of(CONTAINER).values() if not each.role.endswith("-courier")}
-    assert running == set(USERS), "a container that is missing here is held to none of the promises below"
+    assert services(everything()) == set(USERS), "one that is missing here is held to none of the promises below"
 
 
 @pytest.mark.parametrize("role", USERS)
@@ -164,8 +163,8 @@ def test_other_services_stop_within_half_a_minute(role: str) -> None:
 
 def test_chosen_limits_are_used() -> None:
     engine = deploy(
-        mlflow_limits=Limits(memory_mb=3000, cpus=1.5),
-        postgres_limits=Limits(memory_mb=1000, cpus=0.5, shared_memory_mb=250),
+        mlflow=MlflowOptions(limits=Limits(memory_mb=3000, cpus=1.5)),
+        postgres=PostgresOptions(limits=Limits(memory_mb=1000, cpus=0.5, shared_memory_mb=250)),
     )
     chosen = {
         role: [engine.container(role).inputs.get(each) for each in ("memory", "memorySwap", "cpus", "shmSize")]
@@ -196,7 +195,7 @@ def test_the_network_mode_is_named(role: str) -> None:
 
 
 def test_a_changed_probe_replaces_its_container_and_no_other() -> None:
-    before, after = deploy(), deploy(database="runs")
+    before, after = deploy(), deploy(postgres=PostgresOptions(database="runs"))
     label = "mlflow-postgres.probe"
     changed = {role for role in ("postgres", "mlflow") if differs(before.container(role), after.container(role), label)}
     assert changed == {"postgres"}, "the provider may ignore a changed health check, but never a changed label"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pulumi
 
-from .deploy import CHECKOUT, everything, run_platform, switched_on
+from .deploy import CHECKOUT, EVERYTHING, everything, run_platform, services, switched_on
 from .fake_engine import STACK, FakeEngine
 from .toy_engine import ToyEngine
 
@@ -28,9 +28,9 @@ def on_a_toy_engine() -> tuple[ToyEngine, FakeEngine]:
 
 def test_another_engine_can_run_the_whole_platform() -> None:
     toy, registered = on_a_toy_engine()
-    assert set(toy.services) == {"postgres", "mlflow", "gateway", "adminer", "exporter", "gc"}
     assert set(toy.tasks) == {"schema"}
-    assert set(toy.images) == {"postgres", "mlflow", "gateway", "adminer", "exporter"}
+    assert set(toy.services) == services(everything()) - {"schema"}
+    assert set(toy.images) == set(EVERYTHING.image_builds)
     networks = {role: (each.internal, each.outbound) for role, each in toy.networks.items()}
     assert networks == {
         "tracking": (False, True),

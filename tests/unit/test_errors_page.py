@@ -42,8 +42,8 @@ def test_every_error_has_its_code_as_a_literal() -> None:
 
 
 def test_a_user_sees_the_code_what_was_seen_the_rule_and_the_remedy() -> None:
-    error = ArgumentError("port-out-of-range", "mlflow_port", 80, rule="1024 at least", accepted=5000)
-    assert str(error) == "mlflow_port is 80: 1024 at least. Mend it with: mlflow_port=5000"
+    error = ArgumentError("port-out-of-range", "mlflow.port", 80, rule="1024 at least", accepted=5000)
+    assert str(error) == "mlflow.port is 80: 1024 at least. Mend it with: mlflow.port=5000"
     assert error.report == f"[port-out-of-range] {error}"
     assert report([error, error, UserError("not-up", "it is not up")]) == f"{error.report}\n[not-up] it is not up"
 

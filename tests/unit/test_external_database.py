@@ -8,7 +8,7 @@ import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from components import DeploymentError, PlatformArgs
+from components import Adminer, DeploymentError, PlatformArgs, PostgresOptions
 from components.database import ExternalDatabase, Login, SslMode
 
 from .deploy import IMAGES, METRICS, run_platform
@@ -31,7 +31,7 @@ def planned(**changes: Any) -> FakeEngine:
         }
     )
     return run_platform(
-        FakeEngine(), database_server=server, adminer_port=8080, metrics=METRICS, gc_after_days=30, sign_in=True
+        FakeEngine(), database_server=server, sidecars=[Adminer()], metrics=METRICS, gc_after_days=30, sign_in=True
     )
 
 
@@ -104,8 +104,8 @@ def without_monitor() -> ExternalDatabase:
 
 def test_the_port_of_an_external_database_is_not_published() -> None:
     server = without_monitor()
-    with pytest.raises(DeploymentError, match=r"^\[database-port-not-ours\] postgres_port is 5432: "):
-        PlatformArgs(images=IMAGES, database_server=server, postgres_port=5432)
+    with pytest.raises(DeploymentError, match=r"^\[database-port-not-ours\] postgres\.port is 5432: "):
+        PlatformArgs(images=IMAGES, database_server=server, postgres=PostgresOptions(port=5432))
 
 
 def test_metrics_of_an_external_database_need_a_monitor_login() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components import Tls
+from components import MlflowOptions, Tls
 from components.services.caddyfile import caddyfile
 
 from .deploy import CERTIFICATE, TLS_KEY, deploy, endpoint, everything
@@ -117,7 +117,7 @@ def test_an_unused_key_is_not_copied() -> None:
 def test_the_gateway_is_replaced_exactly_when_its_files_change(changes: dict[str, Any], anew: bool) -> None:
     labels = [
         deploy(endpoint=endpoint(**each), **more).container("gateway").labels[LABEL]
-        for each, more in (({}, {}), (changes, {"mlflow_port": 5001}))
+        for each, more in (({}, {}), (changes, {"mlflow": MlflowOptions(port=5001)}))
     ]
     assert (labels[0] != labels[1]) is anew, "Caddy reads its files once, at its start"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components import PlatformArgs
+from components import MlflowOptions, PlatformArgs
 from components.image import JUNK, Image
 
 from .deploy import CHECKOUT, IMAGES
@@ -86,7 +86,7 @@ def test_the_build_context_of_mlflows_image_has_only_its_sources() -> None:
 
 def test_only_the_lock_file_of_the_version_changes_the_digest() -> None:
     def locks(version: str) -> set[str]:
-        sources = PlatformArgs(images=IMAGES, mlflow_version=version).image_builds["mlflow"].sources
+        sources = PlatformArgs(images=IMAGES, mlflow=MlflowOptions(version=version)).image_builds["mlflow"].sources
         return {each.name for each in sources if each.parent.name == "locks"}
 
     assert (locks("3.6.0"), locks("3.17.2")) == ({"3.6.0.txt"}, {"3.17.2.txt"})

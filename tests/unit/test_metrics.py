@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components import Metrics, PlatformArgs
+from components import Metrics, PlatformArgs, PostgresOptions
 
 from .deploy import METRICS, deploy, everything
 from .fake_engine import generated, plain
@@ -31,7 +31,7 @@ def test_the_monitoring_role_is_enabled_only_with_metrics() -> None:
 
 
 def test_the_exporter_signs_in_as_the_monitoring_role() -> None:
-    engine = deploy(metrics=METRICS, user="tracker", database="runs")
+    engine = deploy(metrics=METRICS, postgres=PostgresOptions(user="tracker", database="runs"))
     assert engine.container("exporter").environment == {
         "DATA_SOURCE_URI": "postgres:5432/runs?sslmode=disable&connect_timeout=2",
         "DATA_SOURCE_USER": "tracker_monitor",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from components import MlflowOptions
+
 from .deploy import deploy
 from .project import load
 
 
 def workers(**changes: str) -> int:
-    return load(changes).worker_count
+    return load(changes).mlflow.worker_count
 
 
 @pytest.mark.parametrize(
@@ -39,9 +41,9 @@ def test_a_chosen_number_of_workers_is_used(number: str) -> None:
 
 @pytest.mark.parametrize(("jobs", "told"), [(False, "false"), (True, "true")])
 def test_the_server_gets_the_setting_of_jobs(jobs: bool, told: str) -> None:
-    server = deploy(jobs=jobs).container("mlflow")
+    server = deploy(mlflow=MlflowOptions(jobs=jobs)).container("mlflow")
     assert server.environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == told, "left out, it starts seven processes"
 
 
 def test_by_default_there_are_no_jobs() -> None:
-    assert not load({}).jobs
+    assert not load({}).mlflow.jobs

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from components import Tls
+from components import Adminer, MlflowOptions, PostgresOptions, Tls
 
-from .deploy import deploy, endpoint, everything
+from .deploy import deploy, endpoint, everything, services
 from .fake_engine import CONTAINER, INTERNAL_NETWORK, NETWORK, FakeEngine
 
 ME = "mlflow-postgres"
@@ -40,25 +40,22 @@ def test_the_network_of_a_published_database_is_still_internal() -> None:
 def test_the_database_is_on_a_network_with_ports_only_when_it_is_published(
     port: int | None, networks: set[str]
 ) -> None:
-    engine = deploy(postgres_port=port)
+    engine = deploy(postgres=PostgresOptions(port=port))
     assert engine.container("postgres").joined == networks
     assert (f"{ME}-published" in engine.registered) is bool(port)
 
 
-@pytest.mark.parametrize(
-    ("role", "networks"),
-    [
-        ("schema", {"database"}),
-        ("mlflow", {"tracking", "database"}),
-        ("adminer", {"tracking", "database"}),
-        ("exporter", {"metrics", "database"}),
-        ("gateway", {"tracking"}),
-        ("gc", {"database"}),
-    ],
-)
-def test_a_service_is_on_the_networks_that_it_needs(role: str, networks: set[str]) -> None:
-    joined = everything().container(role).joined
-    assert joined == networks, "the front door is open to all, so it has no way to the database; nor has the owner out"
+def test_a_service_is_on_the_networks_that_it_needs() -> None:
+    joined = {role: everything().container(role).joined for role in services(everything())}
+    assert joined == {
+        "postgres": {"database", "published"},
+        "schema": {"database"},
+        "mlflow": {"tracking", "database"},
+        "adminer": {"tracking", "database"},
+        "exporter": {"metrics", "database"},
+        "gateway": {"tracking"},
+        "gc": {"database"},
+    }, "the front door is open to all, so it has no way to the database; nor has the owner out"
 
 
 def test_a_container_has_its_role_as_alias_on_every_network() -> None:
@@ -83,8 +80,11 @@ def test_every_port_is_on_loopback_by_default() -> None:
 
 def test_ports_are_opened_on_the_addresses_and_with_the_numbers_that_were_chosen() -> None:
     engine = deploy(
-        **{"bind_address": "192.0.2.7", "allow_open_access": True},
-        **{"mlflow_port": 6001, "postgres_port": 6002, "adminer_port": 6003},
+        bind_address="192.0.2.7",
+        allow_open_access=True,
+        mlflow=MlflowOptions(port=6001),
+        postgres=PostgresOptions(port=6002),
+        sidecars=[Adminer(port=6003)],
     )
     assert published(engine) == {
         ("mlflow", "192.0.2.7", 6001, 5000),
@@ -142,7 +142,7 @@ def test_the_owner_may_sign_in_only_from_the_internal_network() -> None:
     ],
 )
 def test_access_through_the_port_depends_on_the_bound_address(port: int | None, address: str, who: str) -> None:
-    engine = deploy(postgres_port=port, bind_address=address, allow_open_access=True)
+    engine = deploy(postgres=PostgresOptions(port=port), bind_address=address, allow_open_access=True)
     assert engine.container("postgres").environment["MLFLOW_POSTGRES_PUBLISHED_TO"] == who
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components import Tls
+from components import Adminer, MlflowOptions, PostgresOptions, Tls
 
 from .deploy import METRICS, deploy, endpoint, everything
 from .fake_engine import generated, plain
@@ -30,8 +30,8 @@ ALWAYS = {
 }
 # Which outputs each thing that can be switched on adds.
 MORE: dict[str, tuple[dict[str, Any], set[str]]] = {
-    "postgres": ({"postgres_port": 5433}, set()),
-    "adminer": ({"adminer_port": 8081}, {"adminer_url"}),
+    "postgres": ({"postgres": PostgresOptions(port=5433)}, set()),
+    "adminer": ({"sidecars": [Adminer(port=8081)]}, {"adminer_url"}),
     "front door": ({"endpoint": endpoint()}, set()),
     "metrics": ({"metrics": METRICS}, {"mlflow_metrics_url", "postgres_metrics_url"}),
     "sign-in": ({"sign_in": True}, {"admin_username", "admin_password"}),
@@ -39,7 +39,9 @@ MORE: dict[str, tuple[dict[str, Any], set[str]]] = {
 
 
 def test_the_outputs_are_those_of_the_contract() -> None:
-    engine = deploy(mlflow_version="3.17.2", mlflow_port=5001, database="runs", user="tracker")
+    engine = deploy(
+        mlflow=MlflowOptions(version="3.17.2", port=5001), postgres=PostgresOptions(database="runs", user="tracker")
+    )
     assert plain(engine.exports) == {
         "tracking_url": "http://127.0.0.1:5001",
         "internal_tracking_url": "http://mlflow:5000",
@@ -65,7 +67,9 @@ def test_an_output_exists_exactly_when_it_applies(on: tuple[bool, ...]) -> None:
 
 
 def test_with_adminer_its_address_is_an_output() -> None:
-    exports = plain(deploy(adminer_port=8081, user="tracker", database="runs").exports)
+    exports = plain(
+        deploy(sidecars=[Adminer(port=8081)], postgres=PostgresOptions(user="tracker", database="runs")).exports
+    )
     assert exports["adminer_url"] == "http://127.0.0.1:8081/?pgsql=postgres&username=tracker&db=runs"
 
 
@@ -77,7 +81,9 @@ def test_adminer_and_a_published_database_are_named_by_their_own_address() -> No
 
 
 def test_a_published_database_is_named_by_its_address_on_the_host() -> None:
-    exports = plain(deploy(postgres_port=5433, bind_address="192.0.2.7", allow_open_access=True).exports)
+    exports = plain(
+        deploy(postgres=PostgresOptions(port=5433), bind_address="192.0.2.7", allow_open_access=True).exports
+    )
     assert (exports["postgres_host"], exports["postgres_port"]) == ("192.0.2.7", 5433)
     assert exports["backend_store_uri"] == f"postgresql+psycopg://mlflow:{SERVER}@192.0.2.7:5433/mlflow"
 
@@ -114,13 +120,13 @@ def test_with_a_gateway_its_address_is_the_tracking_url(door: dict[str, Any], ur
     ],
 )
 def test_the_urls_can_be_opened_whatever_address_is_bound(bound: str, reached: str) -> None:
-    exports = deploy(bind_address=bound, allow_open_access=True, adminer_port=8080).exports
+    exports = deploy(bind_address=bound, allow_open_access=True, sidecars=[Adminer()]).exports
     assert exports["tracking_url"] == f"http://{reached}:5000"
     assert exports["adminer_url"].startswith(f"http://{reached}:8080/")
 
 
 def test_the_host_of_the_database_is_a_plain_host() -> None:
-    exports = plain(deploy(postgres_port=5432, bind_address="::1", allow_open_access=True).exports)
+    exports = plain(deploy(postgres=PostgresOptions(port=5432), bind_address="::1", allow_open_access=True).exports)
     assert exports["postgres_host"] == "::1", "libpq would look for a host that is called [::1]"
     assert exports["backend_store_uri"] == f"postgresql+psycopg://mlflow:{SERVER}@[::1]:5432/mlflow"
 

@@ -128,7 +128,7 @@ def test_the_images_are_those_that_the_program_builds_from(version: str, image: 
     changes = {"postgresVersion": version, "postgresImage": image}
     settings = load(changes)
     assert pin.base_images(defaults() | changes) == {
-        "postgresImage": settings.postgres_base,
+        "postgresImage": settings.postgres.base,
         "pythonImage": settings.python_image,
         "debianImage": settings.debian_image,
     }
@@ -136,4 +136,4 @@ def test_the_images_are_those_that_the_program_builds_from(version: str, image: 
 
 def test_a_pinned_image_is_a_setting_that_the_program_takes() -> None:
     pinned = {key: f"{name}@{digest(name)}" for key, name in pin.base_images(defaults()).items()}
-    assert load(pinned).postgres_base == pinned["postgresImage"]
+    assert load(pinned).postgres.base == pinned["postgresImage"]

@@ -7,7 +7,9 @@ from collections import Counter
 
 import pytest
 
-from .deploy import deploy, everything
+from components import PostgresOptions
+
+from .deploy import EVERYTHING, deploy, everything, services
 from .fake_engine import (
     ADMINER,
     CONTAINER,
@@ -25,10 +27,9 @@ from .fake_engine import (
     SCHEMA,
     SIGN_IN,
     VOLUME,
+    FakeEngine,
 )
 
-COMPONENTS = (PLATFORM, POSTGRES, SCHEMA, SIGN_IN, MLFLOW, ADMINER, EXPORTER, GATEWAY, HOUSEKEEPING)
-PARTS = ("postgres", "schema", "sign-in", "mlflow", "adminer", "exporter", "gateway", "housekeeping")
 SECRETIVE = ("postgres", "schema", "mlflow", "exporter", "gateway", "gc")
 ME = "mlflow-postgres"
 DATA = {f"{ME}-{name}" for name in ("postgres-data", "schema-backups", "schema-keys", "mlflow-artifacts")}
@@ -100,25 +101,24 @@ def test_services_that_are_off_do_not_exist() -> None:
 def test_every_resource_has_the_parent_that_it_belongs_to() -> None:
     engine = everything()
     family = {name: each.parent for name, each in engine.registered.items()}
+    parts = components(engine) - {ME}
     # Built once for two components, so a child of neither.
-    networks = ("tracking", "database", "published", "metrics")
-    shared = {f"{ME}-{part}" for part in (*PARTS, *networks, "deployment", "mlflow-image")}
+    shared = parts | {*engine.of(NETWORK), f"{ME}-deployment", f"{ME}-mlflow-image"}
     assert family == {
         ME: "mlflow-postgres-dev",
-        **{
-            name: f"{ME}-{part}"
-            for part in PARTS
-            for name in family
-            if name.startswith(f"{ME}-{part}-") and name not in shared
-        },
+        **{name: part for part in parts for name in family if name.startswith(f"{part}-") and name not in shared},
         **dict.fromkeys(shared, ME),
     }, "a child beside its component is not deleted, aliased or waited for with it"
+
+
+def components(engine: FakeEngine) -> set[str]:
+    return {name for name, each in engine.registered.items() if each.type.startswith("mlflow-postgres:index:")}
 
 
 def test_every_component_registers_its_outputs_once() -> None:
     engine = everything()
     said = Counter({name: len(outputs) for name, outputs in engine.outputs.items() if name in engine.registered})
-    assert said == Counter(engine.of(*COMPONENTS).keys()), "without register_outputs Pulumi shows it as unfinished"
+    assert said == Counter(components(engine)), "without register_outputs Pulumi shows it as unfinished"
 
 
 def test_the_objects_on_the_host_are_named_after_project_stack_and_role() -> None:
@@ -129,7 +129,7 @@ def test_the_objects_on_the_host_are_named_after_project_stack_and_role() -> Non
         for each in engine.of(CONTAINER, NETWORK, VOLUME).values()
     }
     roles = {
-        *("postgres", "schema", "mlflow", "adminer", "exporter", "gateway", "gc"),
+        *services(engine),
         *("tracking", "database", "published", "metrics"),
         *("postgres-data", "backups", "keys", "mlflow-artifacts", "gateway-data"),
         *(f"{role}-{what}" for role in SECRETIVE for what in ("courier", "secrets")),
@@ -141,11 +141,7 @@ def test_images_are_named_after_the_stack_the_role_and_their_content() -> None:
     engine = everything()
     names = {each.inputs["name"] for each in engine.of(IMAGE).values()}
     assert {name.rpartition(":")[0] for name in names} == {
-        "mlflow-postgres-dev/postgres",
-        "mlflow-postgres-dev/mlflow",
-        "mlflow-postgres-dev/adminer",
-        "mlflow-postgres-dev/exporter",
-        "mlflow-postgres-dev/gateway",
+        f"mlflow-postgres-dev/{role}" for role in EVERYTHING.image_builds
     }
     for image in engine.of(IMAGE).values():
         assert image.inputs["build"]["tags"] == [image.inputs["name"]], "else the build would carry no name to find"
@@ -164,7 +160,7 @@ def test_every_object_has_the_labels_of_stack_and_deployment() -> None:
 
 
 def test_volumes_have_no_deployment_label() -> None:
-    engine = everything(postgres_version="16")
+    engine = everything(postgres=PostgresOptions(port=5432, version="16"))
     expected = {
         each.inputs["name"]: {
             "mlflow-postgres.stack": "mlflow-postgres-dev",

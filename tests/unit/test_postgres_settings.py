@@ -11,8 +11,8 @@ from functools import cached_property
 import pytest
 
 from components.database.connections import connection_budget
+from components.database.managed import MAJORS
 from components.database.tuning import REFUSED, settings_for
-from components.validation import POSTGRES_MAJORS
 
 MEMORY = (512, 1024, 2048, 4096, 16384, 65536)
 CPUS = (0, 0.5, 1, 2, 3.5, 8, 32)
@@ -79,7 +79,7 @@ class Machine:
         return settings(self.memory, self.cpus, self.workers, self.major)
 
 
-MACHINES = [Machine(*each) for each in itertools.product(MEMORY, CPUS, WORKERS, POSTGRES_MAJORS)]
+MACHINES = [Machine(*each) for each in itertools.product(MEMORY, CPUS, WORKERS, MAJORS)]
 
 
 def what_runs_at_once_fits_into_the_container(machine: Machine) -> bool:

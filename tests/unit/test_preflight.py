@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from components.engine.workload import Limits
+from components import Limits, MlflowOptions, PostgresOptions
 from config.names import key_of
 
 from .deploy import METRICS
@@ -66,10 +66,10 @@ def test_an_available_image_is_accepted(monkeypatch: pytest.MonkeyPatch, engine:
 
 
 @pytest.mark.parametrize(
-    ("role", "argument"), [("postgres", "postgres_image"), ("mlflow", "python_image"), ("adminer", "debian_image")]
+    ("role", "argument"), [("postgres", "postgres.image"), ("mlflow", "python_image"), ("adminer", "debian_image")]
 )
 def test_an_unavailable_image_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch, role: str, argument: str) -> None:
-    message = refusal(monkeypatch, FakeDocker(local=BASES), None, **{argument: "no/such:image"})
+    message = refusal(monkeypatch, FakeDocker(local=BASES), None, **named(argument))
     assert message.startswith(
         f"{key_of(argument)} is 'no/such:image': the image no/such:image cannot be found, neither on the Docker engine "
         "nor in a registry (manifest unknown): "
@@ -78,9 +78,15 @@ def test_an_unavailable_image_is_refused_by_its_name(monkeypatch: pytest.MonkeyP
     )
 
 
-@pytest.mark.parametrize("argument", ["postgres_image", "python_image", "debian_image"])
+@pytest.mark.parametrize("argument", ["postgres.image", "python_image", "debian_image"])
 def test_the_remedy_of_a_missing_image_is_one_command(monkeypatch: pytest.MonkeyPatch, argument: str) -> None:
-    load(mended({}, refusal(monkeypatch, FakeDocker(local=BASES), None, **{argument: "no/such:image"})))
+    load(mended({}, refusal(monkeypatch, FakeDocker(local=BASES), None, **named(argument))))
+
+
+def named(argument: str) -> dict[str, Any]:
+    """The arguments of a platform with this one an image that does not exist."""
+    image = "no/such:image"
+    return {"postgres": PostgresOptions(image=image)} if argument == "postgres.image" else {argument: image}
 
 
 def test_an_unreachable_registry_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,10 +97,10 @@ def test_an_unreachable_registry_is_the_reason(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("changes", "needed"),
     [
-        ({"adminer_port": None, "endpoint": None}, False),
-        ({"adminer_port": None}, True),
+        ({"sidecars": [], "endpoint": None}, False),
+        ({"sidecars": []}, True),
         ({"endpoint": None}, True),
-        ({"adminer_port": None, "endpoint": None, "metrics": METRICS}, True),
+        ({"sidecars": [], "endpoint": None, "metrics": METRICS}, True),
     ],
     ids=["all off", "gateway on", "adminer on", "metrics on"],
 )
@@ -109,15 +115,16 @@ def test_the_image_of_a_service_that_is_off_is_not_checked(
 
 
 @pytest.mark.parametrize(
-    ("key", "argument"),
-    [("mlflowCpus", "mlflow_limits"), ("postgresCpus", "postgres_limits")],
+    ("key", "options"),
+    [("mlflowCpus", MlflowOptions), ("postgresCpus", PostgresOptions)],
     ids=["mlflow", "postgres"],
 )
 def test_more_processors_than_the_engine_has_are_refused_with_how_many_there_are(
-    monkeypatch: pytest.MonkeyPatch, key: str, argument: str
+    monkeypatch: pytest.MonkeyPatch, key: str, options: type[MlflowOptions | PostgresOptions]
 ) -> None:
     engine = FakeDocker(local=BASES, processors=4)
-    message = refusal(monkeypatch, engine, None, **{argument: Limits(memory_mb=4096, cpus=4.5)})
+    chosen = options(limits=Limits(memory_mb=4096, cpus=4.5))
+    message = refusal(monkeypatch, engine, None, **{key.removesuffix("Cpus"): chosen})
     assert message == (
         f"{key} is 4.5: the Docker engine has 4 processors. Mend it with: bin/pulumi config set {key} 4"
     ), "the engine would refuse to start the container, after the old one has gone"
@@ -128,7 +135,7 @@ def test_more_processors_than_the_engine_has_are_refused_with_how_many_there_are
 def test_as_many_processors_as_the_engine_has_are_accepted(monkeypatch: pytest.MonkeyPatch, cpus: float) -> None:
     limits = Limits(memory_mb=4096, cpus=cpus)
     engine = FakeDocker(local=BASES, processors=4)
-    look(monkeypatch, engine, None, mlflow_limits=limits, postgres_limits=limits)
+    look(monkeypatch, engine, None, mlflow=MlflowOptions(limits=limits), postgres=PostgresOptions(limits=limits))
 
 
 def test_a_lower_credentials_version_is_refused_with_the_present_one(

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from .deploy import endpoint
+from config.names import key_of
+
+from .deploy import EVERYTHING, endpoint
 from .fake_docker import FakeContainer, FakeDocker, Ports, labels
 from .preflight_case import BASES, look, refusal
 from .project import load, mended
@@ -178,15 +180,7 @@ def test_the_gateways_ports_are_checked(monkeypatch: pytest.MonkeyPatch, key: st
 
 @pytest.mark.parametrize(
     ("key", "role"),
-    [
-        ("mlflowPort", "mlflow"),
-        ("postgresPort", "postgres"),
-        ("adminerPort", "adminer"),
-        ("mlflowMetricsPort", "mlflow"),
-        ("postgresMetricsPort", "exporter"),
-        ("httpsPort", "gateway"),
-        ("httpPort", "gateway"),
-    ],
+    [("mlflowPort", "mlflow"), *((key_of(each.argument), each.role) for each in EVERYTHING.published_ports)],
 )
 def test_a_service_may_keep_its_port(monkeypatch: pytest.MonkeyPatch, taken: int, key: str, role: str) -> None:
     ours = FakeContainer("ours", labels=labels(role), ports=bound(taken))
@@ -197,8 +191,7 @@ def test_a_service_may_keep_its_port(monkeypatch: pytest.MonkeyPatch, taken: int
     ("key", "address"),
     [
         *((key, "192.0.2.7") for key in ("httpsPort", "httpPort")),
-        *((key, "127.0.0.1") for key in ("postgresPort", "adminerPort")),
-        *((key, "127.0.0.1") for key in ("mlflowMetricsPort", "postgresMetricsPort")),
+        *((key_of(each.argument), "127.0.0.1") for each in EVERYTHING.published_ports if each.role != "gateway"),
     ],
 )
 def test_a_port_is_tried_on_its_own_address(monkeypatch: pytest.MonkeyPatch, key: str, address: str) -> None:

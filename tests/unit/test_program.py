@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import runpy
 from dataclasses import fields, replace
 from pathlib import Path
@@ -11,16 +10,23 @@ from typing import Any
 import pytest
 import yaml
 
-from components import PlatformArgs, PublicEndpoint, Tls
-from components import defaults as defaults_of
-from components.engine.workload import Limits
-from components.metrics import Metrics
+from components import (
+    Adminer,
+    Limits,
+    Metrics,
+    MlflowOptions,
+    PlatformArgs,
+    PostgresOptions,
+    PublicEndpoint,
+    Tls,
+)
 from config.names import camel_case, key_of
 from config.settings import Settings
+from contract import roles
 from preflight import host
 
-from .deploy import CERTIFICATE, CHECKOUT, IMAGES, TLS_KEY
-from .fake_engine import CONTAINER, PROJECT, FakeEngine, plain, texts
+from .deploy import CERTIFICATE, CHECKOUT, EVERYTHING, IMAGES, TLS_KEY, everything, leaves, services
+from .fake_engine import PROJECT, FakeEngine, plain, texts
 from .project import CERTIFICATE_FILE, KEY_FILE, PROJECT_FILE, as_text, defaults, load
 from .test_outputs import ALWAYS
 
@@ -30,10 +36,11 @@ TYPES = {
     **{"Mapping[str, str | int | float | bool]": "object", "Sequence[str]": "array"},
 }
 
-
-VALIDATION = CHECKOUT / "components" / "validation.py"
-# Other programs choose these, or they are settings by their parts.
-NOT_SETTINGS = {"images", "engine", "database_server", "endpoint", "mlflow_limits", "postgres_limits"}
+# Other programs choose these.
+NOT_SETTINGS = {
+    *("images", "engine", "database_server"),
+    *(f"{service}.limits.{limit}" for service in ("mlflow", "postgres") for limit in ("processes", "shared_memory_mb")),
+}
 
 EVERY_SETTING = {
     "mlflowPort": "6001",
@@ -114,8 +121,7 @@ def test_the_default_settings_give_two_services_and_a_job_and_keep_the_data(
     engine: FakeEngine, checked: Checked
 ) -> None:
     run_program(engine)
-    running = {each.role for each in engine.of(CONTAINER).values() if not each.role.endswith("-courier")}
-    assert running == {"postgres", "schema", "mlflow"}
+    assert services(engine) == {"postgres", "schema", "mlflow"}
     ((args, prefix),) = checked
     ports = published(args)
     assert (args.keep_data, args.protect_data, args.bind_address) == (True, False, "127.0.0.1")
@@ -130,28 +136,32 @@ def test_every_setting_reaches_the_platform(engine: FakeEngine, checked: Checked
     assert door is not None
     assert replace(args, endpoint=None) == PlatformArgs(
         images=Path("images"),
-        mlflow_version=defaults()["mlflowVersion"],
-        postgres_version="16.4",
-        postgres_image="one",
+        mlflow=MlflowOptions(
+            version=defaults()["mlflowVersion"],
+            port=6001,
+            workers=7,
+            jobs=True,
+            limits=Limits(memory_mb=3000, cpus=1.5),
+        ),
+        postgres=PostgresOptions(
+            version="16.4",
+            image="one",
+            database="runs",
+            user="tracker",
+            port=6002,
+            settings={"work_mem": "64MB", "max_wal_size": 512, "seq_page_cost": 1.5, "jit": True},
+            limits=Limits(memory_mb=1000, cpus=0.5),
+        ),
+        sidecars=(Adminer(port=6003),),
         python_image="two",
         debian_image="three",
-        database="runs",
-        user="tracker",
         bind_address="192.0.2.7",
         allow_open_access=True,
         allowed_hosts=["runs.lan", "192.0.2.7"],
-        mlflow_port=6001,
-        postgres_port=6002,
-        adminer_port=6003,
         metrics=Metrics(mlflow_port=6006, postgres_port=6007),
         sign_in=True,
         credentials_version=3,
         gc_after_days=30,
-        workers=7,
-        jobs=True,
-        postgres_settings={"work_mem": "64MB", "max_wal_size": 512, "seq_page_cost": 1.5, "jit": True},
-        mlflow_limits=Limits(memory_mb=3000, cpus=1.5),
-        postgres_limits=Limits(memory_mb=1000, cpus=0.5),
         keep_data=False,
         protect_data=True,
     )
@@ -246,13 +256,16 @@ def test_the_tutorials_stack_has_the_tutorials_ports_on_loopback() -> None:
 def test_the_defaults_of_the_project_file_are_those_of_the_component() -> None:
     """The component's are the truth: Pulumi needs its own as literals."""
     assert load({}) == PlatformArgs(images=IMAGES)
-    ports = {"adminerPort": defaults_of.ADMINER_PORT, "httpsPort": defaults_of.HTTPS_PORT}
-    ports |= {"httpPort": defaults_of.HTTP_PORT, "mlflowMetricsPort": defaults_of.MLFLOW_METRICS_PORT}
-    ports |= {"postgresMetricsPort": defaults_of.POSTGRES_METRICS_PORT}
-    assert {key: int(defaults()[key]) for key in ports} == ports, "of what is switched off"
+    args = load({key: value for key, value in EVERY_SETTING.items() if not key.endswith("Port")})
+    assert [each for each in args.published_ports if each.host != each.usual] == [], "of what is switched off"
 
 
 def test_every_argument_that_an_error_names_is_a_setting() -> None:
-    named = set(re.findall(r'"((?:endpoint|metrics|mlflow_limits|postgres_limits)\.\w+)"', VALIDATION.read_text()))
-    named |= {field.name for field in fields(PlatformArgs)} - NOT_SETTINGS
+    named = {*leaves(EVERYTHING)} - NOT_SETTINGS
     assert {key_of(argument) for argument in named} - set(defaults()) == set(), "its message would name no setting"
+
+
+def test_every_service_that_a_setting_switches_on_is_one_of_everything(engine: FakeEngine, checked: Checked) -> None:
+    run_program(engine, **EVERY_SETTING)
+    assert checked
+    assert services(engine) - {roles.SETTINGS} == services(everything()), "the tests of all services would skip it"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from docker.models.containers import ExecResult
 
+from contract import roles
 from ops.readiness import ensure_ready, wait_for_recovery
 
 from .fake_docker import FakeContainer, FakeDocker, labels
@@ -18,7 +19,7 @@ GONE = ["remove by force: True"]
 @pytest.fixture(autouse=True)
 def settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The stack's settings. They are read only when a container is not healthy."""
-    settings = {"adminer": "true", "metrics": "true", "hostname": "a.b", "gcAfterDays": "1", "postgresSettings": "{}"}
+    settings = {each.setting: "on" for each in roles.OPTIONAL.values()}
     monkeypatch.setattr("ops.readiness.configuration", lambda _: settings)
     return settings
 
@@ -135,12 +136,13 @@ def test_a_service_that_never_becomes_ready_is_waited_for_until_a_timeout(monkey
     assert server.done == GONE
 
 
-@pytest.mark.parametrize("role", ["adminer", "exporter", "exporter-courier", "gateway", "gc", "settings"])
+@pytest.mark.parametrize("off", ["", "false", "0", "{}"])
+@pytest.mark.parametrize("role", [*roles.OPTIONAL, "exporter-courier"])
 @pytest.mark.parametrize("health", ["starting", "unhealthy"])
 def test_a_service_that_is_switched_off_is_neither_waited_for_nor_removed(
-    settings: dict[str, str], capsys: pytest.CaptureFixture[str], role: str, health: str
+    settings: dict[str, str], capsys: pytest.CaptureFixture[str], role: str, health: str, off: str
 ) -> None:
-    settings.update(adminer="false", metrics="false", hostname="", gcAfterDays="0", postgresSettings="{}")
+    settings[roles.OPTIONAL[roles.served_by(role)].setting] = off
     container = service(role=role, health=health)
     ensure_ready(FakeDocker(containers=[container]).connect(), "dev")
     assert (container.done, capsys.readouterr().out) == ([], ""), "Pulumi removes it"

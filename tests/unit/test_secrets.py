@@ -9,7 +9,7 @@ import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from components import Tls, platform
+from components import PostgresOptions, Tls, platform
 from components.database import DatabaseConnection, ExternalDatabase, Login, managed
 from components.database.connections import connection_budget
 from components.engine import DockerHost
@@ -103,7 +103,7 @@ def test_generated_secrets_are_long_and_need_no_quoting() -> None:
     ],
 )
 def test_the_pass_file_has_the_line_for_libpq(role: str, line: str) -> None:
-    engine = deploy(database="runs", user="tracker")
+    engine = deploy(postgres=PostgresOptions(database="runs", user="tracker"))
     assert delivered(engine, role) == {"/run/secrets/pgpass": line}
 
 
@@ -117,7 +117,7 @@ def test_the_database_gets_the_password_of_each_role() -> None:
 
 
 def test_the_store_uri_of_mlflow_and_the_job_has_no_password() -> None:
-    engine = deploy(database="runs", user="tracker")
+    engine = deploy(postgres=PostgresOptions(database="runs", user="tracker"))
     stores = {role: engine.container(role).environment["MLFLOW_BACKEND_STORE_URI"] for role in ("mlflow", "schema")}
     assert stores == {
         "mlflow": "postgresql+mlflow://tracker@postgres:5432/runs",
@@ -154,12 +154,11 @@ def test_the_engine_marks_every_secret_file_as_secret(engine: FakeEngine) -> Non
 def test_generated_passwords_are_secret(engine: FakeEngine) -> None:
     args = managed.PostgresArgs(
         image=Image(context=IMAGES / "postgres", base="base"),
-        major=17,
+        options=managed.PostgresOptions(),
         networks=["network"],
         internal_network="192.0.2.0/24",
         connections=connection_budget(1, sign_in=False, jobs=False),
         credentials_version=1,
-        limits=Limits(memory_mb=1),
     )
 
     def program() -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from .deploy import IMAGES, deploy, everything
+from components import MlflowOptions, PostgresOptions
+
+from .deploy import EVERYTHING, IMAGES, deploy, everything
 from .fake_engine import IMAGE, FakeEngine
 
 PATHS = {
@@ -18,7 +20,7 @@ PATHS = {
 
 @pytest.mark.parametrize(("major", "path"), PATHS.items())
 def test_the_data_is_mounted_where_the_image_of_its_major_keeps_it(major: int, path: str) -> None:
-    server = deploy(postgres_version=str(major)).container("postgres")
+    server = deploy(postgres=PostgresOptions(version=str(major))).container("postgres")
     assert server.mounted[path] == "mlflow-postgres-dev-postgres-data", "on a wrong mount the data goes with it"
     assert set(server.mounted) == {path, "/run/secrets"}
 
@@ -39,34 +41,40 @@ def test_dumps_are_on_a_volume() -> None:
 
 
 def test_the_job_migrates_the_schema_and_grants_privileges_to_the_servers_role() -> None:
-    job = deploy(user="tracker").container("schema")
+    job = deploy(postgres=PostgresOptions(user="tracker")).container("schema")
     assert job.inputs["command"] == ["migrate"]
     assert job.environment["MLFLOW_POSTGRES_USER"] == "tracker"
 
 
 def test_the_database_gets_its_name_and_role() -> None:
-    environment = deploy(user="tracker", database="runs", postgres_version="16").container("postgres").environment
+    options = PostgresOptions(user="tracker", database="runs", version="16")
+    environment = deploy(postgres=options).container("postgres").environment
     told = {key: environment[f"MLFLOW_POSTGRES_{key}"] for key in ("USER", "DATABASE", "MAJOR", "VOLUME")}
     volume = "mlflow-postgres-dev-postgres-data"
     assert told == {"USER": "tracker", "DATABASE": "runs", "MAJOR": "16", "VOLUME": volume}
 
 
 def test_the_database_is_probed_over_tcp() -> None:
-    engine = deploy(database="runs", user="tracker")
+    engine = deploy(postgres=PostgresOptions(database="runs", user="tracker"))
     probe = engine.container("postgres").inputs["healthcheck"]["tests"]
     assert probe[7:] == ["pg_isready", "-h", "127.0.0.1", "-U", "tracker", "-d", "runs"], (
         "while a cluster is first made, a server without TCP answers on the socket and is gone a moment later"
     )
 
 
-@pytest.mark.parametrize("role", ["mlflow", "gateway", "adminer", "exporter"])
+@pytest.mark.parametrize("role", sorted({*EVERYTHING.image_builds} - {"postgres"}))
 def test_other_services_are_probed_by_their_script(role: str) -> None:
     assert everything().container(role).inputs["healthcheck"]["tests"][7:] == ["ready"]
 
 
 def test_images_are_built_from_the_chosen_base_images_and_version() -> None:
-    chosen = {"postgres_image": "one", "python_image": "two", "debian_image": "three", "mlflow_version": "3.6.0"}
-    engine = everything(sign_in=False, **chosen)
+    engine = everything(
+        sign_in=False,
+        mlflow=MlflowOptions(version="3.6.0"),
+        postgres=PostgresOptions(image="one"),
+        python_image="two",
+        debian_image="three",
+    )
     arguments = {name: each.inputs["build"]["buildArgs"] for name, each in engine.of(IMAGE).items()}
     assert arguments == {
         "mlflow-postgres-postgres-image": {"BASE_IMAGE": "one"},
@@ -150,7 +158,8 @@ def test_there_is_one_list_of_private_tables() -> None:
 
 
 def test_adminer_gets_its_server_and_roles() -> None:
-    told = everything(user="tracker", database="runs").container("adminer").environment
+    options = PostgresOptions(user="tracker", database="runs")
+    told = everything(postgres=options).container("adminer").environment
     assert told == {
         "MLFLOW_POSTGRES_HOST": "postgres",
         "MLFLOW_POSTGRES_DATABASE": "runs",

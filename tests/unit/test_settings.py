@@ -198,12 +198,12 @@ def test_a_value_of_another_type_is_refused_by_its_name(key: str) -> None:
     ],
 )
 def test_the_database_image_is_the_official_one_unless_another_is_named(changes: dict[str, str], base: str) -> None:
-    assert load(changes).postgres_base == base
+    assert load(changes).postgres.base == base
 
 
 @pytest.mark.parametrize(("version", "major"), [("17", 17), ("17.6", 17), ("13.0", 13)])
 def test_the_major_version_is_before_the_point(version: str, major: int) -> None:
-    assert load({"postgresVersion": version}).postgres_major == major
+    assert load({"postgresVersion": version}).postgres.major == major
 
 
 def test_a_version_has_only_digits() -> None:
@@ -218,5 +218,5 @@ def test_an_image_without_a_name_is_refused(key: str) -> None:
 def test_the_production_example_has_no_adminer() -> None:
     chosen = yaml.safe_load((IMAGES.parent / "Pulumi.prod.example.yaml").read_text())["config"]
     settings = load({key.removeprefix("mlflow-postgres:"): str(value) for key, value in chosen.items()})
-    assert settings.adminer_port is None
-    assert "adminer_port" not in {each.argument for each in settings.published_ports}
+    assert settings.sidecars == ()
+    assert "adminer.port" not in {each.argument for each in settings.published_ports}

@@ -10,6 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from components import PostgresOptions
 from components.database import managed
 from components.database.tuning import REFUSED
 
@@ -88,7 +89,7 @@ def test_invalid_json_is_refused_by_its_name() -> None:
 
 def test_values_have_postgresqls_spelling() -> None:
     chosen = {"jit": True, "autovacuum": False, "a.b": "x y", "geqo_threshold": 12, "seq_page_cost": 1.5, "c": ""}
-    found = load({"postgresSettings": json.dumps(chosen)}).postgres_settings
+    found = load({"postgresSettings": json.dumps(chosen)}).postgres.settings
     assert {name: managed.setting(value) for name, value in found.items()} == {
         **{"jit": "on", "autovacuum": "off", "a.b": "x y"},
         **{"geqo_threshold": "12", "seq_page_cost": "1.5", "c": ""},
@@ -96,7 +97,7 @@ def test_values_have_postgresqls_spelling() -> None:
 
 
 def with_chosen(engine: FakeEngine | None = None) -> FakeEngine:
-    return run_platform(engine or FakeEngine(), postgres_settings=CHOSEN)
+    return run_platform(engine or FakeEngine(), postgres=PostgresOptions(settings=CHOSEN))
 
 
 def options(server: Registration) -> list[str]:
@@ -121,7 +122,7 @@ def test_chosen_settings_override_computed_ones() -> None:
 
 
 def test_the_number_of_processors_decides_about_parallel_workers() -> None:
-    engine = run_platform(FakeEngine(), postgres_limits=load({"postgresCpus": "2"}).postgres_limits)
+    engine = run_platform(FakeEngine(), postgres=load({"postgresCpus": "2"}).postgres)
     assert "max_parallel_workers=2" in options(engine.container("postgres"))
 
 
