@@ -77,6 +77,8 @@ class Deployment:
         self.kept = False
         """Whether it stays on the engine after the tests, with its folder, because one of them failed."""
         self._first_rows = ""
+        self._outputs: dict[str, Any] = {}
+        self._outputs_of: tuple[int, int] | None = None
         keys = [f"{each}Port" for each in ("mlflow", "postgres", "adminer", "https", "http")]
         keys += ["mlflowMetricsPort", "postgresMetricsPort"]
         self.settings: dict[str, Any] = {
@@ -150,10 +152,22 @@ class Deployment:
         return done.stdout
 
     def outputs(self) -> dict[str, Any]:
-        """The stack's outputs, secrets included. What this prints is not kept among what the commands printed."""
-        with self.start("stack", "output", "--json", "--show-secrets", "--stack", self.name) as process:
-            values: dict[str, Any] = json.loads(process.communicate()[0])
-        return values
+        """The stack's outputs, secrets included. What this prints is not kept among what the commands printed.
+
+        They are in the state: Pulumi is asked again only when its file is another one.
+        """
+        state = self._state_file()
+        if state is None or state != self._outputs_of:
+            with self.start("stack", "output", "--json", "--show-secrets", "--stack", self.name) as process:
+                self._outputs = json.loads(process.communicate()[0])
+            self._outputs_of = state
+        return dict(self._outputs)
+
+    def _state_file(self) -> tuple[int, int] | None:
+        """What changes with every write of the state; None before the first one."""
+        files = list((self.state / ".pulumi" / "stacks").rglob(f"{self.name}.json"))
+        found = files[0].stat() if files else None
+        return (found.st_ino, found.st_mtime_ns) if found else None
 
     def answers(self) -> bool:
         """Whether the server answers from the database at once: one request, and no second try."""
