@@ -33,6 +33,24 @@ def servers(engine: DockerClient, stack: Deployment) -> Iterator[PostgresContain
         made.remove()
 
 
+@pytest.fixture(scope="module")
+def same_volume(engine: DockerClient, stack: Deployment) -> Iterator[PostgresContainers]:
+    """A volume whose cluster is made once, for the tests that do not mind what the one before has done to it."""
+    made = PostgresContainers(engine, stack.image("postgres"))
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
+@pytest.fixture(scope="module")
+def first(same_volume: PostgresContainers) -> Container:
+    """The server that has made that cluster. Each test leaves it ready, but for the last three."""
+    server = same_volume.start()
+    wait_for(lambda: is_ready(server), "the first server")
+    return server
+
+
 STARTING = b"starting PostgreSQL"
 MAKE = "CREATE TABLE runs (id serial PRIMARY KEY, name text); INSERT INTO runs (name) VALUES ('first')"
 
@@ -86,38 +104,55 @@ def _is_ours(server: Container) -> None:
     )
 
 
-def test_a_database_of_another_name_is_not_left_behind_unseen(servers: PostgresContainers) -> None:
-    first = servers.start()
-    wait_for(lambda: is_ready(first), "the first server")
+def test_a_second_server_on_a_volume_is_refused(same_volume: PostgresContainers, first: Container) -> None:
+    assert "another container runs on this volume" in refusal(same_volume.start())
+    assert is_ready(first)
+
+
+@pytest.mark.parametrize("stage", ["all but PG_VERSION moved", "moved"])
+def test_a_first_start_that_was_killed_in_its_last_step_is_finished(first: Container, stage: str) -> None:
+    back = f"mkdir {DATA}/.making" + ("" if stage == "moved" else f" && mv {DATA}/PG_VERSION {DATA}/.making")
+    assert first.exec_run(["sh", "-c", back]).exit_code == 0
+    first.kill()
+    first.start()
+    wait_for(lambda: is_ready(first), "the server that finishes it")
+    assert can_sign_in(first, PASSWORD)
+
+
+def test_a_killed_server_recovers(first: Container) -> None:
+    assert succeeds(first, "CREATE TABLE mark AS SELECT 1")
+    first.kill()
+    first.start()
+    wait_for(lambda: is_ready(first), "the server after the kill")
+    assert succeeds(first, "SELECT FROM mark")
+
+
+def test_a_signal_in_the_middle_of_a_start_is_heard(first: Container) -> None:
+    """After a kill PostgreSQL first flushes every file of the volume. It hears a signal at once and stops then."""
+    first.kill()
+    before = first.logs().count(STARTING)
+    first.start()
+    wait_for(lambda: first.logs().count(STARTING) > before, "the server to start again")
     first.stop(timeout=STOP)
-    said = refusal(servers.start(database="other"))
+    first.reload()
+    assert first.attrs["State"]["ExitCode"] != 137, "it was not heard, and the engine killed it"
+
+
+@pytest.mark.usefixtures("first")
+def test_a_database_of_another_name_is_not_left_behind_unseen(same_volume: PostgresContainers) -> None:
+    said = refusal(same_volume.start(database="other"))
     assert "the volume holds the database mlflow, and not other" in said
     assert "bin/pulumi config set postgresDatabase mlflow" in said
 
 
-def test_another_user_takes_over_and_the_former_one_is_out(servers: PostgresContainers) -> None:
-    first = servers.start()
-    wait_for(lambda: is_ready(first), "the first server")
-    assert succeeds(first, "CREATE TABLE runs ()")
-    first.stop(timeout=STOP)
-    second = servers.start(user="team")
+@pytest.mark.usefixtures("first")
+def test_another_user_takes_over_and_the_former_one_is_out(same_volume: PostgresContainers) -> None:
+    second = same_volume.start(user="team")
     wait_for(lambda: is_ready(second), "the second server")
     assert can_sign_in(second, PASSWORD, user="team")
     assert not can_sign_in(second, PASSWORD)
-    assert succeeds(second, "SELECT FROM runs", user="team")
-    assert succeeds(second, "DROP TABLE runs", user="team_owner")
-
-
-@pytest.mark.parametrize("stage", ["all but PG_VERSION moved", "moved"])
-def test_a_first_start_that_was_killed_in_its_last_step_is_finished(servers: PostgresContainers, stage: str) -> None:
-    first = servers.start()
-    wait_for(lambda: is_ready(first), "the first server")
-    back = f"mkdir {DATA}/.making" + ("" if stage == "moved" else f" && mv {DATA}/PG_VERSION {DATA}/.making")
-    first.exec_run(["sh", "-c", back])
-    first.kill()
-    second = servers.start()
-    wait_for(lambda: is_ready(second), "the second server")
-    assert can_sign_in(second, PASSWORD)
+    assert succeeds(second, "SELECT FROM mark", user="team")
+    assert succeeds(second, "DROP TABLE mark", user="team_owner")
 
 
 def test_the_cluster_of_18_is_inside_its_volume(servers: PostgresContainers) -> None:
@@ -136,19 +171,6 @@ def test_a_secret_that_cannot_be_read_is_no_empty_password(servers: PostgresCont
     assert "is empty, or" in refusal(servers.start(password=""))
 
 
-def test_a_signal_in_the_middle_of_a_start_is_heard(servers: PostgresContainers) -> None:
-    """After a kill PostgreSQL first flushes every file of the volume. It hears a signal at once and stops then."""
-    server = servers.start()
-    wait_for(lambda: is_ready(server), "the server")
-    server.kill()
-    before = server.logs().count(STARTING)
-    server.start()
-    wait_for(lambda: server.logs().count(STARTING) > before, "the server to start again")
-    server.stop(timeout=STOP)
-    server.reload()
-    assert server.attrs["State"]["ExitCode"] != 137, "it was not heard, and the engine killed it"
-
-
 @pytest.mark.parametrize("sign", [f"{DATA}/.making/PG_VERSION", f"{DATA}/.making/postmaster.pid"])
 def test_a_first_start_that_was_killed_is_made_anew(servers: PostgresContainers, sign: str) -> None:
     """Killed in the middle of initdb, and in the middle of making the role; then the container is thrown away."""
@@ -161,16 +183,6 @@ def test_a_first_start_that_was_killed_is_made_anew(servers: PostgresContainers,
     wait_for(lambda: is_ready(second), "the second server")
     assert can_sign_in(second, PASSWORD)
     assert not can_sign_in(second, "another-password")
-
-
-def test_a_killed_server_recovers(servers: PostgresContainers) -> None:
-    server = servers.start()
-    wait_for(lambda: is_ready(server), "the server")
-    assert succeeds(server, "CREATE TABLE mark AS SELECT 1")
-    server.kill()
-    server.start()
-    wait_for(lambda: is_ready(server), "the server after the kill")
-    assert succeeds(server, "SELECT FROM mark")
 
 
 def test_a_full_volume_is_said_and_nothing_is_lost_on_it(servers: PostgresContainers) -> None:
@@ -203,13 +215,6 @@ def test_a_full_volume_is_said_and_nothing_is_lost_on_it(servers: PostgresContai
     server.start()
     wait_for(lambda: is_ready(server), "the server with space again")
     assert succeeds(server, "SELECT FROM mark")
-
-
-def test_a_second_server_on_a_volume_is_refused(servers: PostgresContainers) -> None:
-    first = servers.start()
-    wait_for(lambda: is_ready(first), "the first server")
-    assert "another container runs on this volume" in refusal(servers.start())
-    assert is_ready(first)
 
 
 def test_a_volume_of_another_major_is_refused_and_left_alone(servers: PostgresContainers) -> None:

@@ -89,7 +89,9 @@ def revision(stack: Deployment) -> str:
 
 
 def version(stack: Deployment) -> str:
-    return stack.execute("mlflow", "python", "-c", "import mlflow; print(mlflow.__version__)").strip()
+    return stack.execute(
+        "mlflow", "python", "-c", "from importlib.metadata import version; print(version('mlflow'))"
+    ).strip()
 
 
 def indexes(stack: Deployment) -> dict[str, tuple[bool, str]]:
