@@ -15,21 +15,28 @@ import pytest
 
 from .everything import EverythingOn
 from .harness import Deployment, deployment
+from .production import example_for_a_team
 from .small_volumes import held_volume, small_volume
 
 HERE = Path(__file__).parent
 
 PROFILES = {
     "everything_on": ("services", "doctor", "doctor_faults", "rotation", "secrets"),
+    "stack": ("adminer", "bad_input", "consumer", "plan", "roles", "searches", "servers", "tracking", "metrics"),
+    "hurt_stack": ("interrupted", "data"),
+    # Modules with a stack of their own.
+    "upgrade": ("upgrade",),
+    "gc": ("gc",),
     "import_stack": (
         *("import", "import_database", "import_in_use", "turns", "pages"),
         # These switch sign-in on.
         *("import_users", "pages_sign_in"),
     ),
     "small_volumes": ("import_cut_short", "faults"),
-    "stack": ("adminer", "bad_input", "consumer", "plan", "roles", "searches", "servers", "tracking"),
+    "production": ("gateway", "production"),
 }
-"""By the fixture of each profile, the modules that use it, in their order. The profile that takes longest is first."""
+"""By the fixture of each profile, the modules that use it, in their order. What takes longest is first, so that no
+worker is left with a long one at the end."""
 
 
 def profile(module: str) -> str | None:
@@ -52,7 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _place(module: str) -> tuple[int, int]:
-    """The profiles come first, so that no worker is left with a long one at the end."""
+    """The profiles come first, in their order."""
     name = profile(module)
     if name is None:
         return len(PROFILES), 0
@@ -117,7 +124,10 @@ def _remove_the_stack_of_another_profile(request: pytest.FixtureRequest, shared:
 
 @pytest.fixture(scope="module")
 def stack(engine: docker.DockerClient, shared: SharedStack) -> Deployment:
-    """A stack with the defaults and Adminer, whose secrets were renewed once. Its tests change nothing."""
+    """A stack with the defaults, Adminer and metrics, whose secrets were renewed once.
+
+    Its tests change nothing, but for those of the metrics, which come last.
+    """
     made = shared.get("stack", _default(engine))
     assert isinstance(made, Deployment)
     return made
@@ -125,7 +135,7 @@ def stack(engine: docker.DockerClient, shared: SharedStack) -> Deployment:
 
 @contextmanager
 def _default(engine: docker.DockerClient) -> Iterator[Deployment]:
-    with deployment(engine, adminer=True, credentialsVersion=2) as made:
+    with deployment(engine, adminer=True, metrics=True, credentialsVersion=2) as made:
         made.up()
         yield made
 
@@ -142,6 +152,22 @@ def everything_on(engine: docker.DockerClient, shared: SharedStack) -> Everythin
 def _everything_on(engine: docker.DockerClient) -> Iterator[EverythingOn]:
     with deployment(engine) as made:
         yield EverythingOn(made)
+
+
+@pytest.fixture(scope="module")
+def hurt_stack(engine: docker.DockerClient, shared: SharedStack) -> Deployment:
+    """A stack that is not up yet. Its commands are killed, its containers end, and it is destroyed twice."""
+    made = shared.get("hurt_stack", deployment(engine))
+    assert isinstance(made, Deployment)
+    return made
+
+
+@pytest.fixture(scope="module")
+def production(engine: docker.DockerClient, shared: SharedStack) -> Deployment:
+    """The stack of the example for a team, which the last of its tests destroys."""
+    made = shared.get("production", example_for_a_team(engine))
+    assert isinstance(made, Deployment)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -185,10 +211,3 @@ def _small_volumes(engine: docker.DockerClient) -> Iterator[Deployment]:
         made.up()
         with held_volume(made, "postgres-data"), held_volume(made, "mlflow-artifacts"):
             yield made
-
-
-@pytest.fixture(scope="module")
-def own_stack(engine: docker.DockerClient) -> Iterator[Deployment]:
-    """A stack that is not up yet, for the tests of one module to do with as they like."""
-    with deployment(engine) as made:
-        yield made

@@ -1,13 +1,18 @@
-"""`make doctor` on a stack whose disk, network, image or version has a fault that is made for it, and is mended."""
+"""`make doctor` on a stack whose disk, connections, containers, certificate or image has a fault, and is mended.
+
+In the order of the file: one test's `up` mends the fault of the test before.
+"""
 
 from __future__ import annotations
 
+import subprocess
 from contextlib import ExitStack
 
 import psycopg
 import pytest
 
 from .doctor import (
+    certificate,
     checks,
     expect_problems,
     occupy_connections,
@@ -39,14 +44,6 @@ def test_a_disk_that_is_nearly_full(complete: Deployment) -> None:
     wait_until_healthy(complete)
 
 
-def test_a_service_that_is_gone(complete: Deployment) -> None:
-    complete.container("gateway").remove(force=True)
-    found = expect_problems(complete, {"containers": "broken"})
-    assert found["containers"]["seen"] == "gateway is missing"
-    complete.up()
-    wait_until_healthy(complete)
-
-
 def test_a_role_that_has_all_its_connections(complete: Deployment) -> None:
     outputs = complete.outputs()
     with ExitStack() as held:
@@ -69,6 +66,36 @@ def test_connections_that_are_used_up_but_for_a_superusers(complete: Deployment)
     occupy_connections(complete, int(sql(complete, "SHOW max_connections")) - 3)
     assert problems(complete)["connections"] == "broken"
     run_remedy(complete, checks(complete)["connections"])
+
+
+def test_an_index_and_services_that_are_gone(complete: Deployment) -> None:
+    """One `up` brings all of them back. What it is told to bring along is the next test's fault."""
+    sql(complete, "DROP INDEX mlflow_postgres_tags_value")
+    found = expect_problems(complete, {"indexes": "warning"})
+    remove = f"docker rm --force {complete.prefix}-schema"
+    assert found["indexes"]["mend"] == f"{remove} && make up STACK={complete.name}"
+    complete.container("gateway").remove(force=True)
+    found = expect_problems(complete, {"indexes": "warning", "containers": "broken"})
+    assert found["containers"]["seen"] == "gateway is missing"
+    complete.container("mlflow").stop()
+    expect_problems(complete, {"containers": "broken"})
+    subprocess.run(remove.split(), check=True, capture_output=True)
+    certificate(complete, days=10)
+    # `make up` is this and a look at what is unwell.
+    complete.up()
+
+
+def test_a_certificate_that_ends_soon_and_then_has_ended(complete: Deployment) -> None:
+    found = expect_problems(complete, {"certificate": "warning"})
+    assert "that of localhost ends in 10 days" in found["certificate"]["seen"]
+    certificate(complete, days=-3)
+    complete.up()
+    # No client accepts it, and so the doctor does not.
+    found = expect_problems(complete, {"certificate": "broken", "test run": "broken"})
+    assert "that of localhost ended 3 days ago: no client accepts it" in found["certificate"]["seen"]
+    assert "certificate has expired" in found["test run"]["seen"]
+    # The next test's `up` delivers it.
+    certificate(complete, days=60)
 
 
 def test_a_server_without_its_fast_event_loop(complete: Deployment) -> None:

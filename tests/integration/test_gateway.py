@@ -1,4 +1,4 @@
-"""A platform with a name, as it is met from another machine: a network namespace of its own, behind a cable."""
+"""The example for a team as it is met from another machine: a network namespace of its own, behind a cable."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from docker import DockerClient
 
-from .harness import Deployment, deployment
+from .harness import Deployment
+from .production import HOSTNAME, HTTP, HTTPS
 
-HOSTNAME = "mlflow.test"
 MIB = 2**20
 GIB = 2**30
 
@@ -85,17 +84,8 @@ class Front:
     certificate: Path
     password: str
 
-    @property
-    def https(self) -> int:
-        return int(self.stack.settings["httpsPort"])
-
-    @property
-    def http(self) -> int:
-        return int(self.stack.settings["httpPort"])
-
-    def curl(self, path: str, *options: str, port: int | None = None, scheme: str = "https") -> tuple[int, str]:
+    def curl(self, path: str, *options: str, port: int = HTTPS, scheme: str = "https") -> tuple[int, str]:
         """A request of the neighbour's: the status, 0 if there was none, and what else was said."""
-        port = port or self.https
         done = self.neighbour.run(
             *("curl", "--silent", "--show-error", "--max-time", "30", "--cacert", str(self.certificate)),
             *("--write-out", "\n%{http_code} %{redirect_url}", *options),
@@ -106,15 +96,12 @@ class Front:
 
 
 @pytest.fixture(scope="module")
-def front(engine: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+def front(production: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     neighbour = Neighbour()
     try:
-        settings = {"hostname": HOSTNAME, "tls": "internal", "signIn": True, "bindAddress": neighbour.host}
-        with deployment(engine, **settings, postgresPort=0) as stack:
-            stack.up()
-            certificate = tmp_path_factory.mktemp("front") / "root.crt"
-            certificate.write_text(stack.execute("gateway", "cat", "/data/caddy/pki/authorities/local/root.crt"))
-            yield Front(stack, neighbour, certificate, str(stack.outputs()["admin_password"]))
+        certificate = tmp_path_factory.mktemp("front") / "root.crt"
+        certificate.write_text(production.execute("gateway", "cat", "/data/caddy/pki/authorities/local/root.crt"))
+        yield Front(production, neighbour, certificate, str(production.outputs()["admin_password"]))
     finally:
         neighbour.remove()
 
@@ -126,9 +113,8 @@ PORTS_INSIDE = [5000, 5432, 8080, 8443]
 
 
 def test_nothing_answers_but_the_gateways_ports(front: Front) -> None:
-    ours = [int(front.stack.settings[key]) for key in ("httpsPort", "httpPort", "mlflowPort", "adminerPort")]
-    open_ports = front.neighbour.open_ports(front.neighbour.host, [*ours, *PORTS_INSIDE])
-    assert open_ports == {front.https, front.http}
+    open_ports = front.neighbour.open_ports(front.neighbour.host, [HTTPS, HTTP, *PORTS_INSIDE])
+    assert open_ports == {HTTPS, HTTP}
 
 
 @pytest.mark.parametrize("role", ["mlflow", "postgres"])
@@ -151,7 +137,7 @@ def test_with_it_200(front: Front) -> None:
 
 def test_a_wrong_host_403(front: Front) -> None:
     assert front.curl(EXPERIMENTS, "--header", "Host: evil.test")[0] == 403
-    assert front.curl(EXPERIMENTS, "--header", "Host: evil.test", port=front.http, scheme="http")[0] == 403
+    assert front.curl(EXPERIMENTS, "--header", "Host: evil.test", port=HTTP, scheme="http")[0] == 403
 
 
 def test_an_unknown_name_gets_no_certificate(front: Front) -> None:
@@ -162,23 +148,23 @@ def test_an_unknown_name_gets_no_certificate(front: Front) -> None:
             "--show-error",
             "--insecure",
             "--resolve",
-            f"evil.test:{front.https}:{front.neighbour.host}",
+            f"evil.test:{HTTPS}:{front.neighbour.host}",
         ),
-        f"https://evil.test:{front.https}/",
+        f"https://evil.test:{HTTPS}/",
     )
     assert "alert" in done.stderr
 
 
 def test_http_is_sent_to_https(front: Front) -> None:
-    code, where = front.curl("/a?b=c", port=front.http, scheme="http")
-    assert (code, where) == (308, f"https://{HOSTNAME}:{front.https}/a?b=c")
+    code, where = front.curl("/a?b=c", port=HTTP, scheme="http")
+    assert (code, where) == (308, f"https://{HOSTNAME}/a?b=c")
 
 
 @pytest.mark.parametrize(("version", "works"), [("1.0", False), ("1.1", False), ("1.2", True), ("1.3", True)])
 def test_tls_is_1_2_or_better(front: Front, version: str, works: bool) -> None:
     # The client's own rule would forbid the old ones, and prove nothing of the server.
     done = front.neighbour.run(
-        *("openssl", "s_client", "-connect", f"{front.neighbour.host}:{front.https}", "-servername", HOSTNAME),
+        *("openssl", "s_client", "-connect", f"{front.neighbour.host}:{HTTPS}", "-servername", HOSTNAME),
         *("-cipher", "DEFAULT@SECLEVEL=0", f"-tls{version.replace('.', '_').replace('1_0', '1')}"),
         *("-CAfile", str(front.certificate), "-verify_return_error"),
     )
@@ -241,7 +227,7 @@ def log_artifact(front: Front, folder: Path, size: int) -> subprocess.Popen[str]
         ["ip", "netns", "exec", front.neighbour.name, sys.executable, "-c", script, str(artifact)],
         env={
             **os.environ,
-            "MLFLOW_TRACKING_URI": f"https://{HOSTNAME}:{front.https}",
+            "MLFLOW_TRACKING_URI": f"https://{HOSTNAME}",
             "MLFLOW_TRACKING_USERNAME": "admin",
             "MLFLOW_TRACKING_PASSWORD": front.password,
             "MLFLOW_TRACKING_SERVER_CERT_PATH": str(front.certificate),

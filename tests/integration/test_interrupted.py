@@ -1,6 +1,6 @@
 """A killed `up`, at any moment: the next one converges by itself, with nothing orphaned and nothing lost.
 
-In the order of one stack's life.
+In the order of one stack's life, which goes on in test_data.py.
 """
 
 from __future__ import annotations
@@ -49,66 +49,57 @@ MOMENTS: list[Moment] = [
 ]
 
 
-def test_an_up_that_was_killed_at_one_moment_after_another_is_finished_by_the_next(own_stack: Deployment) -> None:
-    own_stack.configure(keepData=False)
+def test_an_up_that_was_killed_at_one_moment_after_another_is_finished_by_the_next(hurt_stack: Deployment) -> None:
+    hurt_stack.configure(keepData=False)
     for moment in MOMENTS:
         # The engine may have finished what the killed run asked for.
-        if moment(own_stack):
-            own_stack.destroy()
+        if moment(hurt_stack):
+            hurt_stack.destroy()
             # An image that was built after its run was killed is in no state. The next run takes it over by its tag.
-            assert {**own_stack.objects(), "images": set()} == NOTHING
-        kill(own_stack, moment, "up")
-    own_stack.up()
-    own_stack.preview_unchanged()
+            assert {**hurt_stack.objects(), "images": set()} == NOTHING
+        kill(hurt_stack, moment, "up")
+    hurt_stack.up()
+    hurt_stack.preview_unchanged()
     roles = ("postgres", "schema", "mlflow")
-    containers = {f"{own_stack.prefix}-{role}{courier}" for role in roles for courier in ("", "-courier")}
-    assert own_stack.objects()["containers"] == containers
-    assert own_stack.ask()
-    networks = {f"{own_stack.prefix}-{role}" for role in ("database", "tracking", "published")}
-    assert own_stack.objects()["networks"] == networks
-    assert len(own_stack.engine.networks.list(names=list(networks))) == len(networks), "a second network of a name"
+    containers = {f"{hurt_stack.prefix}-{role}{courier}" for role in roles for courier in ("", "-courier")}
+    assert hurt_stack.objects()["containers"] == containers
+    assert hurt_stack.ask()
+    networks = {f"{hurt_stack.prefix}-{role}" for role in ("database", "tracking", "published")}
+    assert hurt_stack.objects()["networks"] == networks
+    assert len(hurt_stack.engine.networks.list(names=list(networks))) == len(networks), "a second network of a name"
 
 
-def test_objects_of_another_state_are_not_touched(own_stack: Deployment) -> None:
+def test_objects_of_another_state_are_not_touched(hurt_stack: Deployment) -> None:
     """A second checkout with a state of its own must not take the first one's containers for orphans."""
-    before = own_stack.container("postgres").id
-    other = dict(own_stack.environment)
-    own_stack.environment["XDG_STATE_HOME"] = str(own_stack.folder / "other-state")
+    before = hurt_stack.container("postgres").id
+    other = dict(hurt_stack.environment)
+    hurt_stack.environment["XDG_STATE_HOME"] = str(hurt_stack.folder / "other-state")
     try:
-        own_stack.pulumi("stack", "init", own_stack.name)
-        printed = own_stack.up(fails=True)
+        hurt_stack.pulumi("stack", "init", hurt_stack.name)
+        printed = hurt_stack.up(fails=True)
         assert "this state did not make it" in printed
         assert "make forget" in printed
     finally:
-        own_stack.environment = other
-    assert own_stack.container("postgres").id == before
+        hurt_stack.environment = other
+    assert hurt_stack.container("postgres").id == before
 
 
-def test_a_state_that_was_being_described_when_the_run_was_killed_is_read_again(own_stack: Deployment) -> None:
-    descriptions = list((own_stack.state / ".pulumi" / "stacks").rglob("*.attrs"))
+def test_a_state_that_was_being_described_when_the_run_was_killed_is_read_again(hurt_stack: Deployment) -> None:
+    descriptions = list((hurt_stack.state / ".pulumi" / "stacks").rglob("*.attrs"))
     assert descriptions
     for each in descriptions:
         each.write_bytes(b"")
-    own_stack.preview_unchanged()
+    hurt_stack.preview_unchanged()
 
 
-def test_a_stack_whose_passphrase_is_lost_for_good_begins_anew_on_the_same_data(own_stack: Deployment) -> None:
+def test_a_stack_whose_passphrase_is_lost_for_good_begins_anew_on_the_same_data(hurt_stack: Deployment) -> None:
     owner = ("psql", "-U", "mlflow_owner", "-d", "mlflow", "-c")
-    own_stack.execute("postgres", *owner, "CREATE TABLE mark AS SELECT 1")
-    key = own_stack.execute("mlflow", "cat", "/keys/kek-2")
-    (own_stack.state / "passphrase").unlink()
-    assert "make forget" in own_stack.up(fails=True)
-    own_stack.ops("forget")
-    own_stack.pulumi("stack", "init", own_stack.name)
-    own_stack.up()
-    own_stack.execute("postgres", *owner, "SELECT * FROM mark")
-    assert own_stack.execute("mlflow", "cat", "/keys/kek-2") == key
-
-
-def test_a_destroy_that_was_killed_is_finished_by_the_next(own_stack: Deployment) -> None:
-    def the_server_is_gone(stack: Deployment) -> bool:
-        return f"{stack.prefix}-mlflow" not in stack.objects()["containers"]
-
-    kill(own_stack, the_server_is_gone, "destroy")
-    own_stack.destroy()
-    assert own_stack.objects() == NOTHING
+    hurt_stack.execute("postgres", *owner, "CREATE TABLE mark AS SELECT 1")
+    key = hurt_stack.execute("mlflow", "cat", "/keys/kek-2")
+    (hurt_stack.state / "passphrase").unlink()
+    assert "make forget" in hurt_stack.up(fails=True)
+    hurt_stack.ops("forget")
+    hurt_stack.pulumi("stack", "init", hurt_stack.name)
+    hurt_stack.up()
+    hurt_stack.execute("postgres", *owner, "SELECT * FROM mark")
+    assert hurt_stack.execute("mlflow", "cat", "/keys/kek-2") == key

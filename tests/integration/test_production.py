@@ -6,28 +6,12 @@ import base64
 import json
 import socket
 import ssl
-from collections.abc import Iterator
 from http.client import HTTPResponse
 from typing import Any
 
-import pytest
-import yaml
-from docker import DockerClient
-
-from .harness import ROOT, Deployment, deployment
+from .harness import Deployment
 from .limits import REQUEST
-
-EXAMPLE = yaml.safe_load((ROOT / "Pulumi.prod.example.yaml").read_text())
-HOSTNAME = EXAMPLE["config"]["mlflow-postgres:hostname"]
-
-
-@pytest.fixture(scope="module")
-def production(engine: DockerClient) -> Iterator[Deployment]:
-    with deployment(engine) as stack:
-        path = stack.project / f"Pulumi.{stack.name}.yaml"
-        path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **EXAMPLE}))
-        stack.up()
-        yield stack
+from .production import HOSTNAME, HTTPS
 
 
 def ask(stack: Deployment, path: str, **headers: str) -> tuple[int, dict[str, Any]]:
@@ -37,7 +21,7 @@ def ask(stack: Deployment, path: str, **headers: str) -> tuple[int, dict[str, An
     )
     # The name leads nowhere here.
     with (
-        socket.create_connection(("127.0.0.1", 443), timeout=REQUEST) as cable,
+        socket.create_connection(("127.0.0.1", HTTPS), timeout=REQUEST) as cable,
         trusted.wrap_socket(cable, server_hostname=HOSTNAME) as sealed,
     ):
         lines = [f"GET {path} HTTP/1.1", f"Host: {HOSTNAME}", "Connection: close"]
