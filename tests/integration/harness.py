@@ -79,8 +79,8 @@ class Deployment:
         self._first_rows = ""
         self._outputs: dict[str, Any] = {}
         self._outputs_of: tuple[int, int] | None = None
-        keys = [f"{each}Port" for each in ("mlflow", "postgres", "adminer", "https", "http")]
-        keys += ["mlflowMetricsPort", "postgresMetricsPort"]
+        declared = yaml.safe_load((self.project / "Pulumi.yaml").read_text())["config"]
+        keys = [key for key in declared if key.endswith("Port")]
         self.settings: dict[str, Any] = {
             **dict(zip(keys, free_ports(len(keys)), strict=True)),
             # Several stacks are up at the same time, and each worker takes 600 MiB.

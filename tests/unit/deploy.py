@@ -8,7 +8,7 @@ from typing import Any
 
 import pulumi
 
-from components import Adminer, Metrics, Platform, PlatformArgs, PostgresOptions, PublicEndpoint, Tls
+from components import Adminer, Metrics, Platform, PlatformArgs, PostgresOptions, PublicEndpoint, Sidecar, Tls
 
 from .fake_engine import CONTAINER, PROJECT, FakeEngine
 
@@ -63,6 +63,11 @@ def services(engine: FakeEngine) -> set[str]:
     return {each.role for each in engine.of(CONTAINER).values() if not each.role.endswith("-courier")}
 
 
+def prefix_of(sidecar: Sidecar) -> str:
+    """What the names of a sidecar's options begin with in errors."""
+    return sidecar.ports("")[0].argument.partition(".")[0]
+
+
 def leaves(arguments: Any, path: str = "") -> dict[str, object]:
     """The arguments of a platform, those of its options included, by the names that errors have for them."""
     found: dict[str, object] = {}
@@ -70,7 +75,7 @@ def leaves(arguments: Any, path: str = "") -> dict[str, object]:
         value = getattr(arguments, name)
         if name == "sidecars":
             for sidecar in value:
-                found |= leaves(sidecar, f"{sidecar.role}.")
+                found |= leaves(sidecar, f"{prefix_of(sidecar)}.")
         elif is_dataclass(value):
             found |= leaves(value, f"{path}{name}.")
         else:

@@ -15,7 +15,7 @@ from contract import roles
 from ops.doctor.services import expected
 from ops.doctor.subject import subject_of
 
-from .deploy import EVERYTHING, IMAGES, deploy, everything, leaves, run_platform, services
+from .deploy import EVERYTHING, IMAGES, deploy, everything, leaves, prefix_of, run_platform, services
 from .fake_docker import FakeContainer, FakeDocker
 from .fake_engine import CONTAINER, IMAGE, FakeEngine, Registration, plain
 
@@ -98,7 +98,7 @@ def changed(arguments: Any, path: str, value: object) -> Any:
         return replace(arguments, **{head: changed(getattr(arguments, head), rest, value)})
     return replace(
         arguments,
-        sidecars=[changed(each, rest, value) if each.role == head else each for each in arguments.sidecars],
+        sidecars=[changed(each, rest, value) if prefix_of(each) == head else each for each in arguments.sidecars],
     )
 
 
