@@ -1,5 +1,5 @@
 <?php
-// Adminer for the database of this stack only, not for other servers that this network reaches.
+// Adminer for the one database that it stands beside, and for no other server that this network reaches.
 
 function adminer_object()
 {
@@ -9,7 +9,7 @@ function adminer_object()
             return [getenv("MLFLOW_POSTGRES_HOST"), $_GET["username"], Adminer\get_password()];
         }
 
-        // Otherwise the user's browser asks adminer.org for a newer version.
+        // Otherwise the browser of whoever opens the page asks adminer.org for a newer version.
         public function head($dark = null)
         {
             echo Adminer\script("verifyVersion = () => {};");
@@ -38,7 +38,7 @@ function address(string $user): string
     return "?" . http_build_query(["pgsql" => getenv("MLFLOW_POSTGRES_HOST"), "username" => $user, "db" => $database]);
 }
 
-// Without parameters, the form is one for MySQL on this host.
+// Without an address of its own, the form is one for MySQL on this very machine.
 if (!$_GET && $_SERVER["REQUEST_METHOD"] === "GET") {
     header("Location: " . address(getenv("MLFLOW_POSTGRES_USER")));
     exit;

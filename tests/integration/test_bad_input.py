@@ -88,7 +88,7 @@ def test_what_this_engine_does_not_have_to_give_is_refused(stack: Deployment, en
             (["mlflowCpus is 1000.0", "the Docker engine has"], "bin/pulumi config set mlflowCpus"),
             (["credentialsVersion is 1", "and was 2 already"], "bin/pulumi config set credentialsVersion 2"),
             ([f"mlflowPort is {port}", f"the container {other.name} has"], "bin/pulumi config set mlflowPort"),
-            ([f"in use by the container {other.name}"], f"docker stop {other.name}"),
+            ([f"is used by the container {other.name}"], f"docker stop {other.name}"),
         )
 
 

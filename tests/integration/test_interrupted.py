@@ -77,7 +77,7 @@ def test_objects_of_another_state_are_not_touched(hurt_stack: Deployment) -> Non
     try:
         hurt_stack.pulumi("stack", "init", hurt_stack.name)
         printed = hurt_stack.up(fails=True)
-        assert "this state did not make it" in printed
+        assert "this state did not create it" in printed
         assert "make forget" in printed
     finally:
         hurt_stack.environment = other

@@ -210,7 +210,7 @@ def test_a_full_volume_is_said_and_nothing_is_lost_on_it(servers: PostgresContai
     assert re.search(rf"the volume {servers.volume} has \d+ kB free, and PostgreSQL needs \d+ kB to recover", said), (
         said
     )
-    assert "no data is lost. Mend it by freeing disk space" in said
+    assert "no data is lost. Mend it by making space" in said
     keeper.exec_run(["rm", f"{DATA}/filler"])
     server.start()
     wait_for(lambda: is_ready(server), "the server with space again")

@@ -1,5 +1,5 @@
--- The monitoring role: it reads PostgreSQL's statistics and no rows. Without monitoring it cannot sign in.
--- Variables: database, monitor (names); monitor_connections (a number, 0 without monitoring).
+-- The role that watches: it reads the server's statistics and no rows. When nobody watches, it is shut out.
+-- Variables: database, monitor (names); monitor_connections (a number, 0 when nobody watches).
 
 SELECT :monitor_connections > 0 AS watched \gset
 BEGIN;
@@ -9,7 +9,7 @@ ALTER ROLE :"monitor" WITH LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATI
   CONNECTION LIMIT :monitor_connections VALID UNTIL 'infinity';
 ALTER ROLE :"monitor" RESET ALL;
 ALTER ROLE :"monitor" IN DATABASE :"database" RESET ALL;
--- Monitoring must not block other sessions, nor wait for them.
+-- Who looks must not be in the way of who works, nor wait for them.
 ALTER ROLE :"monitor" SET statement_timeout = '10s';
 ALTER ROLE :"monitor" SET lock_timeout = '2s';
 ALTER ROLE :"monitor" SET idle_in_transaction_session_timeout = '1min';
@@ -18,7 +18,7 @@ ALTER ROLE :"monitor" SET default_transaction_read_only = on;
 SELECT format('ALTER ROLE %I WITH NOLOGIN PASSWORD NULL', rolname) FROM pg_roles WHERE rolname = :'monitor' \gexec
 \endif
 
--- As for the other roles in roles.sql: revoke all memberships and privileges that it may have.
+-- As for the other roles in roles.sql: what it was made a member of, and what it was given, does not stay.
 SELECT format('REVOKE %I FROM %I', pg_get_userbyid(roleid), pg_get_userbyid(member))
        || coalesce(' GRANTED BY ' || quote_ident(rolname), '') || ' CASCADE'
   FROM pg_auth_members LEFT JOIN pg_roles ON pg_roles.oid = grantor
