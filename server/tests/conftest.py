@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -12,6 +13,7 @@ from mlflow.store.db import utils
 
 from mlflow_postgres.migration import tuning
 
+from .imports import in_a_process
 from .postgresql import Server, running
 
 TEMPLATE = "mlflow_template"
@@ -52,3 +54,11 @@ def shared_database(postgresql: Server, schema: str) -> Iterator[str]:
     postgresql.create(name, schema)
     yield name
     postgresql.drop(name)
+
+
+@pytest.fixture(scope="session")
+def old_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite store with one of everything, its artifacts beside it. Copy it."""
+    folder = tmp_path_factory.mktemp("old")
+    in_a_process("import_store", "make", f"sqlite:///{folder}/mlflow.db", "old", folder=folder)
+    return folder / "mlflow.db"

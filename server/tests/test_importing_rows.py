@@ -1,4 +1,4 @@
-"""What an import makes of values, ids, names and addresses. That PostgreSQL takes it all is in tests/integration."""
+"""What an import makes of values, ids, names and addresses. That PostgreSQL takes it is in test_importing_stores.py."""
 
 from __future__ import annotations
 

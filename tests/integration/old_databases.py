@@ -22,27 +22,6 @@ from .old_stores import SCRIPT, Contents
 PASSWORD = "p@ss/w:rd #1%"
 """It has every character that a URL must escape."""
 
-# What MLflow 2.9 had, made by the migrations of today's.
-OF_2_9 = """
-import sys
-import sqlalchemy
-from alembic import command
-from mlflow.store.db.utils import _get_alembic_config
-from mlflow.store.tracking.dbmodels.initial_models import Base
-Base.metadata.create_all(sqlalchemy.create_engine(sys.argv[1]))
-command.upgrade(_get_alembic_config(sys.argv[1]), "acf3f17fdcc7")
-"""
-
-ROWS_OF_2_9 = """
-INSERT INTO experiments (name, artifact_location, lifecycle_stage) VALUES ('of 2.9', './mlruns/1', 'active');
-INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status, start_time, end_time,
-                  source_version, lifecycle_stage, artifact_uri, experiment_id)
-VALUES ('abc', 'first', 'UNKNOWN', '', '', 'me', 'FINISHED', 1, 2, '', 'active', './mlruns/1/abc/artifacts', 1);
-INSERT INTO metrics (key, value, timestamp, run_uuid, step, is_nan) VALUES ('m', 0.1, 1, 'abc', 0, false);
-INSERT INTO latest_metrics (key, value, timestamp, step, is_nan, run_uuid) VALUES ('m', 0.1, 1, 0, false, 'abc');
-INSERT INTO params (key, value, run_uuid) VALUES ('p', 'x', 'abc');
-"""
-
 
 @dataclass(frozen=True)
 class Database:

@@ -22,7 +22,7 @@ from contract.roles import IMPORT
 
 from .harness import ROOT, Deployment
 
-SCRIPT = (Path(__file__).parent / "import_store.py").read_text()
+SCRIPT = (ROOT / "server" / "tests" / "import_store.py").read_text()
 HERE = "http://127.0.0.1:5000"
 KEPT = ("experiments", "workspaces", "alembic_version")
 """Tables of a store in which there are experiments, and nothing in them."""

@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 from docker import DockerClient
 
-from mlflow_postgres.migration.connections import LOCK
-
 from .doctor import checks, expect_problems, sql, wait_until_healthy
 from .harness import Deployment, deployment, wait_for
 
@@ -154,68 +152,6 @@ client.restore_experiment({ids["half"]!r})
     stack.execute("mlflow", "python", "-c", read)
 
 
-def test_a_second_round_finds_nothing_more(stack: Deployment, ids: dict[str, str]) -> None:
-    assert ids
-    assert "round done: 0 removed" in collect(stack)
-
-
-def test_what_cannot_be_removed_stays_whole_and_is_said_until_it_can(stack: Deployment, ids: dict[str, str]) -> None:
-    """A table that a later MLflow might have, and a folder that cannot be written."""
-    make = (
-        "from mlflow import MlflowClient; client = MlflowClient('http://127.0.0.1:5000');"
-        f"run = client.create_run({ids['live']!r}).info.run_id; client.log_text(run, 'x', 'files/a.txt');"
-        "client.delete_run(run); print(run)"
-    )
-    refused, locked = (stack.execute("mlflow", "python", "-c", make).strip().splitlines()[-1] for _ in range(2))
-    folder = f"/mlartifacts/{ids['live']}/{locked}/artifacts/files"
-    aged(stack, "runs", "deleted_time")
-    owner = "SET ROLE mlflow_owner; CREATE TABLE"
-    sql(stack, f"{owner} first (id text PRIMARY KEY, run varchar(32) REFERENCES runs)")
-    sql(stack, f"{owner} second (id text REFERENCES first)")
-    sql(stack, f"INSERT INTO first VALUES ('a', '{refused}'); INSERT INTO second VALUES ('a')")
-    stack.execute("mlflow", "chmod", "500", folder)
-    wait_until_healthy(stack)
-    before = files(stack)
-    try:
-        said = collect(stack)
-        assert f"run {refused}: not removed: " in said
-        assert 'violates foreign key constraint "second_id_fkey"' in said
-        assert f"run {locked}: not removed: [Errno 13] Permission denied" in said
-        assert " 0 removed" in said
-        assert " 2 failed" in said
-        assert files(stack) == before, "a file goes only when its rows can"
-        assert sql(stack, f"SELECT count(*) FROM runs WHERE run_uuid IN ('{refused}', '{locked}')") == "2"
-        wait_for(lambda: stack.container("gc").health == "unhealthy", "an unhealthy service")
-        found = expect_problems(stack, {"containers": "broken"})
-        assert "gc is running and unhealthy" in found["containers"]["seen"]
-    finally:
-        sql(stack, "DROP TABLE second, first")
-        stack.execute("mlflow", "chmod", "700", folder)
-    assert "round done: 2 removed" in collect(stack)
-    wait_until_healthy(stack)
-
-
-def test_a_thousand_that_cannot_be_removed_do_not_stand_in_the_way_of_the_next(
-    stack: Deployment, ids: dict[str, str]
-) -> None:
-    """What they hold on to comes first, in the order of ids."""
-    stuck = "SELECT lpad(n::text, 32, '0') FROM generate_series(1, 1000) AS n"
-    free = "f" * 32
-    columns = "run_uuid, experiment_id, lifecycle_stage, status, deleted_time"
-    of = f"{ids['live']}, 'deleted', 'FINISHED', 1"
-    owner = "SET ROLE mlflow_owner; CREATE TABLE"
-    sql(stack, f"{owner} first (id text PRIMARY KEY, run varchar(32) REFERENCES runs)")
-    sql(stack, f"{owner} second (id text REFERENCES first)")
-    sql(stack, f"INSERT INTO runs ({columns}) SELECT id, {of} FROM ({stuck}) AS made (id) UNION SELECT '{free}', {of}")
-    sql(stack, f"INSERT INTO first SELECT id, id FROM ({stuck}) AS made (id); INSERT INTO second SELECT id FROM first")
-    try:
-        collect(stack, ends=f"run {free}: removed")
-    finally:
-        sql(stack, f"DROP TABLE second, first; DELETE FROM runs WHERE run_uuid IN ({stuck})")
-    assert "round done: 0 removed" in collect(stack)
-    wait_until_healthy(stack)
-
-
 def test_what_a_killed_server_left_of_an_upload_goes_a_day_later(stack: Deployment, ids: dict[str, str]) -> None:
     """Of two, a day passes for one. Without gc, it is the doctor's remedy that removes it."""
     cut_short(stack, f"{ids['live']}/{ids['active']}/artifacts/large.bin")
@@ -247,18 +183,6 @@ def cut_short(stack: Deployment, artifact: str) -> None:
 
 def uploading(stack: Deployment) -> list[str]:
     return sorted(stack.execute("gc", "find", "/mlartifacts", "-name", ".artifact.uploading.*").split())
-
-
-def test_a_round_and_a_schema_job_are_never_at_work_together(stack: Deployment) -> None:
-    held = f"SELECT pg_advisory_lock({LOCK}); SELECT pg_sleep(600)"
-    stack.container("postgres").exec_run(["psql", "-U", "postgres", "-d", "mlflow", "-c", held], detach=True)
-    wait_for(lambda: sql(stack, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "1", "the lock")
-    try:
-        assert "postponed: a schema job, an import or another round" in collect(stack, ends="postponed")
-        wait_until_healthy(stack)
-    finally:
-        sql(stack, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
-    assert "round done" in collect(stack)
 
 
 def test_the_service_has_no_way_out_and_no_more_than_it_needs(stack: Deployment) -> None:

@@ -1,6 +1,6 @@
 """Housekeeping: the service, which files are somebody's own, and what follows from how a round went.
 
-The rows are PostgreSQL's: tests/integration/test_gc.py.
+The rows are PostgreSQL's: server/tests/test_retention.py.
 """
 
 from __future__ import annotations

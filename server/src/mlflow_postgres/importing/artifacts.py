@@ -15,7 +15,6 @@ from . import folders
 from .folders import Parts
 from .progress import Counter
 
-VOLUME = Path("/mlartifacts")
 _FOLDERS = (("*", "artifacts"), ("models", "*", "artifacts"), ("traces", "*", "artifacts"))
 """The patterns of artifact folders in the folder of an experiment."""
 PARTIAL = ".importing"
@@ -40,7 +39,7 @@ class Artifacts:
     """The target folders: one for each run, model or trace."""
 
 
-def find(moves: Iterable[tuple[Path, int]], volume: Path = VOLUME) -> Artifacts:
+def find(moves: Iterable[tuple[Path, int]], volume: Path) -> Artifacts:
     """Find the artifacts in folders of experiments. `moves` has each folder with the experiment's new id."""
     files = []
     folders: dict[Path, None] = {}

@@ -14,6 +14,7 @@ import os
 import sqlite3
 import sys
 import traceback
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -23,20 +24,18 @@ from ..errors import Failed, Refused, exit_code
 from ..migration.job import job_of
 from ..migration.programs import without_rows
 from .importer import run_import
-from .options import Options
+from .options import CONTAINER, Folders, Options
 from .plans import Clash
 from .privileges import become_nobody, reading
 from .progress import emit
 
-SOURCE = Path("/source")
 
-
-def options_of(arguments: argparse.Namespace) -> Options:
-    """The options of an import, from its arguments."""
+def options_of(arguments: argparse.Namespace, source: Path) -> Options:
+    """The options of an import, from its arguments. `source` is the folder of the old store."""
     with reading():
         located = json.loads(arguments.locations.read_text())
     return Options(
-        store=SOURCE / arguments.file,
+        store=source / arguments.file,
         source_name=arguments.shown,
         clash=Clash(arguments.clash),
         dry_run=arguments.dry_run,
@@ -86,10 +85,10 @@ def _is_full(error: sqlite3.OperationalError | OSError) -> bool:
     return "full" in str(error)
 
 
-def main() -> int:
+def main(given: Sequence[str] | None = None, folders: Folders = CONTAINER) -> int:
     parser = argparse.ArgumentParser(prog="import-runs", description="Import the runs of another MLflow store.")
-    parser.add_argument("--file", default="", help="the name of the store's file in /source; empty for a folder store")
-    parser.add_argument("--shown", default=str(SOURCE), help="the name of the store in the comparison")
+    parser.add_argument("--file", default="", help="the name of the store's file; empty for a folder store")
+    parser.add_argument("--shown", default=str(folders.source), help="the name of the store in the comparison")
     parser.add_argument("--clash", choices=[each.value for each in Clash], default=Clash.REFUSE.value)
     parser.add_argument("--dry-run", action="store_true")
     parser.add_argument("--users", type=Path, help="the sign-in database whose users are imported")
@@ -103,11 +102,11 @@ def main() -> int:
         help="a JSON file: `places` maps artifact locations to the folders that their files are copied from, and "
         "`empty` lists artifact locations without files",
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     os.umask(0o077)
     become_nobody()
     try:
-        run_import(options_of(arguments), job_of(os.environ, version("mlflow")))
+        run_import(options_of(arguments, folders.source), job_of(os.environ, version("mlflow")), folders)
     except Exception as error:
         if not isinstance(error, Refused | Failed | psycopg.Error | sqlite3.Error | OSError):
             traceback.print_exc()

@@ -18,7 +18,7 @@ import psycopg
 
 from ..errors import Failed, Refused
 from ..migration.connections import connect, schema_job_lock
-from ..migration.job import BACKUPS, Job
+from ..migration.job import Job
 from . import (
     artifact_plan,
     artifacts,
@@ -37,7 +37,7 @@ from . import (
 )
 from .changes import Changes
 from .comparison import TableComparison, compare
-from .options import Options
+from .options import Folders, Options
 from .plans import DEFAULT, Clash, Experiment, Plan
 from .progress import emit
 from .tables import Table, import_tables
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
 
-def run_import(options: Options, job: Job) -> None:
+def run_import(options: Options, job: Job, folders: Folders) -> None:
     """Import the store, or print the plan of a dry run. Raises `Refused` or `Failed` if it was not committed."""
     # The garbage collector would take half of the time to look for reference cycles, which rows do not have.
     gc.disable()
@@ -57,7 +57,7 @@ def run_import(options: Options, job: Job) -> None:
             "users cannot be imported: sign-in is off in this stack",
             remedy="bin/pulumi config set signIn true, make up, and the import again",
         )
-    copy_file = sources.copy_store(options.store)
+    copy_file = sources.copy_store(options.store, folders.scratch)
     if options.rows_only:
         if not options.users:
             # `fill` copies only the tables of runs.
@@ -67,7 +67,7 @@ def run_import(options: Options, job: Job) -> None:
         copy_file = sqlite_copy.fill(copy_file, job.mlflow_version)
     sources.upgrade_copy(copy_file, job.mlflow_version)
     if options.users:
-        users_file = sources.copy_store(options.users, sources.SCRATCH / "users")
+        users_file = sources.copy_store(options.users, folders.scratch / "users")
         if options.users_rows_only:
             users_file = sqlite_copy.fill_users(users_file, job.mlflow_version)
         users.add_tables(users_file, copy_file, job.mlflow_version, set(_models().tables))
@@ -77,7 +77,7 @@ def run_import(options: Options, job: Job) -> None:
         closing(sources.open_copy(copy_file)) as copy,
     ):
         if not options.dry_run:
-            leftovers.remove(connection, artifacts.VOLUME)
+            leftovers.remove(connection, folders.artifacts, folders.backups)
         tables = _tables(connection, copy, job, with_users=options.users is not None)
         replaced = _examine(copy, tables, options)
         plan, expected = _prepare(connection, copy, tables, options, job)
@@ -95,15 +95,17 @@ def run_import(options: Options, job: Job) -> None:
         if not any(expected.values()):
             emit(note="the store has nothing to import")
             return
-        found = artifacts.find(moves.folders)
-        copied = leftovers.record(artifacts.VOLUME, found.folders, ids.values())
+        found = artifacts.find(moves.folders, folders.artifacts)
+        copied = leftovers.record(folders.artifacts, found.folders, ids.values(), folders.backups)
         try:
             artifacts.copy(found)
-            file = _write_and_compare(connection, copy, tables, changes, expected, replaced, options, job)
+            file = _write_and_compare(
+                connection, copy, tables, changes, expected, replaced, options, job, folders.backups
+            )
         except Exception:
             # With a lost connection it is unknown whether it was committed. The next import finds out.
             with suppress(psycopg.Error, OSError):
-                leftovers.remove(connection, artifacts.VOLUME)
+                leftovers.remove(connection, folders.artifacts, folders.backups)
             raise
         file = commit.finish(connection, expected, file, copied)
         emit(done=sum(expected.values()), file=f"{file.name} in the volume {job.backups_volume}")
@@ -269,6 +271,7 @@ def _write_and_compare(
     replaced: int,
     options: Options,
     job: Job,
+    backups: Path,
 ) -> Path:
     """Write the rows, read them back, compare them, and commit. Returns the future path of the comparison."""
     with commit.transaction(connection):
@@ -284,15 +287,20 @@ def _write_and_compare(
                 f"the rows read back from {', '.join(different)} differ from the rows written; nothing was changed",
                 remedy="the same import again; report it if it happens again",
             )
-        return _write_comparison(comparison, changes, replaced, options, job)
+        return _write_comparison(comparison, changes, replaced, options, job, backups)
 
 
 def _write_comparison(
-    comparison: Sequence[TableComparison], changes: Changes, replaced: int, options: Options, job: Job
+    comparison: Sequence[TableComparison],
+    changes: Changes,
+    replaced: int,
+    options: Options,
+    job: Job,
+    backups: Path,
 ) -> Path:
     """Write the comparison to a partial file. If that fails, the import fails: it would have no proof."""
     moment = datetime.now(UTC)
-    file = BACKUPS / f"import-{moment:%Y%m%dT%H%M%SZ}.json"
+    file = backups / f"import-{moment:%Y%m%dT%H%M%SZ}.json"
     report = {
         "created": moment.isoformat(timespec="seconds"),
         "source": options.source_name,

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from ..migration.dump import PARTIAL
-from ..migration.job import BACKUPS
 from . import artifacts
 from .plans import DEFAULT
 from .target import Connection
@@ -29,7 +28,7 @@ _OWNERS = (("runs", "run_uuid"), ("logged_models", "model_id"), ("trace_info", "
 """The tables and columns of the ids in the names of artifact folders."""
 
 
-def record(volume: Path, folders: Iterable[Path], experiments: Iterable[int], where: Path = BACKUPS) -> Path:
+def record(volume: Path, folders: Iterable[Path], experiments: Iterable[int], where: Path) -> Path:
     """Record the folders that are about to be created, and their experiments. Returns the file of the record.
 
     Existing folders are left out: they belong to others.
@@ -55,7 +54,7 @@ def hold_lock(connection: Connection) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
 
 
-def remove(connection: Connection, volume: Path, where: Path = BACKUPS) -> None:
+def remove(connection: Connection, volume: Path, where: Path) -> None:
     """Remove the artifacts of imports that were not committed. No other import may be running."""
     (volume / artifacts.PARTIAL).unlink(missing_ok=True)
     records = sorted(where.glob(_NAME.format("*")))

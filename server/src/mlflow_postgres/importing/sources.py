@@ -16,13 +16,12 @@ from ..migration.programs import python
 from . import artifacts, assessment_times, folders
 from .privileges import reading
 
-SCRATCH = Path("/tmp/import")
 MAGIC = b"SQLite format 3\0"
 _ABOUT_VALUES = re.compile(r"(CHECK constraint failed in|(NULL|NUMERIC|TEXT|non-\w+) value in) ")
 MAIN_TABLES = revisions.MAIN_TABLES - {"tags"}
 
 
-def copy_store(store: Path, scratch: Path = SCRATCH) -> Path:
+def copy_store(store: Path, scratch: Path) -> Path:
     """Copy the store into a SQLite file. Raises `Refused` if it is not an MLflow store."""
     with reading():
         scratch.mkdir()

@@ -1,4 +1,4 @@
-"""Run inside MLflow's container: make a store with something of everything, or say what is in one.
+"""Run where MLflow is installed: make a store with something of everything, or say what is in one.
 
 python - make URI PREFIX     fills the store; names begin with the prefix
 python - show URI            prints what MLflow's client sees, as JSON
