@@ -58,7 +58,7 @@ def test_a_role_that_has_all_its_connections(complete: Deployment) -> None:
                 )
             )
         expect_problems(complete, {"connections": "warning"})
-        assert "mlflow_readonly has 20 of the 20 that it may have" in checks(complete)["connections"]["seen"]
+        assert "mlflow_readonly uses 20 of its 20 connections" in checks(complete)["connections"]["seen"]
     wait_until_healthy(complete)
 
 
@@ -87,12 +87,12 @@ def test_an_index_and_services_that_are_gone(complete: Deployment) -> None:
 
 def test_a_certificate_that_ends_soon_and_then_has_ended(complete: Deployment) -> None:
     found = expect_problems(complete, {"certificate": "warning"})
-    assert "that of localhost ends in 10 days" in found["certificate"]["seen"]
+    assert "that of localhost expires in 10 days" in found["certificate"]["seen"]
     certificate(complete, days=-3)
     complete.up()
     # No client accepts it, and so the doctor does not.
     found = expect_problems(complete, {"certificate": "broken", "test run": "broken"})
-    assert "that of localhost ended 3 days ago: no client accepts it" in found["certificate"]["seen"]
+    assert "that of localhost expired 3 days ago: no client accepts it" in found["certificate"]["seen"]
     assert "certificate has expired" in found["test run"]["seen"]
     # The next test's `up` delivers it.
     certificate(complete, days=60)
