@@ -107,7 +107,7 @@ class DockerRuntime:
                 host["CapAdd"] = list(task.capabilities)
             if task.volumes or task.host_paths:
                 host["Mounts"] = [*(host.get("Mounts") or []), *_mounts(task)]
-            created = self._client.api.create_container_from_config(  # type: ignore[no-untyped-call]  # of the SDK
+            created = self._client.api.create_container_from_config(  # type: ignore[no-untyped-call]  # docker-py has no types
                 configuration, task.name
             )
             return _container(self._client.containers.get(created["Id"]))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy import Column, ForeignKeyConstraint, Integer, MetaData, String
+from sqlalchemy import Table as Model
 
 from mlflow_postgres.errors import Failed
 from mlflow_postgres.importing import copies, links, load
@@ -90,33 +91,24 @@ CONTENTS: dict[str, list[tuple[Any, ...]]] = {
 }
 
 
-class Model(SimpleNamespace):
-    """A table as SQLAlchemy describes it, as far as it is asked."""
-
-    def __hash__(self) -> int:  # type: ignore[override]  # a set holds some of them
-        return id(self)
-
-
-def models() -> list[Any]:
-    made: dict[str, Any] = {}
+def models() -> list[Model]:
+    """The tables as MLflow describes them to SQLAlchemy."""
+    metadata = MetaData()
     for name, names in SCHEMA.items():
-        model = Model(name=name, foreign_key_constraints=[], constraints=[])
-        columns = {each: Model(name=each, table=model, foreign_keys=[]) for each in names.split()}
-        model.columns = list(columns.values())
-        key = model.columns[: KEYS.get(name, 1)]
-        model.primary_key = Model(columns=key)
-        model.autoincrement_column = key[0] if len(key) == 1 and key[0].name in NUMBERS else None
-        for ours, parent, theirs in REFERENCES.get(name, []):
-            elements = []
-            for own, other in zip(ours.split(), theirs.split(), strict=True):
-                target = next(each for each in made[parent].columns if each.name == other)
-                columns[own].foreign_keys.append(Model(column=target, target_fullname=f"{parent}.{other}"))
-                elements.append(Model(parent=columns[own], column=target))
-            ondelete = "SET NULL" if ours == "source_run_id" else None
-            constraint = Model(column_keys=ours.split(), elements=elements, ondelete=ondelete)
-            model.foreign_key_constraints.append(constraint)
-        made[name] = model
-    return list(made.values())
+        key = names.split()[: KEYS.get(name, 1)]
+        columns = [
+            Column(each, Integer() if each in NUMBERS else String(), primary_key=each in key) for each in names.split()
+        ]
+        references = [
+            ForeignKeyConstraint(
+                ours.split(),
+                [f"{parent}.{each}" for each in theirs.split()],
+                ondelete="SET NULL" if ours == "source_run_id" else None,
+            )
+            for ours, parent, theirs in REFERENCES.get(name, [])
+        ]
+        Model(name, metadata, *columns, *references)
+    return list(metadata.tables.values())
 
 
 def stored(**types: str) -> dict[tuple[str, str], StoredColumn]:

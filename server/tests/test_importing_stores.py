@@ -15,7 +15,7 @@ import psycopg
 import pytest
 import sqlalchemy
 from mlflow import MlflowClient
-from mlflow.store.db import utils
+from mlflow.store.db.base_sql_model import Base
 
 from contract.locations import Locations
 from mlflow_postgres.importing.copies import EXCLUDED
@@ -72,7 +72,7 @@ def stored(uri: str) -> dict[str, str]:
         with engine.connect() as connection:
             return {
                 table.name: "\n".join(sorted(repr(tuple(row)) for row in connection.execute(sqlalchemy.select(table))))
-                for table in utils.Base.metadata.sorted_tables  # type: ignore[attr-defined]  # brought in for this
+                for table in Base.metadata.sorted_tables
             }
     finally:
         engine.dispose()

@@ -9,6 +9,7 @@ import logging
 import random
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from mlflow.entities import Metric, RunStatus, RunTag
@@ -57,7 +58,7 @@ def done(store: Any, experiments: list[str]) -> list[Any]:
     chance = random.Random(9)
     for experiment, name, tags in made_as(experiments):
         pairs = [RunTag(*each) for each in tags]
-        seen.append(described(store, outcome(lambda: store.create_run(experiment, "somebody", 5, pairs, name))))  # noqa: B023  # called at once
+        seen.append(described(store, outcome(partial(store.create_run, experiment, "somebody", 5, pairs, name))))
     for state, end, name in changed_to():
         run_id = store.create_run(experiments[0], "", 0, [], "odd").info.run_id
         store.log_metric(run_id, Metric("m", 1.0, 1, 1))
@@ -67,7 +68,7 @@ def done(store: Any, experiments: list[str]) -> list[Any]:
             case 1:
                 with store.engine.begin() as connection:
                     connection.execute(text(f"UPDATE runs SET name = '' WHERE run_uuid = '{run_id}'"))
-        info = outcome(lambda: store.update_run_info(run_id, state, end, name))  # noqa: B023  # called at once
+        info = outcome(partial(store.update_run_info, run_id, state, end, name))
         seen.append([info if isinstance(info, str) else dict(info), *rows(store, run_id)])
         seen[-1] = json.loads(json.dumps(seen[-1]).replace(run_id, "RUN"))
     seen.append(outcome(lambda: store.update_run_info("nowhere", STATES[2], None, None)))

@@ -3,11 +3,11 @@
 import gc
 
 # Uvicorn uses httptools and uvloop if they are installed. Without them every request waits 40 ms for a delayed ACK.
-import httptools  # noqa: F401
+import httptools  # noqa: F401  # only to be loaded before the fork
 import mlflow.server.fastapi_app
 import mlflow.store.model_registry.sqlalchemy_store
 import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # only to be loaded before the fork
-import uvloop  # noqa: F401
+import uvloop  # noqa: F401  # only to be loaded before the fork
 
 from ..application import administrators, idle_middleware, request_json, sign_in_headers, wsgi_responses
 from ..database import store

@@ -76,4 +76,4 @@ def install() -> None:
     # Change the class of the existing object: other modules hold references to os.environ.
     os.environ.__class__ = Environ
     # Every child is started through Popen.
-    subprocess.Popen.__init__ = keep_from_children(subprocess.Popen.__init__)  # type: ignore[method-assign]  # intended
+    subprocess.Popen.__init__ = keep_from_children(subprocess.Popen.__init__)  # type: ignore[method-assign]  # no hook exists
