@@ -1,0 +1,31 @@
+"""JSON from PostgreSQL as the body of an answer."""
+
+from __future__ import annotations
+
+import json
+import re
+
+EMPTY = b"{}"
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+
+
+def ascii_json(body: bytes) -> bytes:
+    """JSON with escapes for all that is not ASCII, as MLflow writes it: a client that is told no encoding may guess."""
+    if body.isascii():
+        return body
+    return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], body.decode()).encode()
+
+
+def run(info: bytes, metrics: bytes, params: bytes, tags: bytes) -> bytes:
+    """A run. What it does not have is empty."""
+    parts = []
+    if metrics:
+        # PostgreSQL writes -0, which other readers take for an integer. No text contains an unescaped quote.
+        parts.append(b'"metrics":' + metrics.replace(b'"value":-0,', b'"value":-0.0,'))
+    if params:
+        parts.append(b'"params":' + params)
+    if tags:
+        # A tag without a value has no such field.
+        parts.append(b'"tags":' + tags.replace(b',"value":null}', b"}"))
+    return b'{"info":%b,"data":{%b},"inputs":{},"outputs":{}}' % (info, b",".join(parts))

@@ -1,0 +1,125 @@
+"""The ASGI application in front of MLflow's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from fastapi import FastAPI
+from mlflow.server.fastapi_security import init_fastapi_security
+from mlflow.utils.workspace_utils import WORKSPACE_HEADER_NAME
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .calls import Route, routes
+from .database import Database
+from .errors import Lost, NotServed
+
+_WORKSPACE = WORKSPACE_HEADER_NAME.lower().encode()
+_JSON = {b"application/json", b"application/json; charset=utf-8"}
+_LOST = (
+    b'{"error_code":"TEMPORARILY_UNAVAILABLE","message":"The connection to the database ended. '
+    b'The call may or may not have had its effect."}'
+)
+
+
+class Permissions(Protocol):
+    """Who may do what."""
+
+    async def check(self, scope: Scope, body: bytes) -> None:
+        """Raise `NotServed` unless the sender is known and allowed to do it."""
+
+
+class Application:
+    """Answers some calls itself, behind MLflow's own checks of host and origin. MLflow gets every other request."""
+
+    def __init__(self, mlflow: ASGIApp, database: Database, permissions: Permissions | None = None) -> None:
+        self._mlflow = mlflow
+        self._database = database
+        self._permissions = permissions
+        self._routes = routes()
+        self._secured = _secured(self._answer)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            async with self._database:
+                await self._mlflow(scope, receive, send)
+        elif scope["type"] == "http" and (scope["method"], scope["path"]) in self._routes:
+            incoming = _Incoming(receive)
+            try:
+                await self._secured(scope, incoming, send)
+            except NotServed:
+                await self._mlflow(scope, incoming.again(), send)
+        else:
+            await self._mlflow(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route = self._routes[scope["method"], scope["path"]]
+        if not (_is_plain(scope) and await self._database.is_compared()):
+            raise NotServed
+        body = await _body(receive)
+        arguments = route.call.arguments(scope["query_string"], body)
+        if self._permissions:
+            await self._permissions.check(scope, body)
+        try:
+            await _send(send, scope, route, 200, await route.call.answer(self._database, arguments))
+        except Lost:
+            await _send(send, scope, route, 503, _LOST)
+
+
+class _Incoming:
+    """What a request receives. MLflow can receive it again."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._messages: list[Message] = []
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._messages.append(message)
+        return message
+
+    def again(self) -> Receive:
+        messages = iter(self._messages)
+
+        async def receive() -> Message:
+            return next(messages, None) or await self._receive()
+
+        return receive
+
+
+def _secured(application: ASGIApp) -> ASGIApp:
+    """The application behind the checks of host and origin that MLflow puts in front of its own."""
+    with_checks = FastAPI()
+    init_fastapi_security(with_checks)  # MLflow's own
+    for middleware in reversed(with_checks.user_middleware):
+        application = middleware.cls(application, *middleware.args, **middleware.kwargs)
+    return application
+
+
+def _is_plain(scope: Scope) -> bool:
+    """Whether the headers say nothing that only MLflow understands."""
+    headers = dict(scope["headers"])
+    return _WORKSPACE not in headers and (scope["method"] == "GET" or headers.get(b"content-type") in _JSON)
+
+
+async def _body(receive: Receive) -> bytes:
+    """Raises `NotServed` if the client goes away."""
+    chunks = []
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise NotServed
+        chunks.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _send(send: Send, scope: Scope, route: Route, status: int, body: bytes) -> None:
+    scope["route"] = route
+    headers: Iterable[tuple[bytes, bytes]] = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+    await send({"type": "http.response.body", "body": body})

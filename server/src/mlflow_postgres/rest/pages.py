@@ -1,0 +1,28 @@
+"""Tokens of pages, by MLflow's own functions."""
+
+from __future__ import annotations
+
+from mlflow.exceptions import MlflowException
+from mlflow.utils.search_utils import SearchUtils
+
+from .errors import NotServed
+
+_LAST = 2**31
+
+
+def offset(token: str) -> int:
+    """How many rows come before the page. Raises `NotServed` for a token that MLflow did not make."""
+    if not token:
+        return 0
+    try:
+        found = SearchUtils.parse_start_offset_from_page_token(token)  # type: ignore[no-untyped-call]  # MLflow's own
+    except (MlflowException, AttributeError, TypeError, ValueError):
+        raise NotServed from None
+    if not (isinstance(found, int) and 0 <= found < _LAST):
+        raise NotServed
+    return found
+
+
+def token(rows_before: int) -> bytes:
+    found: bytes = SearchUtils.create_page_token(rows_before)  # type: ignore[no-untyped-call]  # as above
+    return found

@@ -1,0 +1,43 @@
+"""A run's JSON, as columns of a statement over `runs AS run`."""
+
+from __future__ import annotations
+
+from typing import Final, LiteralString
+
+# MLflow looks for a name that is missing among the tags.
+INFO: Final[LiteralString] = """
+json_strip_nulls(json_build_object(
+  'run_id', run.run_uuid,
+  'run_uuid', run.run_uuid,
+  'run_name', coalesce(
+    nullif(run.name, ''),
+    (SELECT nullif(value, '') FROM tags WHERE run_uuid = run.run_uuid AND key = 'mlflow.runName'),
+    run.name),
+  'experiment_id', run.experiment_id::text,
+  'user_id', run.user_id,
+  'status', run.status,
+  'start_time', run.start_time,
+  'end_time', nullif(run.end_time, 0),
+  'artifact_uri', nullif(run.artifact_uri, ''),
+  'lifecycle_stage', run.lifecycle_stage))
+"""
+
+DATA: Final[LiteralString] = """
+(SELECT json_agg(each) FROM (
+   SELECT key, CASE WHEN is_nan THEN 'NaN' ELSE value END AS value, timestamp, step
+     FROM latest_metrics WHERE run_uuid = run.run_uuid) AS each) AS metrics,
+(SELECT json_agg(each) FROM (SELECT key, value FROM params WHERE run_uuid = run.run_uuid) AS each) AS params,
+(SELECT json_agg(each) FROM (SELECT key, value FROM tags WHERE run_uuid = run.run_uuid) AS each) AS tags
+"""
+
+# MLflow fails on a run that lacks one of these columns.
+IS_WHOLE: Final[LiteralString] = """
+(run.user_id IS NOT NULL AND run.start_time IS NOT NULL AND run.experiment_id IS NOT NULL
+ AND run.status IS NOT NULL AND run.lifecycle_stage IS NOT NULL)
+"""
+
+IS_LINKED: Final[LiteralString] = """
+(EXISTS (SELECT FROM inputs WHERE destination_type = 'RUN' AND destination_id = run.run_uuid)
+ OR EXISTS (SELECT FROM inputs WHERE source_type IN ('RUN_INPUT', 'RUN_OUTPUT') AND source_id = run.run_uuid))
+"""
+"""Whether it has datasets or models, which only MLflow writes."""
