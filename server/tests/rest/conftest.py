@@ -40,8 +40,9 @@ def sides(postgresql: Server, schema: str, request: pytest.FixtureRequest) -> It
     store = make(postgresql.store_uri(databases[0]), "mlflow-artifacts:/")
     for experiment, location in LOCATIONS.items():
         store.create_experiment(experiment, location, [ExperimentTag("where", location)])
-    fill: Callable[[Any], object] = getattr(request.module, "fill", lambda store: None)
-    fill(store)
+    fill: Callable[[Any], object] | None = getattr(request.module, "fill", None)
+    if fill:
+        fill(store)
     store._dispose_engine()
     postgresql.create(databases[1], databases[0])
     both = Sides(postgresql, databases)

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 from unittest import mock
 
@@ -25,10 +26,7 @@ from mlflow_postgres.rest.database import Database
 from ..postgresql import Server
 
 JSON = {"content-type": "application/json"}
-KEYED = {"metrics", "params", "tags"}
-"""Lists of an answer that MLflow reads in no order, by the field that the entries are sorted by here."""
-
-Rows = dict[str, list[tuple[Any, ...]]]
+Rows = dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -59,38 +57,45 @@ class Side:
     """One of the two, with its own database."""
 
     def __init__(self, server: Server, database: str, application: Any) -> None:
-        self.uri = server.uri(database)
         make: Any = SqlAlchemyStore
         self.store = make(server.store_uri(database), "mlflow-artifacts:/")
-        self.application = application
+        self._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=application), base_url="http://localhost:5000", verify=False
+        )
+        self._connection = psycopg.connect(server.uri(database), autocommit=True)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+        self._connection.close()
+        self.store._dispose_engine()
 
     async def ask(self, request: Request, seed: int) -> Answer:
         """Ids and names that are made up on the way are the same for the same seed."""
-        transport = httpx.ASGITransport(app=self.application)
         with mock.patch.object(handlers, "_tracking_store", self.store), _made_up(seed):
-            async with httpx.AsyncClient(transport=transport, base_url="http://localhost:5000") as client:
-                response = await client.request(
-                    request.method,
-                    request.path,
-                    content=request.content,
-                    params=request.query,
-                    headers=({} if request.content is None else JSON) | request.headers,
-                )
+            response = await self._client.request(
+                request.method,
+                request.path,
+                content=request.content,
+                params=request.query,
+                headers={**({} if request.content is None else JSON), **request.headers},
+            )
         headers = {name: value for name, value in response.headers.items() if name != "content-length"}
         return Answer(response.status_code, headers, _comparable(response.text))
 
     def rows(self) -> Rows:
         """Every row of every table, as PostgreSQL writes it: -0.0 is not 0.0."""
-        with psycopg.connect(self.uri) as connection:
-            names = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
-            tables = [str(name) for (name,) in names]
-            query = sql.SQL("SELECT t::text FROM {} AS t ORDER BY 1")
-            return {table: connection.execute(query.format(sql.Identifier(table))).fetchall() for table in tables}
+        names = self._connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+        tables = [str(name) for (name,) in names]
+        one = sql.SQL("SELECT {}, t::text FROM {} AS t")
+        query = sql.SQL(" UNION ALL ").join(one.format(table, sql.Identifier(table)) for table in tables)
+        found: Rows = {table: [] for table in tables}
+        for table, row in self._connection.execute(query):
+            found[table].append(row)
+        return {table: sorted(rows) for table, rows in found.items()}
 
     def execute(self, statements: Sequence[str]) -> None:
-        with psycopg.connect(self.uri, autocommit=True) as connection:
-            for statement in statements:
-                connection.execute(statement.encode())
+        for statement in statements:
+            self._connection.execute(statement.encode())
 
 
 class Counted:
@@ -110,18 +115,18 @@ class Sides:
     def __init__(self, server: Server, databases: tuple[str, str], application: Any = fastapi_app.app) -> None:
         self._runner = asyncio.Runner()
         self._behind = Counted(application)
-        self._pool = Database(server.uri(databases[1]), 2)
+        self.pool = Database(server.uri(databases[1]), 2)
         self.mlflow = Side(server, databases[0], application)
-        self.ours = Side(server, databases[1], Application(self._behind, self._pool))
-        self._runner.run(self._pool.__aenter__())
+        self.ours = Side(server, databases[1], Application(self._behind, self.pool))
+        self._runner.run(self.pool.__aenter__())
         self._seed = 0
         self.served: dict[str, int] = {}
         self.handed_on: dict[str, int] = {}
 
     def close(self) -> None:
         for side in (self.mlflow, self.ours):
-            side.store._dispose_engine()
-        self._runner.run(self._pool.__aexit__(None, None, None))
+            self._runner.run(side.close())
+        self._runner.run(self.pool.__aexit__(None, None, None))
         self._runner.close()
 
     def ask(self, request: Request) -> Answer:
@@ -136,6 +141,13 @@ class Sides:
         assert given == expected, request
         return expected
 
+    def ask_ours(self, request: Request) -> tuple[int, int]:
+        """The status of our answer alone, and how often MLflow was asked behind it."""
+        self._seed += 1
+        before = self._behind.asked
+        answer = self._runner.run(self.ours.ask(request, self._seed))
+        return answer.status, self._behind.asked - before
+
     def is_served(self, request: Request) -> bool:
         """Whether our application answers it, and not MLflow behind it."""
         before = self._behind.asked
@@ -144,8 +156,15 @@ class Sides:
 
     def compare_rows(self) -> None:
         expected, given = self.mlflow.rows(), self.ours.rows()
-        differing = {table: (expected[table], given[table]) for table in expected if expected[table] != given[table]}
-        assert not differing
+        differing = {
+            table: {
+                "MLflow": sorted(set(rows) - set(given[table])),
+                "ours": sorted(set(given[table]) - set(rows)),
+            }
+            for table, rows in expected.items()
+            if rows != given[table]
+        }
+        assert differing == {}
 
     def execute(self, *statements: str) -> None:
         for side in (self.mlflow, self.ours):
@@ -154,27 +173,40 @@ class Sides:
 
 @contextmanager
 def _made_up(seed: int) -> Iterator[None]:
-    chance = random.Random(seed)
-    random.seed(seed)
-    with mock.patch.object(uuid, "uuid4", lambda: uuid.UUID(int=chance.getrandbits(128), version=4)):
+    """A request makes up one id and one name, however often it tries."""
+    chosen = random.Random(seed)
+    made = uuid.UUID(int=chosen.getrandbits(128), version=4)
+    with (
+        mock.patch.object(uuid, "uuid4", return_value=made),
+        mock.patch.object(random, "choice", lambda options: options[seed % len(options)]),
+        mock.patch.object(random, "randint", lambda first, last: first + seed % (last - first + 1)),
+    ):
         yield
 
 
 def _comparable(text: str) -> Any:
     """An answer without what is by chance in it: the order in which rows are found, and the number of a log line."""
     try:
-        return _sorted(json.loads(text))
+        return _normal(json.loads(text))
     except ValueError:
         return text
 
 
-def _sorted(value: Any, name: str = "") -> Any:
-    if isinstance(value, dict):
-        return {key: _sorted(each, key) for key, each in value.items()}
-    if isinstance(value, list):
-        items = [_sorted(each) for each in value]
-        return sorted(items, key=repr) if name in KEYED else items
-    if isinstance(value, str):
-        return re.sub("under [0-9a-f]{12}", "under NUMBER", value)
-    # An integer and the same float are one number to JSON, but 0.0 and -0.0 are not.
-    return repr(float(value)) if isinstance(value, float) or value == 0 and not isinstance(value, bool) else value
+def _normal(value: Any, name: str = "") -> Any:
+    match value:
+        case dict():
+            return {key: _normal(each, key) for key, each in value.items()} | (_sorted(value) if name == "data" else {})
+        case list():
+            return [_normal(each) for each in value]
+        case str():
+            return re.sub("under [0-9a-f]{12}", "under NUMBER", value)
+        case int() | float() if name == "value":
+            # 1 and 1.0 are one number to JSON, but 0.0 and -0.0 are not.
+            return repr(float(value))
+        case _:
+            return value
+
+
+def _sorted(data: dict[str, Any]) -> dict[str, Any]:
+    """A run's metrics, parameters and tags, which MLflow reads in no order."""
+    return {kind: sorted(_normal(entries), key=itemgetter("key")) for kind, entries in data.items()}

@@ -91,9 +91,9 @@ class Tag(Arguments):
 
 class LogBatch(Arguments):
     run_id: RunId
-    metrics: list[Metric] = []
-    params: list[Param] = []
-    tags: list[Tag] = []
+    metrics: Sequence[Metric] = ()
+    params: Sequence[Param] = ()
+    tags: Sequence[Tag] = ()
 
 
 class LogMetric(OfRun):

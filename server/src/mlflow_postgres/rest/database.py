@@ -24,8 +24,6 @@ Values = Mapping[str, str | int | float | None]
 Row = tuple[bytes, ...]
 """The columns as PostgreSQL writes them. NULL is empty."""
 
-_PATIENCE = 5.0
-"""Seconds that a call waits for a connection."""
 _PAUSE = 5.0
 """Seconds between two attempts to read the revision."""
 
@@ -35,14 +33,14 @@ _log = logging.getLogger("mlflow.rest")
 class Database:
     """A pool of connections on which every statement is a transaction of its own."""
 
-    def __init__(self, conninfo: str, size: int) -> None:
-        """`size` is the most connections. Opens none yet."""
+    def __init__(self, conninfo: str, size: int, patience: float = 5.0) -> None:
+        """`size` is the most connections, and `patience` how many seconds a call waits for one. Opens none yet."""
         self._pool = AsyncConnectionPool(
             conninfo,
             kwargs={"autocommit": True},
             min_size=1,
             max_size=size,
-            timeout=_PATIENCE,
+            timeout=patience,
             check=_check,
             open=False,
         )
@@ -112,9 +110,9 @@ async def _rows(connection: AsyncConnection, statement: LiteralString, values: V
 
 
 async def _check(connection: AsyncConnection) -> None:
-    """Raise for a connection that the other side has closed while nobody used it."""
+    """Raise for a connection that was closed while nobody used it. Then something has come in."""
     if not is_silent(connection.fileno()):
-        raise psycopg.OperationalError("the connection was closed")
+        await AsyncConnectionPool.check_connection(connection)
 
 
 def _not_served(error: Exception) -> NotServed:

@@ -16,7 +16,7 @@ def offset(token: str) -> int:
         return 0
     try:
         found = SearchUtils.parse_start_offset_from_page_token(token)  # type: ignore[no-untyped-call]  # MLflow's own
-    except (MlflowException, AttributeError, TypeError, ValueError):
+    except (MlflowException, ArithmeticError, AttributeError, TypeError, ValueError):
         raise NotServed from None
     if not (isinstance(found, int) and 0 <= found < _LAST):
         raise NotServed

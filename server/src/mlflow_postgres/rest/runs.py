@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Final, Literal, LiteralString
 
 import msgspec
@@ -70,7 +71,7 @@ class Create(Arguments):
     user_id: str = ""
     run_name: str = ""
     start_time: Integer = 0
-    tags: list[Tag] = []
+    tags: Sequence[Tag] = ()
 
 
 class Update(OfRun):
