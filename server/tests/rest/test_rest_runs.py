@@ -251,4 +251,4 @@ def test_a_run_with_datasets_or_models_is_mlflows_to_write(sides: Sides) -> None
             "INSERT INTO inputs (input_uuid, source_type, source_id, destination_type, destination_id)"
             f" VALUES ('i-{run_id[:30]}', {kinds.format(run_id)})"
         )
-        assert not sides.is_served(get({"run_id": run_id}))
+        assert sides.is_served(get({"run_id": run_id})) == kinds.startswith("'DATASET'")

@@ -17,15 +17,16 @@ def ascii_json(body: bytes) -> bytes:
     return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], body.decode()).encode()
 
 
-def run(info: bytes, metrics: bytes, params: bytes, tags: bytes) -> bytes:
+def run(info: bytes, metrics: bytes, params: bytes, tags: bytes, datasets: bytes) -> bytes:
     """A run. What it does not have is empty."""
-    parts = []
+    data = []
     if metrics:
         # PostgreSQL writes -0, which other readers take for an integer. No text contains an unescaped quote.
-        parts.append(b'"metrics":' + metrics.replace(b'"value":-0,', b'"value":-0.0,'))
+        data.append(b'"metrics":' + metrics.replace(b'"value":-0,', b'"value":-0.0,'))
     if params:
-        parts.append(b'"params":' + params)
+        data.append(b'"params":' + params)
     if tags:
         # A tag without a value has no such field.
-        parts.append(b'"tags":' + tags.replace(b',"value":null}', b"}"))
-    return b'{"info":%b,"data":{%b},"inputs":{},"outputs":{}}' % (info, b",".join(parts))
+        data.append(b'"tags":' + tags.replace(b',"value":null}', b"}"))
+    inputs = b'"dataset_inputs":' + datasets if datasets else b""
+    return b'{"info":%b,"data":{%b},"inputs":{%b},"outputs":{}}' % (info, b",".join(data), inputs)

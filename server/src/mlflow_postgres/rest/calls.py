@@ -11,7 +11,7 @@ import msgspec
 from mlflow.protos import service_pb2
 from mlflow.server.handlers import get_service_endpoints
 
-from . import batches, experiments, histories, runs, tags
+from . import batches, experiments, histories, runs, searches, tags
 from .arguments import Arguments, OfRun
 from .database import Database
 from .errors import NotServed
@@ -79,6 +79,7 @@ _CALLS = {
     service_pb2.CreateRun: _post(runs.Create, runs.create),
     service_pb2.UpdateRun: _post(runs.Update, runs.update),
     service_pb2.GetRun: _get(runs.Get, runs.get),
+    service_pb2.SearchRuns: _post(searches.Search, searches.search),
     service_pb2.LogBatch: _post(batches.LogBatch, batches.log_batch),
     service_pb2.LogMetric: _post(batches.LogMetric, batches.log_metric),
     service_pb2.LogParam: _post(batches.LogParam, batches.log_parameter),

@@ -71,7 +71,7 @@ class Database:
                 _log.warning("MLflow answers every call: none was compared with MLflow and schema %s", found)
         return bool(self._is_compared)
 
-    async def read(self, statement: LiteralString, values: Values, *, prepare: bool = True) -> list[Row]:
+    async def read(self, statement: str, values: Values, *, prepare: bool = True) -> list[Row]:
         """The rows of a statement that changes nothing. Raises `NotServed`.
 
         Without `prepare`, PostgreSQL plans it for the values.

@@ -36,8 +36,21 @@ IS_WHOLE: Final[LiteralString] = """
  AND run.status IS NOT NULL AND run.lifecycle_stage IS NOT NULL)
 """
 
-IS_LINKED: Final[LiteralString] = """
-(EXISTS (SELECT FROM inputs WHERE destination_type = 'RUN' AND destination_id = run.run_uuid)
- OR EXISTS (SELECT FROM inputs WHERE source_type IN ('RUN_INPUT', 'RUN_OUTPUT') AND source_id = run.run_uuid))
+IS_PLAIN: Final[LiteralString] = f"""
+({IS_WHOLE} AND NOT EXISTS (
+   SELECT FROM inputs WHERE source_type IN ('RUN_INPUT', 'RUN_OUTPUT') AND source_id = run.run_uuid))
 """
-"""Whether it has datasets or models, which only MLflow writes."""
+"""Whether it is whole and has no models, which only MLflow writes."""
+
+# MLflow writes a dataset once, with the tags of all inputs that name it.
+DATASETS: Final[LiteralString] = """
+(SELECT json_agg(json_strip_nulls(json_build_object(
+     'tags', (SELECT json_agg(json_build_object('key', tag.name, 'value', tag.value))
+                FROM inputs JOIN input_tags AS tag USING (input_uuid)
+               WHERE destination_type = 'RUN' AND destination_id = run.run_uuid AND source_id = dataset_uuid),
+     'dataset', json_build_object(
+       'name', name, 'digest', digest, 'source_type', dataset_source_type, 'source', dataset_source,
+       'schema', nullif(dataset_schema, ''), 'profile', nullif(dataset_profile, '')))))
+   FROM datasets WHERE dataset_uuid IN (
+     SELECT source_id FROM inputs WHERE destination_type = 'RUN' AND destination_id = run.run_uuid)) AS datasets
+"""

@@ -54,8 +54,8 @@ SELECT """
 )
 
 _GET: Final[LiteralString] = (
-    f"SELECT {run_columns.INFO} AS info, {run_columns.DATA} FROM runs AS run"
-    f" WHERE run_uuid = %(run_id)s::varchar AND {run_columns.IS_WHOLE} AND NOT {run_columns.IS_LINKED}"
+    f"SELECT {run_columns.INFO} AS info, {run_columns.DATA}, {run_columns.DATASETS} FROM runs AS run"
+    f" WHERE run_uuid = %(run_id)s::varchar AND {run_columns.IS_PLAIN}"
 )
 
 _NAME = "mlflow.runName"

@@ -1,0 +1,178 @@
+"""The filter of a search for runs as conditions of a statement over `runs AS run`.
+
+MLflow's own parser reads the filter. What it rejects, and what has no condition here, MLflow answers.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mlflow.exceptions import MlflowException
+from mlflow.utils.search_utils import SearchUtils
+
+from ..database.filters import INDEXED, is_short, literal_beginning
+from . import arrays
+from .errors import NotServed
+
+_COLUMNS: Final = {
+    "run_id": "run_uuid",
+    "run_name": "name",
+    "user_id": "user_id",
+    "status": "status",
+    "start_time": "start_time",
+    "end_time": "end_time",
+    "artifact_uri": "artifact_uri",
+}
+"""Of `runs`, by the attribute."""
+_TABLES: Final = {"metric": "latest_metrics", "parameter": "params", "tag": "tags"}
+_OPERATORS: Final = {"=": "=", "!=": "<>", ">": ">", ">=": ">=", "<": "<", "<=": "<=", "LIKE": "LIKE", "ILIKE": "ILIKE"}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A filter in SQL. Its values are parameters of the statement."""
+
+    joins: str
+    """Tables beside `runs`, each with one row of a run at most."""
+    condition: str
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order in SQL."""
+
+    joins: str
+    terms: tuple[tuple[str, str], ...]
+    """Expressions and their directions."""
+    values: Mapping[str, str]
+
+
+@functools.lru_cache(maxsize=1_000)
+def translated(text: str) -> Filter:
+    """Raises `NotServed`."""
+    try:
+        parsed: list[dict[str, Any]] = SearchUtils.parse_search_filter(text)  # type: ignore[no-untyped-call]  # MLflow's
+    except MlflowException:
+        raise NotServed from None
+    joins, conditions, values = [], ["TRUE"], {}
+    for number, each in enumerate(parsed):
+        kind, comparator, value = each["type"], each["comparator"].upper(), each["value"]
+        key: str = SearchUtils.translate_key_alias(each["key"])  # type: ignore[no-untyped-call]  # as above
+        name = f"f{number}"
+        if kind == "attribute" and key == "run_name":
+            kind, key = "tag", "mlflow.runName"
+        elif kind == "attribute":
+            conditions.append(_of_attribute(key, comparator, value, name))
+            values[name] = arrays.of_texts(value) if isinstance(value, tuple) else str(value)
+            continue
+        elif kind not in _TABLES:
+            raise NotServed
+        table = f"{_TABLES[kind]} AS {name}"
+        values[f"{name}_key"] = key
+        of_run = f"{name}.run_uuid = run.run_uuid AND {name}.key = %({name}_key)s::varchar"
+        if comparator in ("IS NULL", "IS NOT NULL"):
+            conditions.append(f"{'NOT' if comparator == 'IS NULL' else ''} EXISTS (SELECT FROM {table} WHERE {of_run})")
+            continue
+        joins.append(f"JOIN {table} ON {of_run}")
+        values[name] = value
+        if kind == "metric":
+            conditions.append(_of_metric(comparator, value, name))
+        else:
+            condition, beginning = _of_text(_TABLES[kind], comparator, value, name)
+            conditions.append(condition)
+            values |= beginning
+    return Filter("\n".join(joins), " AND ".join(conditions), values)
+
+
+@functools.lru_cache(maxsize=1_000)
+def ordered(order_by: tuple[str, ...]) -> Order:
+    """Raises `NotServed`."""
+    joins: list[str] = []
+    terms: list[tuple[str, str]] = []
+    values: dict[str, str] = {}
+    seen: set[tuple[str, str]] = set()
+    for number, text in enumerate(order_by):
+        try:
+            parsed = SearchUtils.parse_order_by_for_search_runs(text)  # type: ignore[no-untyped-call]  # MLflow's own
+        except (MlflowException, ValueError):
+            raise NotServed from None
+        kind, key, is_ascending = parsed
+        key = SearchUtils.translate_key_alias(key)  # type: ignore[no-untyped-call]  # as above
+        if (kind, key) in seen:
+            raise NotServed
+        seen.add((kind, key))
+        if kind == "attribute":
+            value = f"run.{_COLUMNS[key]}"
+        elif kind in ("parameter", "tag"):
+            name = f"o{number}"
+            joins.append(
+                f"LEFT JOIN {_TABLES[kind]} AS {name} ON {name}.run_uuid = run.run_uuid"
+                f" AND {name}.key = %({name}_key)s::varchar"
+            )
+            values[f"{name}_key"] = key
+            value = f"{name}.value"
+        else:
+            # Those of metrics are read in the order of an index, which takes more than one statement.
+            raise NotServed
+        terms.append((value, "ASC NULLS LAST" if is_ascending else "DESC NULLS LAST"))
+    if ("attribute", "start_time") not in seen:
+        terms.append(("run.start_time", "DESC"))
+    terms.append(("run.run_uuid", "ASC"))
+    return Order("\n".join(joins), tuple(terms), values)
+
+
+def _of_attribute(key: str, comparator: str, value: object, name: str) -> str:
+    column = f"run.{_COLUMNS[key]}"
+    if key in SearchUtils.NUMERIC_ATTRIBUTES:
+        # PostgreSQL compares an integer with another number in ways of its own.
+        if comparator not in SearchUtils.VALID_NUMERIC_ATTRIBUTE_COMPARATORS or not _is_bigint(value):
+            raise NotServed
+        return f"{column} {_OPERATORS[comparator]} %({name})s::bigint"
+    if comparator not in SearchUtils.VALID_STRING_ATTRIBUTE_COMPARATORS:
+        raise NotServed
+    if isinstance(value, tuple) != (comparator in ("IN", "NOT IN")):
+        raise NotServed
+    if isinstance(value, tuple):
+        return f"{'NOT' if comparator == 'NOT IN' else ''} {column} = ANY(%({name})s::varchar[])"
+    return f"{column} {_OPERATORS[comparator]} %({name})s::varchar"
+
+
+def _is_bigint(value: object) -> bool:
+    return type(value) is int and -(2**63) <= value < 2**63
+
+
+def _of_metric(comparator: str, value: str, name: str) -> str:
+    if comparator not in SearchUtils.VALID_METRIC_COMPARATORS or not _is_float(value):
+        raise NotServed
+    # What is not a number is stored as 0, and is unequal to every number.
+    is_so = f"{name}.value {_OPERATORS[comparator]} %({name})s::float8"
+    return f"({is_so} OR {name}.is_nan)" if comparator == "!=" else f"{is_so} AND NOT {name}.is_nan"
+
+
+def _is_float(value: str) -> bool:
+    try:
+        return abs(float(value)) < float("inf")
+    except ValueError:
+        return False
+
+
+def _of_text(table: str, comparator: str, value: str, name: str) -> tuple[str, dict[str, str]]:
+    """The condition, said once more for the indexes of `migration/tuning.py`, and its further values."""
+    # Those of parameters are the same.
+    if comparator not in SearchUtils.VALID_TAG_COMPARATORS:
+        raise NotServed
+    is_so = f"{name}.value {_OPERATORS[comparator]} %({name})s::varchar"
+    if comparator not in ("=", "LIKE"):
+        return is_so, {}
+    if is_short(comparator, table, value):
+        return f"{is_so} AND octet_length({name}.value) <= {INDEXED}", {}
+    beginning, _ = literal_beginning(comparator, value)
+    if not beginning:
+        return is_so, {}
+    begins = "= %({0}_beginning)s::text" if comparator == "=" else "LIKE %({0}_beginning)s::text"
+    pattern = beginning if comparator == "=" else f"{beginning}%"
+    return f"{is_so} AND left({name}.value, {INDEXED}) {begins.format(name)}", {f"{name}_beginning": pattern}

@@ -1,0 +1,198 @@
+"""Searches for runs: filters, orders, views and pages."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from mlflow import MlflowClient
+
+from ..comparison import runs
+from ..comparison.questions import FILTERS, NOWHERE, ORDERS, REFUSED, questions
+from .sides import Request, Sides
+
+VIEWS = {1: "ACTIVE_ONLY", 2: "DELETED_ONLY", 3: "ALL"}
+
+
+def fill(store: Any) -> None:
+    """Runs with everything that a search can stumble over."""
+    uri = store.db_uri
+    with psycopg.connect(uri.replace("postgresql+mlflow:", "postgresql:", 1)) as connection:
+        runs.fill(MlflowClient(uri), connection)
+
+
+@pytest.fixture(scope="module")
+def experiments(sides: Sides) -> dict[str, str]:
+    found = {}
+    for name in runs.RUNS:
+        query = {"experiment_name": f"searches {name}"}
+        answer = sides.ask(Request("GET", "/api/2.0/mlflow/experiments/get-by-name", query=query))
+        found[name] = answer.body["experiment"]["experiment_id"]
+    return found
+
+
+def search(body: Any) -> Request:
+    return Request("POST", "/api/2.0/mlflow/runs/search", body)
+
+
+def test_every_question_is_answered_as_mlflow_does(sides: Sides, experiments: dict[str, str]) -> None:
+    served = 0
+    # MLflow answers those in the order of a metric, so a few of them will do.
+    asked = [each for each in questions() if "metrics." not in "".join(each.order)] + questions()[::12]
+    for each in asked:
+        body: dict[str, Any] = {
+            "experiment_ids": [experiments[name] for name in each.experiments],
+            "filter": each.filter,
+            "order_by": list(each.order),
+            "run_view_type": VIEWS[each.view],
+        }
+        body |= {} if each.most is None else {"max_results": each.most}
+        body |= {} if each.token is None else {"page_token": each.token}
+        is_served = sides.is_served(search(body))
+        served += is_served
+        order = "".join(each.order)
+        is_plain = each not in REFUSED and "dataset." not in each.filter and "metrics." not in order
+        assert is_served == is_plain, body
+    assert served > 150
+
+
+@pytest.mark.parametrize("most", [1, 2, 7, 50, 10_000])
+@pytest.mark.parametrize("view", VIEWS.values())
+@pytest.mark.parametrize("order", [[], ["start_time ASC"], ["attributes.start_time DESC"], ["params.p DESC", "tags.t"]])
+def test_pages_follow_each_other(
+    sides: Sides, experiments: dict[str, str], most: int, view: str, order: list[str]
+) -> None:
+    body = {"experiment_ids": list(experiments.values()), "run_view_type": view, "order_by": order, "max_results": most}
+    token = None
+    for _ in range(4):
+        request = search(body | ({"page_token": token} if token else {}))
+        assert sides.is_served(request)
+        token = sides.ask(request).body.get("next_page_token")
+        if not token:
+            break
+
+
+BODIES: list[tuple[bool, dict[str, Any]]] = [
+    (True, {}),
+    (True, {"experiment_ids": []}),
+    (True, {"experiment_ids": ["0", "0", "999"]}),
+    (True, {"experiment_ids": ["0"], "max_results": 50_000}),
+    (True, {"experiment_ids": ["0"], "page_token": ""}),
+    (False, {"experiment_ids": "0"}),
+    (False, {"experiment_ids": [0]}),
+    (False, {"experiment_ids": ["x"]}),
+    (False, {"experiment_ids": [""]}),
+    (False, {"experiment_ids": [" 1"]}),
+    (False, {"experiment_ids": ["1_0"]}),
+    (False, {"experiment_ids": None, "filter": 5}),
+    (False, {"max_results": 0}),
+    (False, {"max_results": -1}),
+    (False, {"max_results": 50_001}),
+    (False, {"max_results": "5"}),
+    (False, {"run_view_type": "NONSENSE"}),
+    (False, {"run_view_type": 2}),
+    (False, {"order_by": "start_time"}),
+    (False, {"order_by": [5]}),
+    (False, {"order_by": [""]}),
+    (False, {"order_by": ["'"]}),
+    (False, {"order_by": ["start_time", "attributes.Created"]}),
+    (False, {"order_by": ["tags.`a b` DESC NULLS FIRST"]}),
+    (False, {"filter": "params.p LIKE '\\'"}),
+    (False, {"filter": "start_time > 1.5"}),
+    (False, {"filter": "start_time > 99999999999999999999"}),
+    (False, {"filter": "metrics.m > 1e999"}),
+    (False, {"filter": "params.p = 'a\0b'"}),
+    (False, {"filter": ";"}),
+    (False, {"filter": "params.p = '1' OR params.p = '2'"}),
+    (False, {"filter": "params.p = '1'; params.p = '2'"}),
+    (False, {"unknown": 1}),
+]
+
+
+@pytest.mark.parametrize(("is_plain", "body"), BODIES, ids=range(len(BODIES)))
+def test_odd_bodies(sides: Sides, experiments: dict[str, str], is_plain: bool, body: dict[str, Any]) -> None:
+    assert sides.is_served(search({"experiment_ids": [experiments["odd"]]} | body)) == is_plain
+    sides.ask(search(body))
+
+
+MORE_FILTERS = [
+    *("run_id IN ('a', 'b')", "run_id NOT IN ('a')", "attributes.run_id = 'x'", "run_id LIKE '%a%'", "run_id != 'x'"),
+    *("user_id = ''", "user_id != ''", "attributes.user_id ILIKE '%'", "artifact_uri LIKE 'mlflow-artifacts:%'"),
+    *(
+        "end_time > 1700000900100",
+        "end_time <= 1700000900100",
+        "end_time != 0",
+        "created > 1700000000010",
+        "Created = 5",
+    ),
+    *(
+        "`run name` = 'run-7'",
+        "attributes.`Run Name` LIKE 'run-_'",
+        "run.status != 'FINISHED'",
+        "attr.status = 'KILLED'",
+    ),
+    *(
+        "start_time >= -5",
+        "parameters.q = '1'",
+        "param.q = '2'",
+        "tag.t = '42'",
+        'params."p" = "42"',
+        "tags.`t` ilike '4%'",
+    ),
+    *("params.p is null", "params.`nope` is not null and tags.t IS NOT NULL", "metrics.m > -1.5e-3", "metrics.m = .5"),
+    *("tags.t = '%s' and params.p = '%(x)s'", "tags.`%` = '%'", "params.p LIKE '{0}'", "tags.t != '\\'"),
+]
+
+
+@pytest.mark.parametrize("text", MORE_FILTERS)
+def test_further_filters(sides: Sides, experiments: dict[str, str], text: str) -> None:
+    assert sides.is_served(search({"experiment_ids": list(experiments.values()), "filter": text, "max_results": 25}))
+
+
+letters = st.text(st.sampled_from("ab4%_\\'\"`. 名😀(),"), max_size=6)
+key = st.sampled_from(["p", "q", "t", "m", "`名前`", "nothing", "sparse", "nope"])
+comparator = st.sampled_from(["=", "!=", "LIKE", "ILIKE", ">", "<=", "IS NULL", "IS NOT NULL", "IN", "~"])
+value = st.one_of(
+    letters.map(lambda text: f"'{text}'"), st.sampled_from(["'42'", "'4%'", "1", "-1.5", "1e3", "", "('a', 'b')"])
+)
+entity = st.sampled_from(["params.", "tags.", "metrics.", "attributes.", "", "tag.", "dataset.", "run."])
+clause = st.builds(lambda *parts: f"{parts[0]}{parts[1]} {parts[2]} {parts[3]}", entity, key, comparator, value)
+filters = st.one_of(
+    st.lists(clause, min_size=1, max_size=3).map(" AND ".join),
+    st.lists(st.sampled_from([*FILTERS, *NOWHERE, *MORE_FILTERS]), max_size=3).map(
+        lambda each: " and ".join(filter(None, each))
+    ),
+    letters,
+)
+orders = st.lists(
+    st.sampled_from(
+        [*(term for order in ORDERS for term in order), "run_id", "end_time desc", "tags.t ASC", "params.`q`", "x y"]
+    ),
+    max_size=3,
+)
+
+
+@settings(
+    max_examples=int(os.environ.get("EXAMPLES", "150")),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(text=filters, order=orders, view=st.sampled_from(list(VIEWS.values())), most=st.integers(1, 30))
+@example(text="params.p = '4' AND", order=[], view="ALL", most=5)
+def test_any_search_is_answered_as_mlflow_does(
+    sides: Sides, experiments: dict[str, str], text: str, order: list[str], view: str, most: int
+) -> None:
+    body = {"experiment_ids": list(experiments.values()), "filter": text, "order_by": order}
+    sides.ask(search(body | {"run_view_type": view, "max_results": most}))
+
+
+def test_a_run_that_is_read_has_its_datasets(sides: Sides, experiments: dict[str, str]) -> None:
+    found = sides.ask(search({"experiment_ids": [experiments["odd"]], "max_results": 50_000})).body["runs"]
+    for run in found[:40]:
+        assert sides.is_served(Request("GET", "/api/2.0/mlflow/runs/get", query={"run_id": run["info"]["run_id"]}))
+    assert any(run["inputs"] for run in found)
