@@ -6,9 +6,10 @@ import asyncio
 import json
 import random
 import re
+import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any
@@ -20,7 +21,7 @@ from mlflow.server import fastapi_app, handlers
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from psycopg import sql
 
-from mlflow_postgres.rest.application import Application
+from mlflow_postgres.rest.application import Application, Permissions
 from mlflow_postgres.rest.database import Database
 
 from ..postgresql import Server
@@ -56,7 +57,9 @@ class Answer:
 class Side:
     """One of the two, with its own database."""
 
-    def __init__(self, server: Server, database: str, application: Any) -> None:
+    def __init__(self, server: Server, database: str, application: Any, users: Any = None) -> None:
+        """`users` are those of a sign-in."""
+        self._users = users
         make: Any = SqlAlchemyStore
         self.store = make(server.store_uri(database), "mlflow-artifacts:/")
         self._client = httpx.AsyncClient(
@@ -71,7 +74,7 @@ class Side:
 
     async def ask(self, request: Request, seed: int) -> Answer:
         """Ids and names that are made up on the way are the same for the same seed."""
-        with mock.patch.object(handlers, "_tracking_store", self.store), _made_up(seed):
+        with mock.patch.object(handlers, "_tracking_store", self.store), _made_up(seed), self._signing_in():
             response = await self._client.request(
                 request.method,
                 request.path,
@@ -81,6 +84,11 @@ class Side:
             )
         headers = {name: value for name, value in response.headers.items() if name != "content-length"}
         return Answer(response.status_code, headers, _comparable(response.text))
+
+    def _signing_in(self) -> AbstractContextManager[object]:
+        if self._users is None:
+            return nullcontext()
+        return mock.patch.object(sys.modules["mlflow.server.auth"], "store", self._users)
 
     def rows(self) -> Rows:
         """Every row of every table, as PostgreSQL writes it: -0.0 is not 0.0."""
@@ -112,12 +120,19 @@ class Counted:
 class Sides:
     """Both. Raises AssertionError where they differ."""
 
-    def __init__(self, server: Server, databases: tuple[str, str], application: Any = fastapi_app.app) -> None:
+    def __init__(
+        self,
+        server: Server,
+        databases: tuple[str, str],
+        application: Any = fastapi_app.app,
+        users: tuple[Any, Any] = (None, None),
+        permissions: Permissions | None = None,
+    ) -> None:
         self._runner = asyncio.Runner()
         self._behind = Counted(application)
         self.pool = Database(server.uri(databases[1]), 2)
-        self.mlflow = Side(server, databases[0], application)
-        self.ours = Side(server, databases[1], Application(self._behind, self.pool))
+        self.mlflow = Side(server, databases[0], application, users[0])
+        self.ours = Side(server, databases[1], Application(self._behind, self.pool, permissions), users[1])
         self._runner.run(self.pool.__aenter__())
         self._seed = 0
         self.served: dict[str, int] = {}

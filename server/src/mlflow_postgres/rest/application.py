@@ -10,6 +10,7 @@ from mlflow.server.fastapi_security import init_fastapi_security
 from mlflow.utils.workspace_utils import WORKSPACE_HEADER_NAME
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .arguments import Arguments
 from .calls import Route, routes
 from .database import Database
 from .errors import Lost, NotServed
@@ -25,8 +26,8 @@ _LOST = (
 class Permissions(Protocol):
     """Who may do what."""
 
-    async def check(self, scope: Scope, body: bytes) -> None:
-        """Raise `NotServed` unless the sender is known and allowed to do it."""
+    async def permit(self, scope: Scope, body: bytes, arguments: Arguments) -> Arguments:
+        """What the sender may ask for. Raises `NotServed` if that is nothing."""
 
 
 class Application:
@@ -59,7 +60,7 @@ class Application:
         body = await _body(receive)
         arguments = route.call.arguments(scope["query_string"], body)
         if self._permissions:
-            await self._permissions.check(scope, body)
+            arguments = await self._permissions.permit(scope, body, arguments)
         try:
             await _send(send, scope, route, 200, await route.call.answer(self._database, arguments))
         except Lost:

@@ -15,10 +15,8 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from ..database.sessions import is_silent
+from .compared import COMPARED
 from .errors import Lost, NotServed
-
-COMPARED = {("3.17.2", "dc11669786a5")}
-"""Versions of MLflow and revisions of its schema for which `server/tests/rest` compares every call."""
 
 Values = Mapping[str, str | int | float | None]
 Row = tuple[bytes, ...]

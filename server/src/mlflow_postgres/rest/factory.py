@@ -1,0 +1,58 @@
+"""The applications that `mlflow server --app-name` starts, by MLflow's entry point `mlflow.app`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from contract import environment
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from .database import Database
+
+# Nothing else above: `mlflow server` imports this module only to see that these are functions.
+
+
+def create_app() -> ASGIApp:
+    """MLflow's application, and ours in front of it."""
+    from mlflow.server import fastapi_app
+
+    alone: ASGIApp = fastapi_app.app
+    if not _is_compared():
+        return alone
+    from .application import Application
+
+    return Application(alone, _database())
+
+
+def create_app_with_sign_in() -> ASGIApp:
+    """The same, with MLflow's basic authentication."""
+    from mlflow.server import app, auth
+
+    alone: ASGIApp = auth.create_app(app)
+    if not _is_compared():
+        return alone
+    from .application import Application
+    from .sign_in import SignIn
+
+    return Application(alone, _database(), SignIn(app, auth))
+
+
+def _is_compared() -> bool:
+    """Whether the calls were compared on this version, and with the settings that change their answers as they are."""
+    import mlflow
+
+    from .compared import VERSIONS
+
+    changing = ("MLFLOW_ENABLE_WORKSPACES", "MLFLOW_TRACE_ARCHIVAL_CONFIG", "_MLFLOW_SERVER_ARTIFACTS_ONLY")
+    return mlflow.__version__ in VERSIONS and not any(os.environ.get(name) for name in changing)
+
+
+def _database() -> Database:
+    from .database import Database
+
+    # libpq does not know SQLAlchemy's names of dialects.
+    _, _, address = os.environ[environment.STORE_URI].partition("://")
+    return Database(f"postgresql://{address}", int(os.environ[environment.REST_CONNECTIONS]))

@@ -1,0 +1,130 @@
+"""Run in a process of its own, since MLflow's sign-in stays: every user asks both sides every call."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from ..postgresql import Server
+
+PASSWORD = "a long password"
+USERS = ("admin", "alice", "bob", "carol", "dave")
+CONFIGURATION = """[mlflow]
+database_uri = {uri}
+default_permission = READ
+admin_username = admin
+admin_password =
+authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+auth_cache_ttl_seconds = 600
+"""
+
+
+def main(folder: str, *databases: str) -> dict[str, Any]:
+    server = Server(Path(folder))
+    configuration = Path(tempfile.mkdtemp(prefix="sign-in-"), "basic-auth.ini")
+    configuration.write_text(CONFIGURATION.format(uri=server.store_uri(databases[0])))
+    os.environ |= {
+        "MLFLOW_AUTH_CONFIG_PATH": str(configuration),
+        "MLFLOW_AUTH_ADMIN_USERNAME": "admin",
+        "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD,
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": "secret",
+        "_MLFLOW_SGI_NAME": "uvicorn",
+    }
+    logging.disable()
+    with warnings.catch_warnings(action="ignore"):
+        # They read the environment when they are imported.
+        from mlflow.server import app, auth
+        from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore as Users
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        from mlflow_postgres.rest.sign_in import SignIn
+
+        from .sides import Request, Sides
+    make: Any = SqlAlchemyStore
+    store = make(server.store_uri(databases[0]), "mlflow-artifacts:/")
+    experiments = [store.create_experiment(name) for name in ("open", "hers", "hidden")]
+    application: Any = auth.create_app(app)
+    for user in USERS[1:]:
+        auth.store.create_user(user, PASSWORD)
+    auth.store.grant_user_permission("alice", "experiment", experiments[1], "MANAGE")
+    auth.store.grant_user_permission("bob", "experiment", experiments[2], "DENY")
+    auth.store.grant_user_permission("dave", "run", "*", "DENY")
+    auth.store.grant_user_permission("carol", "experiment", experiments[0], "EDIT")
+    run_ids = []
+    for experiment in experiments:
+        run = store.create_run(experiment, "somebody", 5, [], "run")
+        run_ids.append(run.info.run_id)
+    store._dispose_engine()
+    auth.store.engine.dispose()
+    server.create(databases[1], databases[0])
+    users = []
+    for database in databases:
+        each: Any = Users()
+        each.init_db(server.store_uri(database))
+        users.append(each)
+    sides = Sides(server, (databases[0], databases[1]), application, (users[0], users[1]), SignIn(app, auth))
+
+    def ask(request: Request, authorization: str | None) -> tuple[int, bool]:
+        headers = {} if authorization is None else {"authorization": authorization}
+        before = sum(sides.served.values())
+        answer = sides.ask(Request(request.method, request.path, request.body, request.query, headers))
+        return answer.status, sum(sides.served.values()) > before
+
+    def basic(user: str, password: str = PASSWORD) -> str:
+        return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+    senders = {user: basic(user) for user in USERS}
+    strangers = {
+        **{"nobody": None, "wrong": basic("bob", "wrong"), "unknown": basic("mallory"), "empty": basic("", "")},
+        **{"bearer": "Bearer x", "no colon": "Basic " + base64.b64encode(b"bob").decode(), "nonsense": "nonsense"},
+    }
+    outcomes: dict[str, list[tuple[str, int, bool]]] = {}
+    for name, authorization in {**senders, **strangers}.items():
+        asked = requests(Request, experiments, run_ids, name)
+        asked = asked if name in senders else asked[:2]
+        outcomes[name] = [(each.path.rpartition("/mlflow/")[2], *ask(each, authorization)) for each in asked]
+        sides.compare_rows()
+    sides.close()
+    return {"outcomes": outcomes, "served": sides.served, "handed_on": sides.handed_on}
+
+
+def requests(make: Any, experiments: list[str], run_ids: list[str], sender: str) -> list[Any]:
+    def post(call: str, body: dict[str, Any]) -> Any:
+        return make("POST", f"/api/2.0/mlflow/runs/{call}", body)
+
+    def get(call: str, **query: str) -> Any:
+        return make("GET", f"/api/2.0/mlflow/{call}", query=query)
+
+    metric = {"key": "m", "value": 1, "timestamp": 5, "step": 1}
+    asked = [get("runs/get", run_id=run_ids[0]), post("search", {"experiment_ids": experiments})]
+    for experiment, run_id in zip(experiments, run_ids, strict=True):
+        asked += [
+            post("create", {"experiment_id": experiment, "run_name": sender}),
+            post("update", {"run_id": run_id, "status": "FINISHED", "end_time": len(sender)}),
+            post("log-batch", {"run_id": run_id, "metrics": [metric], "tags": [{"key": sender, "value": "1"}]}),
+            post("log-metric", {"run_id": run_id} | metric),
+            post("log-parameter", {"run_id": run_id, "key": "p", "value": "1"}),
+            post("set-tag", {"run_id": run_id, "key": "t", "value": sender}),
+            post("delete-tag", {"run_id": run_id, "key": "t"}),
+            get("runs/get", run_id=run_id),
+            get("metrics/get-history", run_id=run_id, metric_key="m"),
+            get("experiments/get", experiment_id=experiment),
+            post("search", {"experiment_ids": [experiment], "filter": "tags.`mlflow.runName` = 'run'"}),
+        ]
+    asked += [get("experiments/get-by-name", experiment_name=name) for name in ("open", "hers", "hidden", "unknown")]
+    asked += [get("runs/get", run_id="unknown"), post("update", {"run_id": "unknown", "status": "FAILED"})]
+    asked += [post("search", {}), post("search", {"experiment_ids": experiments[::-1], "run_view_type": "ALL"})]
+    # Whoever is authorised for one run must not reach another.
+    both = {"run_id": run_ids[0], "run_uuid": run_ids[2], "status": "FAILED"}
+    return [*asked, post("update", both), post("update", {"run_uuid": run_ids[2], "status": "FAILED"})]
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(*sys.argv[1:])))

@@ -1,0 +1,49 @@
+"""With sign-in: every user gets what MLflow gives them, and MLflow itself refuses the others."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from .. import PYTHONPATH
+from ..postgresql import Server
+
+
+@pytest.fixture(scope="module")
+def told(postgresql: Server, schema: str) -> dict[str, Any]:
+    databases = ("sign_in_mlflow", "sign_in_ours")
+    postgresql.create(databases[0], schema)
+    done = subprocess.run(
+        [sys.executable, "-m", "server.tests.rest.sign_in", str(postgresql.folder), *databases],
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    for database in databases:
+        postgresql.drop(database)
+    outcome: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return outcome
+
+
+def test_every_user_gets_what_mlflow_gives_them(told: dict[str, Any]) -> None:
+    """The script compares each answer and all rows."""
+    for user in ("admin", "alice", "bob", "carol"):
+        allowed = [call for call, status, is_served in told["outcomes"][user] if status == 200 and is_served]
+        assert len(allowed) > 10, "our application answers what a user is allowed"
+    refused = [each for each in told["outcomes"]["bob"] if each[1] == 403]
+    assert len(refused) > 10
+
+
+def test_who_is_refused_is_refused_by_mlflow(told: dict[str, Any]) -> None:
+    for sender, outcomes in told["outcomes"].items():
+        for call, status, is_served in outcomes:
+            assert status == 200 or not is_served, (sender, call)
+    for sender in ("nobody", "wrong", "unknown", "empty"):
+        assert {status for _, status, _ in told["outcomes"][sender]} == {401}
