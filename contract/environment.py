@@ -8,6 +8,8 @@ from typing import Final
 STORE_URI: Final = "MLFLOW_BACKEND_STORE_URI"
 PASS_FILE: Final = "PGPASSFILE"
 CREDENTIALS_VERSION: Final = "CREDENTIALS_VERSION"
+JOBS: Final = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION"
+"""`true` or `false`."""
 SIGN_IN: Final = "SIGN_IN"
 """`true` or `false`."""
 SIGN_IN_REMEMBERED: Final = "SIGN_IN_REMEMBERED"

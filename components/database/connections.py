@@ -6,8 +6,11 @@ from dataclasses import dataclass
 
 POOL_SIZE = 5
 """Connections that each of MLflow's pools keeps open."""
-MAX_OVERFLOW = 5
+MAX_OVERFLOW = 3
 """Connections that each pool may open in addition, while they are needed."""
+
+REST_CONNECTIONS = 4
+"""Connections of a worker for the calls that it answers without MLflow. Each call holds one for some milliseconds."""
 
 # Each worker has a pool for runs and one for registered models, and with sign-in one for users.
 _POOLS = 2
@@ -43,10 +46,10 @@ def connection_budget(
     workers: int, *, sign_in: bool, jobs: bool, retention: bool = False, metrics: bool = False
 ) -> ConnectionBudget:
     """The budget for an MLflow server with this many worker processes."""
-    pools = _POOLS + sign_in
+    of_worker = (_POOLS + sign_in) * (POOL_SIZE + MAX_OVERFLOW) + REST_CONNECTIONS
     background = (_BACKGROUND if jobs else 0) + (_RETENTION if retention else 0)
     return ConnectionBudget(
-        server=workers * pools * (POOL_SIZE + MAX_OVERFLOW) + background,
+        server=workers * of_worker + background,
         owner=_OWNER,
         readonly=_READONLY,
         monitor=_MONITOR if metrics else 0,

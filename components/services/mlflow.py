@@ -12,7 +12,7 @@ import pulumi
 from contract import environment, paths, ports, roles, users
 from contract.errors import ArgumentError
 
-from ..database.connections import MAX_OVERFLOW, POOL_SIZE
+from ..database.connections import MAX_OVERFLOW, POOL_SIZE, REST_CONNECTIONS
 from ..database.server import DatabaseConnection
 from ..engine import Engine
 from ..engine.workload import Limits, Mount, Port, Probe, Workload, in_url
@@ -153,15 +153,16 @@ class Mlflow(pulumi.ComponentResource):
                     *("--serve-artifacts", "--artifacts-destination", paths.ARTIFACTS),
                     *("--allowed-hosts", ",".join(_allowed_hosts(args, engine.object_name(ROLE)))),
                     *(["--cors-allowed-origins", ",".join(origins)] if (origins := _origins(args)) else []),
-                    *(sign_in.server_options if sign_in else []),
+                    *(sign_in.server_options if sign_in else ["--app-name", "postgresql"]),
                 ],
                 environment={
                     **args.database.environment,
                     **args.keys.environment,
                     # By default MLflow starts seven processes that wait for jobs: 1.1 GB, and a slower start.
-                    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "true" if options.jobs else "false",
+                    environment.JOBS: "true" if options.jobs else "false",
                     "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(POOL_SIZE),
                     "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(MAX_OVERFLOW),
+                    environment.REST_CONNECTIONS: str(REST_CONNECTIONS),
                     **(sign_in.server_environment if sign_in else {}),
                     **({environment.METRICS_PORT: str(args.metrics.container)} if args.metrics else {}),
                 },

@@ -36,7 +36,7 @@ class SignIn(pulumi.ComponentResource):
 
     @property
     def server_options(self) -> list[str]:
-        return ["--app-name", "basic-auth"]
+        return ["--app-name", "postgresql-basic-auth"]
 
     @property
     def administrator_environment(self) -> dict[str, str]:

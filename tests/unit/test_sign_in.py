@@ -23,7 +23,7 @@ def delivered(role: str) -> dict[str, str]:
 def test_with_sign_in_mlflow_requires_credentials() -> None:
     server = everything().container("mlflow")
     command = server.inputs["command"]
-    assert command[command.index("--app-name") + 1] == "basic-auth", "without it the settings beside it are ignored"
+    assert command[command.index("--app-name") + 1] == "postgresql-basic-auth", "another one ignores the settings"
     assert server.environment["MLFLOW_AUTH_CONFIG_PATH"] == "/run/secrets/basic-auth.ini"
     assert server.environment["MLFLOW_FLASK_SERVER_SECRET_KEY_FILE"] == "/run/secrets/secret-key"
     assert delivered("mlflow")["/run/secrets/secret-key"] == generated(f"{ME}-sign-in-secret-key")
@@ -56,7 +56,8 @@ def test_the_job_gets_the_setting_of_sign_in() -> None:
 def test_without_sign_in_there_are_no_sign_in_resources() -> None:
     engine = deploy()
     assert engine.of(SIGN_IN) == {}
-    assert "--app-name" not in engine.container("mlflow").inputs["command"]
+    command = engine.container("mlflow").inputs["command"]
+    assert command[command.index("--app-name") + 1] == "postgresql", "it answers the most frequent calls itself"
     for role in ("mlflow", "schema"):
         environment = engine.container(role).environment
         assert not [key for key in environment if key.startswith(("MLFLOW_AUTH", "MLFLOW_FLASK"))], role

@@ -46,8 +46,9 @@ def _is_compared() -> bool:
 
     from .compared import VERSIONS
 
+    # `mlflow server` sets the first one to `false`.
     changing = ("MLFLOW_ENABLE_WORKSPACES", "MLFLOW_TRACE_ARCHIVAL_CONFIG", "_MLFLOW_SERVER_ARTIFACTS_ONLY")
-    return mlflow.__version__ in VERSIONS and not any(os.environ.get(name) for name in changing)
+    return mlflow.__version__ in VERSIONS and all(os.environ.get(name, "false") == "false" for name in changing)
 
 
 def _database() -> Database:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from pathlib import Path
 
 from contract import environment
 from contract.errors import UserError
+
+from . import secret_files
 
 SCHEME = "postgresql+mlflow"
 STARTUP = Path(__file__).with_name("startup")
@@ -27,6 +30,10 @@ def main() -> None:
         print(f"serve: {error.report}", file=sys.stderr)
         sys.exit(64)
     os.environ["PYTHONPATH"] = str(STARTUP)
+    if os.environ.get(environment.AUTH_CONFIG_PATH) and os.environ.get(environment.JOBS) == "true":
+        # `mlflow server` makes this token for the application `basic-auth` alone. Workers and jobs must share it.
+        token = secret_files.written(secrets.token_hex(32))
+        os.environ[f"{secret_files.GATEWAY_TOKEN}_FILE"] = token
     os.execvp(sys.argv[1], sys.argv[1:])
 
 
