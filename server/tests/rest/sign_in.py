@@ -26,8 +26,8 @@ auth_cache_ttl_seconds = 600
 """
 
 
-def main(folder: str, *databases: str) -> dict[str, Any]:
-    server = Server(Path(folder))
+def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
+    server = Server(Path(folder), Path(programs))
     configuration = Path(tempfile.mkdtemp(prefix="sign-in-"), "basic-auth.ini")
     configuration.write_text(CONFIGURATION.format(uri=server.store_uri(databases[0])))
     os.environ |= {

@@ -19,7 +19,14 @@ def told(postgresql: Server, schema: str) -> dict[str, Any]:
     databases = ("sign_in_mlflow", "sign_in_ours")
     postgresql.create(databases[0], schema)
     done = subprocess.run(
-        [sys.executable, "-m", "server.tests.rest.sign_in", str(postgresql.folder), *databases],
+        [
+            sys.executable,
+            "-m",
+            "server.tests.rest.sign_in",
+            str(postgresql.folder),
+            str(postgresql.programs),
+            *databases,
+        ],
         env={**os.environ, "PYTHONPATH": PYTHONPATH},
         capture_output=True,
         text=True,
