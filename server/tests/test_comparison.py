@@ -25,7 +25,7 @@ from .comparison.runs import Filled, fill
 from .postgresql import Server
 
 ASKED = questions()
-SCRIPTS = ("searches", "traces", "batches", "changes")
+SCRIPTS = ("searches", "traces")
 
 
 def run(arguments: dict[str, list[Any]]) -> dict[str, dict[str, Any]]:
@@ -139,20 +139,3 @@ def test_every_answer_with_traces_is_mlflows_own(traced: dict[str, Any]) -> None
 
 def test_the_filters_of_traces_find_what_they_are_there_for(traced: dict[str, Any]) -> None:
     assert {text for text, count in traced["found"].items() if not count} == set(traced["nowhere"])
-
-
-def test_every_batch_leaves_the_rows_that_mlflows_own_would_leave(outcomes: dict[str, dict[str, Any]]) -> None:
-    """Odd values, twice the same, what is not allowed, a deleted run: rows and refusals alike."""
-    outcome = outcomes["batches"]
-    assert outcome["differing"] == []
-    # As many as there are, each way of a batch was taken often.
-    assert outcome["written"] > 50
-    assert outcome["refused"] > 50
-
-
-def test_a_run_is_made_and_changed_as_mlflow_itself_would(outcomes: dict[str, dict[str, Any]]) -> None:
-    """Names, tags, states, times, other people's experiments: answers, rows and refusals alike."""
-    outcome = outcomes["changes"]
-    assert outcome["differing"] == []
-    # Each way was taken: in few statements, and handed over to MLflow.
-    assert min(outcome["made"], outcome["changed"], outcome["left"], outcome["refused"]) > 10

@@ -11,11 +11,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from . import batches, changes, searches, traces
+from . import searches, traces
 
 SCRIPTS: dict[str, Callable[..., dict[str, Any]]] = {
-    "batches": batches.main,
-    "changes": changes.main,
     "searches": searches.main,
     "traces": traces.main,
 }

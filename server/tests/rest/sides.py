@@ -8,7 +8,7 @@ import random
 import re
 import sys
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -132,24 +132,29 @@ class Sides:
         self._behind = Counted(application)
         self.pool = Database(server.uri(databases[1]), 2)
         self.mlflow = Side(server, databases[0], application, users[0])
-        self.ours = Side(server, databases[1], Application(self._behind, self.pool, permissions), users[1])
-        self._runner.run(self.pool.__aenter__())
+        self.application = Application(self._behind, self.pool, permissions)
+        self.ours = Side(server, databases[1], self.application, users[1])
+        self.run(self.pool.__aenter__())
         self._seed = 0
         self.served: dict[str, int] = {}
         self.handed_on: dict[str, int] = {}
 
+    def run(self, awaited: Coroutine[Any, Any, Any]) -> Any:
+        """In the event loop that the connections belong to."""
+        return self._runner.run(awaited)
+
     def close(self) -> None:
         for side in (self.mlflow, self.ours):
-            self._runner.run(side.close())
-        self._runner.run(self.pool.__aexit__(None, None, None))
+            self.run(side.close())
+        self.run(self.pool.__aexit__(None, None, None))
         self._runner.close()
 
     def ask(self, request: Request) -> Answer:
         """MLflow's answer, which is also ours."""
         self._seed += 1
         before = self._behind.asked
-        expected = self._runner.run(self.mlflow.ask(request, self._seed))
-        given = self._runner.run(self.ours.ask(request, self._seed))
+        expected: Answer = self.run(self.mlflow.ask(request, self._seed))
+        given = self.run(self.ours.ask(request, self._seed))
         counts = self.served if self._behind.asked == before else self.handed_on
         call = request.path.rpartition("/mlflow/")[2]
         counts[call] = counts.get(call, 0) + 1
@@ -160,7 +165,7 @@ class Sides:
         """The status of our answer alone, and how often MLflow was asked behind it."""
         self._seed += 1
         before = self._behind.asked
-        answer = self._runner.run(self.ours.ask(request, self._seed))
+        answer = self.run(self.ours.ask(request, self._seed))
         return answer.status, self._behind.asked - before
 
     def is_served(self, request: Request) -> bool:

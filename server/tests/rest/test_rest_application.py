@@ -74,6 +74,23 @@ def test_paths_and_methods_are_those_of_mlflow(sides: Sides, is_plain: bool, met
     assert sides.is_served(Request(method, path, query={"experiment_id": "0"})) == is_plain
 
 
+def test_the_figures_of_the_server_know_the_route_of_a_call(sides: Sides) -> None:
+    path = "/ajax-api/2.0/mlflow/experiments/get"
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": path, "query_string": b"experiment_id=0"}
+    scope["headers"] = [(b"host", b"localhost")]
+    sent = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    sides.run(sides.application(scope, receive, send))
+    assert sent == ["http.response.start", "http.response.body"]
+    assert scope["route"].path == path
+
+
 def test_a_query_beside_a_body_is_mlflows(sides: Sides) -> None:
     assert not sides.is_served(Request("POST", "/api/2.0/mlflow/runs/create", RUN, query={"run_name": "other"}))
     sides.compare_rows()

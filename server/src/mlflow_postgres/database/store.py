@@ -56,7 +56,6 @@ def modules(*, written: bool) -> list[ModuleType]:
         responses,
         run_data,
         run_json,
-        runs,
         search_plans,
         sessions,
         statements,
@@ -65,4 +64,4 @@ def modules(*, written: bool) -> list[ModuleType]:
     )
 
     always = [run_data, filters, merges, metric_order, search_plans, responses, statements]
-    return [*always, batches, trace_reads, runs, sessions, run_json, trace_search] if written else always
+    return [*always, batches, trace_reads, sessions, run_json, trace_search] if written else always

@@ -99,8 +99,9 @@ def _secured(application: ASGIApp) -> ASGIApp:
 
 def _is_plain(scope: Scope) -> bool:
     """Whether the headers say nothing that only MLflow understands."""
-    headers = dict(scope["headers"])
-    return _WORKSPACE not in headers and (scope["method"] == "GET" or headers.get(b"content-type") in _JSON)
+    types = [value for name, value in scope["headers"] if name == b"content-type"]
+    is_json = len(types) == 1 and types[0] in _JSON
+    return (scope["method"] == "GET" or is_json) and all(name != _WORKSPACE for name, _ in scope["headers"])
 
 
 async def _body(receive: Receive) -> bytes:
