@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +50,24 @@ def test_mlflow_does_not_start_on_another_store_and_nothing_after_its_scheme_is_
     assert done.stderr == (
         f"serve: [store-uri-invalid] MLFLOW_BACKEND_STORE_URI begins with '{shown}': it must begin with 'postgresql+mlflow://'\n"
     ), "the logs are read by more people than the password is meant for"
+
+
+@pytest.mark.parametrize(("sign_in", "jobs"), [("/run/secrets/basic-auth.ini", "true"), ("/x", "false"), ("", "true")])
+def test_workers_and_jobs_get_a_token_as_from_mlflows_own_sign_in(tmp_path: Path, sign_in: str, jobs: str) -> None:
+    """`mlflow server` makes it for the application `basic-auth` alone. It is in a file, not in an environment."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": PYTHONPATH,
+        "HOME": str(tmp_path),
+        "MLFLOW_BACKEND_STORE_URI": "postgresql+mlflow://mlflow@postgres/mlflow",
+        "MLFLOW_AUTH_CONFIG_PATH": sign_in,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": jobs,
+    }
+    command = [sys.executable, "-m", "mlflow_postgres.runtime.serve", "env"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    told = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    assert (told.get("_MLFLOW_AUTH_ADMIN_BOOTSTRAPPED") == "true") == bool(sign_in), "the schema job has created it"
+    file = told.get("_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN_FILE")
+    assert (file is not None) == (bool(sign_in) and jobs == "true")
+    assert "_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN" not in told
+    assert file is None or len(Path(file).read_text()) == 64

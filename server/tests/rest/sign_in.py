@@ -44,9 +44,12 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
         from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore as Users
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+        from mlflow_postgres.database import run_info
         from mlflow_postgres.rest.sign_in import SignIn
 
         from .sides import Request, Sides
+    # As in the server. It changes nothing for MLflow alone.
+    run_info.install()
     make: Any = SqlAlchemyStore
     store = make(server.store_uri(databases[0]), "mlflow-artifacts:/")
     experiments = [store.create_experiment(name) for name in ("open", "hers", "hidden")]

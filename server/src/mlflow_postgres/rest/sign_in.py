@@ -10,6 +10,7 @@ from flask import Flask
 from starlette.middleware.wsgi import build_environ
 from starlette.types import Scope
 
+from ..database import run_info
 from .arguments import Arguments
 from .errors import NotServed
 from .searches import Search
@@ -29,7 +30,7 @@ class SignIn:
         return await anyio.to_thread.run_sync(self._permit, build_environ(scope, body), arguments)
 
     def _permit(self, environ: dict[str, Any], arguments: Arguments) -> Arguments:
-        with self._flask_app.request_context(environ):
+        with self._flask_app.request_context(environ), run_info.alone():
             try:
                 refusal = self._flask_app.preprocess_request()
                 if refusal is None and isinstance(arguments, Search):

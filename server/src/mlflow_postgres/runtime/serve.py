@@ -30,11 +30,19 @@ def main() -> None:
         print(f"serve: {error.report}", file=sys.stderr)
         sys.exit(64)
     os.environ["PYTHONPATH"] = str(STARTUP)
-    if os.environ.get(environment.AUTH_CONFIG_PATH) and os.environ.get(environment.JOBS) == "true":
-        # `mlflow server` makes this token for the application `basic-auth` alone. Workers and jobs must share it.
+    if os.environ.get(environment.AUTH_CONFIG_PATH):
+        _prepare_sign_in()
+    os.execvp(sys.argv[1], sys.argv[1:])
+
+
+def _prepare_sign_in() -> None:
+    """What `mlflow server` does besides for an application that is named `basic-auth`, and for no other."""
+    # The schema job has created the administrator. Otherwise each worker looks for it, and computes a password's hash.
+    os.environ["_MLFLOW_AUTH_ADMIN_BOOTSTRAPPED"] = "true"
+    if os.environ.get(environment.JOBS) == "true":
+        # Workers and jobs must share it.
         token = secret_files.written(secrets.token_hex(32))
         os.environ[f"{secret_files.GATEWAY_TOKEN}_FILE"] = token
-    os.execvp(sys.argv[1], sys.argv[1:])
 
 
 def scheme_of(uri: str) -> str:
