@@ -38,16 +38,23 @@ class Filter:
     joins: str
     """Tables beside `runs`, each with one row of a run at most."""
     condition: str
+    ranges: tuple[tuple[str, str], ...]
+    """Metrics, and conditions on `value` that no run without the metric meets."""
     values: Mapping[str, str]
+
+
+Term = tuple[str, str]
+"""An expression, and its direction."""
 
 
 @dataclass(frozen=True)
 class Order:
     """An order in SQL."""
 
-    joins: str
-    terms: tuple[tuple[str, str], ...]
-    """Expressions and their directions."""
+    joins: tuple[str, ...]
+    terms: tuple[Term, ...]
+    metric: str
+    """The metric that comes first, if one does. The first join and the first two terms are its."""
     values: Mapping[str, str]
 
 
@@ -58,7 +65,7 @@ def translated(text: str) -> Filter:
         parsed: list[dict[str, Any]] = SearchUtils.parse_search_filter(text)  # type: ignore[no-untyped-call]  # MLflow's
     except MlflowException:
         raise NotServed from None
-    joins, conditions, values = [], ["TRUE"], {}
+    joins, conditions, ranges, values = [], ["TRUE"], [], {}
     for number, each in enumerate(parsed):
         kind, comparator, value = each["type"], each["comparator"].upper(), each["value"]
         key: str = SearchUtils.translate_key_alias(each["key"])  # type: ignore[no-untyped-call]  # as above
@@ -81,18 +88,21 @@ def translated(text: str) -> Filter:
         values[name] = value
         if kind == "metric":
             conditions.append(_of_metric(comparator, value, name))
+            if comparator != "!=":
+                ranges.append((key, f"value {_OPERATORS[comparator]} %({name})s::float8"))
         else:
             condition, beginning = _of_text(_TABLES[kind], comparator, value, name)
             conditions.append(condition)
             values |= beginning
-    return Filter("\n".join(joins), " AND ".join(conditions), values)
+    return Filter("\n".join(joins), " AND ".join(conditions), tuple(ranges), values)
 
 
 @functools.lru_cache(maxsize=1_000)
 def ordered(order_by: tuple[str, ...]) -> Order:
     """Raises `NotServed`."""
     joins: list[str] = []
-    terms: list[tuple[str, str]] = []
+    terms: list[Term] = []
+    metric = ""
     values: dict[str, str] = {}
     seen: set[tuple[str, str]] = set()
     for number, text in enumerate(order_by):
@@ -107,7 +117,7 @@ def ordered(order_by: tuple[str, ...]) -> Order:
         seen.add((kind, key))
         if kind == "attribute":
             value = f"run.{_COLUMNS[key]}"
-        elif kind in ("parameter", "tag"):
+        elif kind in _TABLES:
             name = f"o{number}"
             joins.append(
                 f"LEFT JOIN {_TABLES[kind]} AS {name} ON {name}.run_uuid = run.run_uuid"
@@ -115,14 +125,16 @@ def ordered(order_by: tuple[str, ...]) -> Order:
             )
             values[f"{name}_key"] = key
             value = f"{name}.value"
+            if kind == "metric":
+                metric = metric if number else key
+                terms.append((f"CASE WHEN {name}.is_nan THEN 1 WHEN {value} IS NULL THEN 2 ELSE 0 END", "ASC"))
         else:
-            # Those of metrics are read in the order of an index, which takes more than one statement.
             raise NotServed
         terms.append((value, "ASC NULLS LAST" if is_ascending else "DESC NULLS LAST"))
     if ("attribute", "start_time") not in seen:
         terms.append(("run.start_time", "DESC"))
     terms.append(("run.run_uuid", "ASC"))
-    return Order("\n".join(joins), tuple(terms), values)
+    return Order(tuple(joins), tuple(terms), metric, values)
 
 
 def _of_attribute(key: str, comparator: str, value: object, name: str) -> str:

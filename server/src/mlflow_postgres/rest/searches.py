@@ -9,7 +9,7 @@ import msgspec
 
 from . import answers, arrays, filters, pages, run_columns
 from .arguments import Arguments, ExperimentId
-from .database import Database
+from .database import Database, Row
 from .errors import NotServed
 
 _STAGES: Final = {"ACTIVE_ONLY": ("active",), "DELETED_ONLY": ("deleted",), "ALL": ("active", "deleted")}
@@ -17,7 +17,7 @@ _STAGES: Final = {"ACTIVE_ONLY": ("active",), "DELETED_ONLY": ("deleted",), "ALL
 # Runs are found first and put in order then: in one step, PostgreSQL may look for a rare run in the order of all.
 # Without a join there is nothing to look for, and an index has the order.
 _SEARCH: Final = """
-WITH found AS {materialized} (
+WITH {best} found AS {materialized} (
   SELECT run.run_uuid{columns}
     FROM runs AS run
     {joins}
@@ -26,9 +26,29 @@ WITH found AS {materialized} (
   SELECT run_uuid, row_number() OVER () AS place
     FROM (SELECT run_uuid FROM found ORDER BY {order} OFFSET %(offset)s::bigint LIMIT %(limit)s::bigint) AS page
 )
-SELECT {is_plain}, {info} AS info, {data}, {datasets}
+SELECT {is_plain}, {is_all}, {info} AS info, {data}, {datasets}
   FROM page JOIN runs AS run USING (run_uuid) ORDER BY place
 """
+
+
+# The best values of a metric, in the order of an index. Of those that equal the first one beyond, others may be left.
+_BEST: Final = """
+best AS MATERIALIZED (
+  SELECT run_uuid, value FROM latest_metrics
+   WHERE key = %(o0_key)s::varchar AND NOT is_nan {ranges}
+   ORDER BY value {direction} LIMIT %(best)s::bigint + 1
+), beyond AS (
+  SELECT value FROM best ORDER BY value {direction} OFFSET %(best)s::bigint LIMIT 1
+),
+"""
+_JOIN_BEST: Final = """
+JOIN (SELECT run_uuid, value FROM best WHERE NOT EXISTS (SELECT FROM beyond WHERE beyond.value = best.value)) AS o0
+  ON o0.run_uuid = run.run_uuid
+"""
+_LEAST, _MOST, _TIMES = 3_000, 50_000, 30
+"""Values that count as the best: as many times the end of the page, between the two."""
+_DEEPEST = 10_000
+"""The last end of a page that is searched among the best. `database/metric_order.py` has the reasons."""
 
 
 class Search(Arguments):
@@ -45,30 +65,66 @@ async def search(database: Database, arguments: Search) -> bytes:
     most = arguments.max_results
     found = filters.translated(arguments.filter)
     order = filters.ordered(tuple(arguments.order_by))
-    place, stages = _place(arguments.experiment_ids, _STAGES[arguments.run_view_type])
-    names = [f"c{number}" for number in range(len(order.terms))]
-    statement = _SEARCH.format(
-        materialized="MATERIALIZED" if found.joins or order.joins else "NOT MATERIALIZED",
-        columns="".join(f", {term} AS {name}" for name, (term, _) in zip(names, order.terms, strict=True)),
-        joins=f"{found.joins}\n{order.joins}",
-        place=place,
-        condition=found.condition,
-        order=", ".join(f"{name} {direction}" for name, (_, direction) in zip(names, order.terms, strict=True)),
-        is_plain=run_columns.IS_PLAIN,
-        info=run_columns.INFO,
-        data=run_columns.DATA,
-        datasets=run_columns.DATASETS,
-    )
-    values = {**found.values, **order.values, **stages, "offset": str(before), "limit": str(most + 1)}
-    rows = await database.read(statement, values, prepare=False)
+    rows = None
+    if order.metric and before + most <= _DEEPEST:
+        rows = await _rows(database, arguments, found, order, before, is_among_best=True)
+        # The next page begins among the best as well, or there are no others that meet the filter.
+        if len(rows) <= most and not (_ranges(found, order) and rows and rows[0][1] == b"t"):
+            rows = None
+    if rows is None:
+        rows = await _rows(database, arguments, found, order, before, is_among_best=False)
     if any(row[0] == b"f" for row in rows[:most]):
         raise NotServed
     fields = []
     if rows:
-        fields.append(b'"runs":[%b]' % b",".join([answers.run(*row[1:]) for row in rows[:most]]))
+        fields.append(b'"runs":[%b]' % b",".join([answers.run(*row[2:]) for row in rows[:most]]))
     if len(rows) > most:
         fields.append(b'"next_page_token":"%b"' % pages.token(before + most))
     return answers.ascii_json(b"{%b}" % b",".join(fields))
+
+
+async def _rows(
+    database: Database,
+    arguments: Search,
+    found: filters.Filter,
+    order: filters.Order,
+    before: int,
+    *,
+    is_among_best: bool,
+) -> list[Row]:
+    """The runs of a page, and the one after it."""
+    place, stages = _place(arguments.experiment_ids, _STAGES[arguments.run_view_type])
+    joins, terms, best = order.joins, order.terms, ""
+    end = before + arguments.max_results
+    if is_among_best:
+        # All of them have a value.
+        joins, terms = (_JOIN_BEST, *joins[1:]), terms[1:]
+        direction = terms[0][1].partition(" ")[0]
+        best = _BEST.format(ranges="".join(f" AND {each}" for each in _ranges(found, order)), direction=direction)
+    names = [f"c{number}" for number in range(len(terms))]
+    statement = _SEARCH.format(
+        best=best,
+        materialized="MATERIALIZED" if found.joins or joins else "NOT MATERIALIZED",
+        columns="".join(f", {term} AS {name}" for name, (term, _) in zip(names, terms, strict=True)),
+        joins="\n".join([found.joins, *joins]),
+        place=place,
+        condition=found.condition,
+        order=", ".join(f"{name} {direction}" for name, (_, direction) in zip(names, terms, strict=True)),
+        is_plain=run_columns.IS_PLAIN,
+        is_all="NOT EXISTS (SELECT FROM beyond)" if is_among_best else "TRUE",
+        info=run_columns.INFO,
+        data=run_columns.DATA,
+        datasets=run_columns.DATASETS,
+    )
+    values = {**found.values, **order.values, **stages, "offset": str(before), "limit": str(arguments.max_results + 1)}
+    if is_among_best:
+        values["best"] = str(min(max(_LEAST, _TIMES * end), _MOST))
+    return await database.read(statement, values, prepare=False)
+
+
+def _ranges(found: filters.Filter, order: filters.Order) -> list[str]:
+    """The filter's conditions on the metric that the runs are in the order of."""
+    return [condition for metric, condition in found.ranges if metric == order.metric]
 
 
 def _place(experiment_ids: Sequence[str], stages: Sequence[str]) -> tuple[str, dict[str, str]]:
