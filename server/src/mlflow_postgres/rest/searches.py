@@ -17,7 +17,7 @@ _STAGES: Final = {"ACTIVE_ONLY": ("active",), "DELETED_ONLY": ("deleted",), "ALL
 # Runs are found first and put in order then: in one step, PostgreSQL may look for a rare run in the order of all.
 # Without a join there is nothing to look for, and an index has the order.
 _SEARCH: Final = """
-WITH {best} found AS {materialized} (
+WITH {beyond} found AS {materialized} (
   SELECT run.run_uuid{columns}
     FROM runs AS run
     {joins}
@@ -31,20 +31,26 @@ SELECT {is_plain}, {is_all}, {info} AS info, {data}, {datasets}
 """
 
 
-# The best values of a metric, in the order of an index. Of those that equal the first one beyond, others may be left.
-_BEST: Final = """
-best AS MATERIALIZED (
-  SELECT run_uuid, value FROM latest_metrics
-   WHERE key = %(o0_key)s::varchar AND NOT is_nan {ranges}
-   ORDER BY value {direction} LIMIT %(best)s::bigint + 1
-), beyond AS (
-  SELECT value FROM best ORDER BY value {direction} OFFSET %(best)s::bigint LIMIT 1
+# The best values of a metric, read in the order of an index until the page is full. Of those that equal the first one
+# beyond them there may be any number, so none of these is among the best.
+_BEYOND: Final = """
+beyond AS MATERIALIZED (
+  SELECT value FROM latest_metrics WHERE key = %(o0_key)s::varchar AND NOT is_nan {ranges}
+   ORDER BY value {direction} OFFSET %(best)s::bigint LIMIT 1
 ),
 """
 _JOIN_BEST: Final = """
-JOIN (SELECT run_uuid, value FROM best WHERE NOT EXISTS (SELECT FROM beyond WHERE beyond.value = best.value)) AS o0
-  ON o0.run_uuid = run.run_uuid
+JOIN (
+  SELECT run_uuid, value FROM latest_metrics WHERE key = %(o0_key)s::varchar AND NOT is_nan {ranges}
+     AND value {better} coalesce((SELECT value FROM beyond), {worst}) ORDER BY value {direction} LIMIT %(best)s::bigint
+) AS o0 ON o0.run_uuid = run.run_uuid
 """
+_IS_ALL: Final = """
+(NOT EXISTS (SELECT FROM beyond)
+ AND NOT EXISTS (SELECT FROM latest_metrics WHERE key = %(o0_key)s::varchar AND value = {worst}))
+"""
+_BETTER: Final = {"ASC": ("<", "'Infinity'::float8"), "DESC": (">", "'-Infinity'::float8")}
+"""How the values before another one compare with it, and the value that all are better than, by the direction."""
 _LEAST, _MOST, _TIMES = 3_000, 50_000, 30
 """Values that count as the best: as many times the end of the page, between the two."""
 _DEEPEST = 10_000
@@ -94,31 +100,33 @@ async def _rows(
 ) -> list[Row]:
     """The runs of a page, and the one after it."""
     place, stages = _place(arguments.experiment_ids, _STAGES[arguments.run_view_type])
-    joins, terms, best = order.joins, order.terms, ""
-    end = before + arguments.max_results
+    joins, terms, beyond, is_all = order.joins, order.terms, "", "TRUE"
     if is_among_best:
         # All of them have a value.
-        joins, terms = (_JOIN_BEST, *joins[1:]), terms[1:]
-        direction = terms[0][1].partition(" ")[0]
-        best = _BEST.format(ranges="".join(f" AND {each}" for each in _ranges(found, order)), direction=direction)
+        direction = order.terms[1][1].partition(" ")[0]
+        better, worst = _BETTER[direction]
+        parts = {"direction": direction, "better": better, "worst": worst}
+        parts["ranges"] = "".join(f" AND {each}" for each in _ranges(found, order))
+        joins, terms = (_JOIN_BEST.format(**parts), *joins[1:]), (("o0.value", direction), *terms[2:])
+        beyond, is_all = _BEYOND.format(**parts), _IS_ALL.format(**parts)
     names = [f"c{number}" for number in range(len(terms))]
     statement = _SEARCH.format(
-        best=best,
-        materialized="MATERIALIZED" if found.joins or joins else "NOT MATERIALIZED",
+        beyond=beyond,
+        materialized="MATERIALIZED" if found.joins or joins[is_among_best:] else "NOT MATERIALIZED",
         columns="".join(f", {term} AS {name}" for name, (term, _) in zip(names, terms, strict=True)),
         joins="\n".join([found.joins, *joins]),
         place=place,
         condition=found.condition,
         order=", ".join(f"{name} {direction}" for name, (_, direction) in zip(names, terms, strict=True)),
         is_plain=run_columns.IS_PLAIN,
-        is_all="NOT EXISTS (SELECT FROM beyond)" if is_among_best else "TRUE",
+        is_all=is_all,
         info=run_columns.INFO,
         data=run_columns.DATA,
         datasets=run_columns.DATASETS,
     )
     values = {**found.values, **order.values, **stages, "offset": str(before), "limit": str(arguments.max_results + 1)}
     if is_among_best:
-        values["best"] = str(min(max(_LEAST, _TIMES * end), _MOST))
+        values["best"] = str(min(max(_LEAST, _TIMES * (before + arguments.max_results)), _MOST))
     return await database.read(statement, values, prepare=False)
 
 
