@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
-from mlflow_postgres.rest import searches
+from mlflow_postgres.rest import search_plans
 
 from ..comparison import runs
 from ..comparison.questions import FILTERS, NOWHERE, ORDERS, REFUSED, Question, questions, token
@@ -70,8 +70,8 @@ def test_the_best_values_of_a_metric_are_not_all(
     sides: Sides, experiments: dict[str, str], monkeypatch: pytest.MonkeyPatch, best: int
 ) -> None:
     """So few count as the best that pages end within them, at them, and beyond."""
-    monkeypatch.setattr(searches, "_LEAST", best)
-    monkeypatch.setattr(searches, "_TIMES", 1)
+    monkeypatch.setattr(search_plans, "_LEAST", best)
+    monkeypatch.setattr(search_plans, "_TIMES", 1)
     for each in questions():
         if each.order and each.order[0].startswith("metrics.") and each not in REFUSED:
             sides.ask(asked(each, experiments))
@@ -214,3 +214,17 @@ def test_a_run_that_is_read_has_its_datasets(sides: Sides, experiments: dict[str
     for run in found[:40]:
         assert sides.is_served(Request("GET", "/api/2.0/mlflow/runs/get", query={"run_id": run["info"]["run_id"]}))
     assert any(run["inputs"] for run in found)
+
+
+def test_runs_without_a_start_time_come_where_mlflow_has_them(sides: Sides, experiments: dict[str, str]) -> None:
+    """Last of all in an order by it, and first where nothing is said."""
+    sides.execute(
+        "UPDATE runs SET start_time = NULL WHERE run_uuid IN"
+        " (SELECT run_uuid FROM runs WHERE lifecycle_stage = 'active' ORDER BY run_uuid LIMIT 3)"
+    )
+    for order in (["start_time DESC"], ["start_time ASC"], [], ["attributes.start_time DESC", "tags.t"], ["metrics.m"]):
+        for most in (1, 5, 20, 10_000):
+            for name in ("odd", "other"):
+                body = {"experiment_ids": [experiments[name]], "order_by": order, "max_results": most}
+                sides.ask(search(body))
+                sides.ask(search(body | {"page_token": token('{"offset": 3}')}))

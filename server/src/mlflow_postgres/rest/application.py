@@ -46,12 +46,18 @@ class Application:
                 await self._mlflow(scope, receive, send)
         elif scope["type"] == "http" and (scope["method"], scope["path"]) in self._routes:
             incoming = _Incoming(receive)
-            try:
-                await self._secured(scope, incoming, send)
-            except NotServed:
+            # Not in the `except` clause: MLflow's errors would be logged with those of the database, which quote rows.
+            if not await self._is_served(scope, incoming, send):
                 await self._mlflow(scope, incoming.again(), send)
         else:
             await self._mlflow(scope, receive, send)
+
+    async def _is_served(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        try:
+            await self._secured(scope, receive, send)
+        except NotServed:
+            return False
+        return True
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._routes[scope["method"], scope["path"]]

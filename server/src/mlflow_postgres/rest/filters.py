@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mlflow.exceptions import MlflowException
 from mlflow.utils.search_utils import SearchUtils
 
 from ..database.filters import INDEXED, is_short, literal_beginning
@@ -63,7 +62,8 @@ def translated(text: str) -> Filter:
     """Raises `NotServed`."""
     try:
         parsed: list[dict[str, Any]] = SearchUtils.parse_search_filter(text)  # type: ignore[no-untyped-call]  # MLflow's
-    except MlflowException:
+    except Exception:
+        # Besides its own errors, MLflow raises others for some texts, and answers with status 500.
         raise NotServed from None
     joins, conditions, ranges, values = [], ["TRUE"], [], {}
     for number, each in enumerate(parsed):
@@ -108,7 +108,8 @@ def ordered(order_by: tuple[str, ...]) -> Order:
     for number, text in enumerate(order_by):
         try:
             parsed = SearchUtils.parse_order_by_for_search_runs(text)  # type: ignore[no-untyped-call]  # MLflow's own
-        except (MlflowException, ValueError):
+        except Exception:
+            # As above.
             raise NotServed from None
         kind, key, is_ascending = parsed
         key = SearchUtils.translate_key_alias(key)  # type: ignore[no-untyped-call]  # as above

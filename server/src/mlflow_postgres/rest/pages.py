@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mlflow.exceptions import MlflowException
 from mlflow.utils.search_utils import SearchUtils
 
 from .errors import NotServed
@@ -16,7 +15,8 @@ def offset(token: str) -> int:
         return 0
     try:
         found = SearchUtils.parse_start_offset_from_page_token(token)  # type: ignore[no-untyped-call]  # MLflow's own
-    except (MlflowException, ArithmeticError, AttributeError, TypeError, ValueError):
+    except Exception:
+        # Besides its own errors, MLflow raises others for some tokens, and answers with status 500.
         raise NotServed from None
     if not (isinstance(found, int) and 0 <= found < _LAST):
         raise NotServed
