@@ -26,6 +26,8 @@ from mlflow_postgres.rest.database import Database
 
 from ..postgresql import Server
 
+LINKS = {"dataset_inputs", "model_inputs", "model_outputs"}
+"""Lists of a run that MLflow reads in no order."""
 JSON = {"content-type": "application/json"}
 Rows = dict[str, list[str]]
 
@@ -89,6 +91,14 @@ class Side:
         if self._users is None:
             return nullcontext()
         return mock.patch.object(sys.modules["mlflow.server.auth"], "store", self._users)
+
+    async def ask_at_once(self, requests: Sequence[Request]) -> list[int]:
+        """The statuses of the answers."""
+        with mock.patch.object(handlers, "_tracking_store", self.store):
+            asked = [
+                self._client.request(each.method, each.path, content=each.content, headers=JSON) for each in requests
+            ]
+            return [response.status_code for response in await asyncio.gather(*asked)]
 
     def rows(self) -> Rows:
         """Every row of every table, as PostgreSQL writes it: -0.0 is not 0.0."""
@@ -217,7 +227,8 @@ def _normal(value: Any, name: str = "") -> Any:
         case dict():
             return {key: _normal(each, key) for key, each in value.items()} | (_sorted(value) if name == "data" else {})
         case list():
-            return [_normal(each) for each in value]
+            items = [_normal(each) for each in value]
+            return sorted(items, key=repr) if name in LINKS else items
         case str():
             return re.sub("under [0-9a-f]{12}", "under NUMBER", value)
         case int() | float() if name == "value":

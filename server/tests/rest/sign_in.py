@@ -15,7 +15,7 @@ from typing import Any
 from ..postgresql import Server
 
 PASSWORD = "a long password"
-USERS = ("admin", "alice", "bob", "carol", "dave")
+USERS = ("admin", "alice", "bob", "carol", "dave", "erin")
 CONFIGURATION = """[mlflow]
 database_uri = {uri}
 default_permission = READ
@@ -60,10 +60,18 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
     auth.store.grant_user_permission("bob", "experiment", experiments[2], "DENY")
     auth.store.grant_user_permission("dave", "run", "*", "DENY")
     auth.store.grant_user_permission("carol", "experiment", experiments[0], "EDIT")
+    with_model = store.create_run(experiments[0], "somebody", 5, [], "with a model").info.run_id
     run_ids = []
     for experiment in experiments:
         run = store.create_run(experiment, "somebody", 5, [], "run")
         run_ids.append(run.info.run_id)
+    with store.engine.begin() as connection:
+        # One of the open experiment has a model, which some may not see.
+        connection.exec_driver_sql(
+            "INSERT INTO inputs (input_uuid, source_type, source_id, destination_type, destination_id)"
+            f" VALUES ('i', 'RUN_OUTPUT', '{with_model}', 'MODEL_OUTPUT', 'm-1')"
+        )
+    auth.store.grant_user_permission("erin", "logged_model", "*", "DENY")
     store._dispose_engine()
     auth.store.engine.dispose()
     server.create(databases[1], databases[0])
@@ -91,6 +99,7 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
     outcomes: dict[str, list[tuple[str, int, bool]]] = {}
     for name, authorization in {**senders, **strangers}.items():
         asked = requests(Request, experiments, run_ids, name)
+        asked.append(Request("GET", "/api/2.0/mlflow/runs/get", query={"run_id": with_model}))
         asked = asked if name in senders else asked[:2]
         outcomes[name] = [(each.path.rpartition("/mlflow/")[2], *ask(each, authorization)) for each in asked]
         sides.compare_rows()

@@ -363,6 +363,36 @@ def test_any_batches_leave_the_rows_that_mlflow_leaves(sides: Sides, batches: li
     )
 
 
+def test_clients_that_log_to_one_run_at_once_all_succeed(sides: Sides) -> None:
+    """The same parameters, tags and metrics, in other orders: nobody waits for another for ever, or loses a value."""
+    run_id = new(sides)
+    names = [f"n{number}" for number in range(12)]
+    requests = [
+        post(
+            "log-batch",
+            {
+                "run_id": run_id,
+                "metrics": [
+                    metric(name, value=client, step=client) for name in names[client % 12 :] + names[: client % 12]
+                ],
+                "params": [{"key": name, "value": "same"} for name in names[client % 7 :] + names[: client % 7]],
+                "tags": [{"key": name, "value": str(client)} for name in reversed(names)],
+            },
+        )
+        for client in range(24)
+    ]
+    statuses = sides.run(sides.ours.ask_at_once(requests))
+    assert set(statuses) == {200}
+    answer = sides.run(sides.ours.ask(Request("GET", f"{RUNS}/get", query={"run_id": run_id}), 1))
+    data = answer.body["run"]["data"]
+    assert [each["key"] for each in data["params"]] == sorted(names)
+    assert {(each["value"], each["step"]) for each in data["metrics"]} == {("23.0", 23)}
+    assert len(data["metrics"]) == 12
+    sides.execute(
+        *(f"DELETE FROM {t} WHERE run_uuid = '{run_id}'" for t in ("metrics", "latest_metrics", "params", "tags"))
+    )
+
+
 def test_our_application_has_answered_most_of_these(sides: Sides) -> None:
     """It would be right, and of no use, if it gave every call to MLflow."""
     calls = [f"runs/{call}" for call in ("log-batch", "log-metric", "log-parameter", "set-tag", "delete-tag")]

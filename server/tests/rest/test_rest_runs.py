@@ -240,15 +240,33 @@ def test_what_a_query_may_say(sides: Sides) -> None:
         assert not sides.is_served(Request("GET", f"{RUNS}/get", body))
 
 
-def test_a_run_with_datasets_or_models_is_mlflows_to_write(sides: Sides) -> None:
-    for kinds in (
-        "'DATASET', 'x', 'RUN', '{}'",
+def test_a_run_has_its_datasets_and_models(sides: Sides) -> None:
+    dataset = "INSERT INTO datasets (dataset_uuid, experiment_id, name, digest, dataset_source_type, dataset_source"
+    sides.execute(
+        f"{dataset}) VALUES ('d1', 0, 'one', 'x', 'local', 's'), ('d3', 0, 'three \"é', 'x', 'local', '{{}}')",
+        f"{dataset}, dataset_schema, dataset_profile) VALUES ('d2', 0, 'two', 'x', 'local', 's', '{{\"a\": 1}}', '')",
+    )
+    links = (
+        "'DATASET', 'd1', 'RUN', '{}'",
+        "'DATASET', 'd2', 'RUN', '{}'",
+        "'DATASET', 'd3', 'RUN', '{}'",
+        "'DATASET', 'missing', 'RUN', '{}'",
         "'RUN_INPUT', '{}', 'MODEL_INPUT', 'm-1'",
-        "'RUN_OUTPUT', '{}', 'MODEL_OUTPUT', 'm-1'",
-    ):
+        "'RUN_INPUT', '{}', 'MODEL_INPUT', 'm-2'",
+        "'RUN_OUTPUT', '{}', 'MODEL_OUTPUT', 'm-3'",
+        "'RUN_OUTPUT', '{}', 'MODEL_OUTPUT', 'm-4'",
+        "'RUN_OUTPUT', '{}', 'OTHER', 'm-5'",
+        "'DATASET', 'd1', 'EVALUATION', '{}'",
+    )
+    for chosen in [*([link] for link in links), links[:3], links[4:6], links[6:8], links]:
         run_id = new(sides)
-        sides.execute(
-            "INSERT INTO inputs (input_uuid, source_type, source_id, destination_type, destination_id)"
-            f" VALUES ('i-{run_id[:30]}', {kinds.format(run_id)})"
-        )
-        assert sides.is_served(get({"run_id": run_id})) == kinds.startswith("'DATASET'")
+        for number, link in enumerate(chosen):
+            sides.execute(
+                "INSERT INTO inputs (input_uuid, source_type, source_id, destination_type, destination_id, step)"
+                f" VALUES ('{number}-{run_id[:30]}', {link.format(run_id)}, {number * 7})",
+                "INSERT INTO input_tags (input_uuid, name, value)"
+                f" VALUES ('{number}-{run_id[:30]}', 'mlflow.data.context', 'train \"{number}')",
+            )
+        assert sides.is_served(get({"run_id": run_id}))
+        body = {"experiment_ids": ["0"], "filter": f"run_id = '{run_id}'"}
+        assert sides.is_served(Request("POST", f"{RUNS}/search", body))

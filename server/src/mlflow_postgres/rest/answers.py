@@ -17,7 +17,19 @@ def ascii_json(body: bytes) -> bytes:
     return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], body.decode()).encode()
 
 
-def run(info: bytes, metrics: bytes, params: bytes, tags: bytes, datasets: bytes) -> bytes:
+MODELS = (b'"model_inputs":', b'"model_outputs":')
+"""Fields of a run that name logged models. No text contains an unescaped quote, so nothing else contains these."""
+
+
+def run(
+    info: bytes,
+    metrics: bytes,
+    params: bytes,
+    tags: bytes,
+    datasets: bytes,
+    model_outputs: bytes,
+    model_inputs: bytes = b"",
+) -> bytes:
     """A run. What it does not have is empty."""
     data = []
     if metrics:
@@ -28,5 +40,10 @@ def run(info: bytes, metrics: bytes, params: bytes, tags: bytes, datasets: bytes
     if tags:
         # A tag without a value has no such field.
         data.append(b'"tags":' + tags.replace(b',"value":null}', b"}"))
-    inputs = b'"dataset_inputs":' + datasets if datasets else b""
-    return b'{"info":%b,"data":{%b},"inputs":{%b},"outputs":{}}' % (info, b",".join(data), inputs)
+    inputs = []
+    if datasets:
+        inputs.append(b'"dataset_inputs":' + datasets)
+    if model_inputs:
+        inputs.append(b'"model_inputs":' + model_inputs)
+    outputs = b'"model_outputs":' + model_outputs if model_outputs else b""
+    return b'{"info":%b,"data":{%b},"inputs":{%b},"outputs":{%b}}' % (info, b",".join(data), b",".join(inputs), outputs)

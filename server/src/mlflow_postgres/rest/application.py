@@ -10,6 +10,7 @@ from mlflow.server.fastapi_security import init_fastapi_security
 from mlflow.utils.workspace_utils import WORKSPACE_HEADER_NAME
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from . import answers
 from .arguments import Arguments
 from .calls import Route, routes
 from .database import Database
@@ -68,9 +69,14 @@ class Application:
         if self._permissions:
             arguments = await self._permissions.permit(scope, body, arguments)
         try:
-            await _send(send, scope, route, 200, await route.call.answer(self._database, arguments))
+            answer = await route.call.answer(self._database, arguments)
         except Lost:
             await _send(send, scope, route, 503, _LOST)
+            return
+        # MLflow withholds models that the sender may not see. An answer with models has changed nothing.
+        if self._permissions and any(field in answer for field in answers.MODELS):
+            raise NotServed
+        await _send(send, scope, route, 200, answer)
 
 
 class _Incoming:

@@ -36,12 +36,6 @@ IS_WHOLE: Final[LiteralString] = """
  AND run.status IS NOT NULL AND run.lifecycle_stage IS NOT NULL)
 """
 
-IS_PLAIN: Final[LiteralString] = f"""
-({IS_WHOLE} AND NOT EXISTS (
-   SELECT FROM inputs WHERE source_type IN ('RUN_INPUT', 'RUN_OUTPUT') AND source_id = run.run_uuid))
-"""
-"""Whether it is whole and has no models, which only MLflow writes."""
-
 # MLflow writes a dataset once, with the tags of all inputs that name it.
 DATASETS: Final[LiteralString] = """
 (SELECT json_agg(json_strip_nulls(json_build_object(
@@ -53,4 +47,14 @@ DATASETS: Final[LiteralString] = """
        'schema', nullif(dataset_schema, ''), 'profile', nullif(dataset_profile, '')))))
    FROM datasets WHERE dataset_uuid IN (
      SELECT source_id FROM inputs WHERE destination_type = 'RUN' AND destination_id = run.run_uuid)) AS datasets
+"""
+
+MODEL_INPUTS: Final[LiteralString] = """
+(SELECT json_agg(json_build_object('model_id', destination_id)) FROM inputs
+  WHERE source_type = 'RUN_INPUT' AND source_id = run.run_uuid AND destination_type = 'MODEL_INPUT') AS model_inputs
+"""
+
+MODEL_OUTPUTS: Final[LiteralString] = """
+(SELECT json_agg(json_build_object('model_id', destination_id, 'step', step)) FROM inputs
+  WHERE source_type = 'RUN_OUTPUT' AND source_id = run.run_uuid AND destination_type = 'MODEL_OUTPUT') AS model_outputs
 """

@@ -54,8 +54,8 @@ SELECT """
 )
 
 _GET: Final[LiteralString] = (
-    f"SELECT {run_columns.INFO} AS info, {run_columns.DATA}, {run_columns.DATASETS} FROM runs AS run"
-    f" WHERE run_uuid = %(run_id)s::varchar AND {run_columns.IS_PLAIN}"
+    f"SELECT {run_columns.INFO} AS info, {run_columns.DATA}, {run_columns.DATASETS}, {run_columns.MODEL_OUTPUTS},"
+    f" {run_columns.MODEL_INPUTS} FROM runs AS run WHERE run_uuid = %(run_id)s::varchar AND {run_columns.IS_WHOLE}"
 )
 
 _NAME = "mlflow.runName"

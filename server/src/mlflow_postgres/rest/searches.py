@@ -26,7 +26,7 @@ WITH {before} found AS {materialized} (
   SELECT run_uuid, row_number() OVER () AS place
     FROM (SELECT run_uuid FROM found ORDER BY {order} OFFSET %(offset)s::bigint LIMIT %(limit)s::bigint) AS page
 )
-SELECT {is_plain}, {is_all}, {info} AS info, {data}, {datasets}
+SELECT {is_whole}, {is_all}, {info} AS info, {data}, {datasets}, {model_outputs}
   FROM page JOIN runs AS run USING (run_uuid) ORDER BY place
 """
 
@@ -76,11 +76,12 @@ def _statement(plan: search_plans.Plan, found: filters.Filter, place: str) -> st
         place=place,
         condition=f"{found.condition} AND {plan.condition}",
         order=", ".join(f"{name} {direction}" for name, (_, direction) in zip(names, plan.terms, strict=True)),
-        is_plain=run_columns.IS_PLAIN,
+        is_whole=run_columns.IS_WHOLE,
         is_all=plan.is_all,
         info=run_columns.INFO,
         data=run_columns.DATA,
         datasets=run_columns.DATASETS,
+        model_outputs=run_columns.MODEL_OUTPUTS,
     )
 
 
