@@ -9,11 +9,10 @@ POOL_SIZE = 5
 MAX_OVERFLOW = 3
 """Connections that each pool may open in addition, while they are needed."""
 
-REST_CONNECTIONS = 4
-"""Connections of a worker for the calls that it answers without MLflow. Each call holds one for some milliseconds."""
-
 # Each worker has a pool for runs and one for registered models, and with sign-in one for users.
 _POOLS = 2
+# For each of these pools, as many connections of a worker are for the calls that it answers without MLflow.
+_REST = 2
 # With jobs: MLflow's job runner and its seven queues. Each has a pool for runs and rarely uses a second connection.
 _BACKGROUND = 8
 # Retention signs in as the server does.
@@ -42,11 +41,16 @@ class ConnectionBudget:
         return self.server + self.owner + self.readonly + self.monitor + _RESERVED
 
 
+def rest_connections(*, sign_in: bool) -> int:
+    """Connections of a worker for the calls that it answers without MLflow. Each call holds one for milliseconds."""
+    return (_POOLS + sign_in) * _REST
+
+
 def connection_budget(
     workers: int, *, sign_in: bool, jobs: bool, retention: bool = False, metrics: bool = False
 ) -> ConnectionBudget:
     """The budget for an MLflow server with this many worker processes."""
-    of_worker = (_POOLS + sign_in) * (POOL_SIZE + MAX_OVERFLOW) + REST_CONNECTIONS
+    of_worker = (_POOLS + sign_in) * (POOL_SIZE + MAX_OVERFLOW) + rest_connections(sign_in=sign_in)
     background = (_BACKGROUND if jobs else 0) + (_RETENTION if retention else 0)
     return ConnectionBudget(
         server=workers * of_worker + background,

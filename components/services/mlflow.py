@@ -12,7 +12,7 @@ import pulumi
 from contract import environment, paths, ports, roles, users
 from contract.errors import ArgumentError
 
-from ..database.connections import MAX_OVERFLOW, POOL_SIZE, REST_CONNECTIONS
+from ..database.connections import MAX_OVERFLOW, POOL_SIZE, rest_connections
 from ..database.server import DatabaseConnection
 from ..engine import Engine
 from ..engine.workload import Limits, Mount, Port, Probe, Workload, in_url
@@ -162,7 +162,7 @@ class Mlflow(pulumi.ComponentResource):
                     environment.JOBS: "true" if options.jobs else "false",
                     "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": str(POOL_SIZE),
                     "MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW": str(MAX_OVERFLOW),
-                    environment.REST_CONNECTIONS: str(REST_CONNECTIONS),
+                    environment.REST_CONNECTIONS: str(rest_connections(sign_in=bool(sign_in))),
                     **(sign_in.server_environment if sign_in else {}),
                     **({environment.METRICS_PORT: str(args.metrics.container)} if args.metrics else {}),
                 },

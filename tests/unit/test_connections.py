@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from components import MlflowOptions, PostgresOptions
-from components.database.connections import MAX_OVERFLOW, POOL_SIZE, REST_CONNECTIONS, connection_budget
+from components.database.connections import MAX_OVERFLOW, POOL_SIZE, connection_budget, rest_connections
 
 from .deploy import deploy
 
@@ -26,7 +26,7 @@ def test_all_roles_together_leave_connections_for_the_superuser(workers: int, si
 @pytest.mark.parametrize("workers", WORKERS)
 def test_the_servers_connections_suffice_for_the_pools_of_all_workers(workers: int, sign_in: bool, pools: int) -> None:
     budget = connection_budget(workers, sign_in=sign_in, jobs=False)
-    of_worker = pools * (POOL_SIZE + MAX_OVERFLOW) + REST_CONNECTIONS
+    of_worker = pools * (POOL_SIZE + MAX_OVERFLOW) + rest_connections(sign_in=sign_in)
     assert budget.server >= workers * of_worker, "under load requests would fail"
 
 
@@ -63,4 +63,4 @@ def test_mlflow_gets_the_pool_sizes_of_the_budget() -> None:
     assert command[command.index("--workers") + 1] == "7"
     assert server.environment["MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"] == str(POOL_SIZE)
     assert server.environment["MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"] == str(MAX_OVERFLOW)
-    assert server.environment["REST_CONNECTIONS"] == str(REST_CONNECTIONS)
+    assert server.environment["REST_CONNECTIONS"] == str(rest_connections(sign_in=False))
