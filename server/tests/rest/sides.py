@@ -138,7 +138,8 @@ class Sides:
         users: tuple[Any, Any] = (None, None),
         permissions: Permissions | None = None,
     ) -> None:
-        self._runner = asyncio.Runner()
+        # Not a Runner: it leaves this thread without the event loop that other tests use.
+        self._loop = asyncio.new_event_loop()
         self._behind = Counted(application)
         self.pool = Database(server.uri(databases[1]), 2)
         self.mlflow = Side(server, databases[0], application, users[0])
@@ -151,13 +152,13 @@ class Sides:
 
     def run(self, awaited: Coroutine[Any, Any, Any]) -> Any:
         """In the event loop that the connections belong to."""
-        return self._runner.run(awaited)
+        return self._loop.run_until_complete(awaited)
 
     def close(self) -> None:
         for side in (self.mlflow, self.ours):
             self.run(side.close())
         self.run(self.pool.__aexit__(None, None, None))
-        self._runner.close()
+        self._loop.close()
 
     def ask(self, request: Request) -> Answer:
         """MLflow's answer, which is also ours."""

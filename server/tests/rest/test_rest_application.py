@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -105,7 +104,7 @@ def test_a_schema_that_was_not_compared_is_mlflows_alone(sides: Sides, monkeypat
     assert sides.is_served(create())
 
 
-def test_without_a_database_mlflow_answers() -> None:
+def test_without_a_database_mlflow_answers(sides: Sides) -> None:
     """At once, though not before the first attempt: MLflow says in its words that there is none."""
     asked: list[str] = []
 
@@ -122,7 +121,7 @@ def test_without_a_database_mlflow_answers() -> None:
             headers = [(b"host", b"localhost")]
             await Application(mlflow, pool)(scope | {"headers": headers}, nothing, nothing)
 
-    asyncio.run(ask())
+    sides.run(ask())
     assert asked == [EXPERIMENT]
 
 

@@ -68,11 +68,12 @@ def running(folder: Path, store: str, *, ours: bool) -> Iterator[Process]:
     port = _free_port()
     log = folder / "log"
     # Two workers: ours imports the package in the process that it forks them from.
+    application = "postgresql-basic-auth" if ours else "basic-auth"
     options = ("--host", "127.0.0.1", "--port", str(port), "--workers", "2" if ours else "1")
     with log.open("wb") as output:
         started = subprocess.Popen(
             [
-                *(sys.executable, "-m", "mlflow", "server", "--app-name", "basic-auth", *options),
+                *(sys.executable, "-m", "mlflow", "server", "--app-name", application, *options),
                 *("--artifacts-destination", str(folder / "artifacts")),
             ],
             # The same for all of them, since some refusals name it.
@@ -81,6 +82,7 @@ def running(folder: Path, store: str, *, ours: bool) -> Iterator[Process]:
                 **os.environ,
                 "PYTHONPATH": _python_path(folder) if ours else "",
                 "MLFLOW_BACKEND_STORE_URI": store,
+                "REST_CONNECTIONS": "4",
                 "MLFLOW_AUTH_CONFIG_PATH": str(sign_in),
                 "MLFLOW_FLASK_SERVER_SECRET_KEY": "a-key",
                 "MLFLOW_CRYPTO_KEK_PASSPHRASE": "a-passphrase",
