@@ -1,76 +1,39 @@
-"""`python -m bench`: measure MLflow on SQLite, on a tutorial's PostgreSQL and in this project, and print a report."""
+"""`python -m bench`: measure this project beside MLflow on SQLite, a tutorial's PostgreSQL and FastTrackML."""
 
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from typing import Any
 
-import docker
-from docker.errors import DockerException
-
+from bench.command import in_environment
 from bench.comparison import Findings, compare
-from bench.connection import WrongAnswerError
 from bench.console import show
-from bench.environment import BenchError, Environment, build_plain_images, progress, stop_requested
+from bench.environment import Environment, build_images, progress
 from bench.indexes import measure_indexes
 from bench.machine import describe
 from bench.options import Options, parse
 from bench.plot import draw
 from bench.report import failures, markdown, tables
 from bench.targets import check_targets
-from preflight.engine import EngineError, open_engine
 
 
 def main(arguments: list[str]) -> int:
     """Run the benchmark. Exit code 0 whatever the results are, 1 with a one-line message after an error."""
     options = parse(arguments)
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, _stop)
-    try:
-        open_engine().close()
-        # The build of an image is a single request, so the timeout covers all of it.
-        engine = docker.from_env(timeout=1_800)
-        machine = describe(engine)
-        options.output.mkdir(parents=True, exist_ok=True)
-        images = {} if options.indexes else _images(engine)
-        environment = Environment(engine, options.output)
-        try:
-            run(options, environment, images, machine)
-        finally:
-            for each in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(each, signal.SIG_IGN)
-            stop_requested.clear()
-            progress("removing all containers, networks and volumes")
-            environment.remove()
-    except (BenchError, EngineError, DockerException, OSError, WrongAnswerError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return in_environment(options.output, lambda environment: run(options, environment))
 
 
-def _stop(number: int, _: object) -> None:
-    """End every thread, so that the benchmark can remove its containers."""
-    progress(f"stopped by {signal.Signals(number).name}")
-    stop_requested.set()
-    raise KeyboardInterrupt
-
-
-def _images(engine: docker.DockerClient) -> dict[str, str]:
-    progress("building the images of plain MLflow, if they are missing")
-    return build_plain_images(engine)
-
-
-def run(options: Options, environment: Environment, images: dict[str, str], machine: dict[str, Any]) -> None:
+def run(options: Options, environment: Environment) -> int:
     """Measure, write results.json, report.md and plot.png, and print the tables."""
+    machine = describe(environment.engine)
     if options.indexes:
         made = measure_indexes(options, environment)
         (options.output / "indexes.md").write_text(markdown(made, machine, []))
         show(made)
-        return
+        return 0
+    progress("building the images of the other systems, if they are missing")
+    images = build_images(environment.engine)
     findings = Findings()
 
     def save() -> None:
@@ -89,6 +52,7 @@ def run(options: Options, environment: Environment, images: dict[str, str], mach
         # Saves a stopped run too: it may have taken hours.
         save()
         report(options, findings, machine)
+    return 0
 
 
 def report(options: Options, findings: Findings, machine: dict[str, Any]) -> None:

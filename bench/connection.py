@@ -6,12 +6,16 @@ import base64
 import http.client
 import json
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 API = "/api/2.0/mlflow"
 AJAX = "/ajax-api/2.0/mlflow"
 TRACES = "/ajax-api/3.0/mlflow/traces"
+JSON = {"Content-Type": "application/json"}
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class OverLimitError(Exception):
@@ -36,13 +40,16 @@ class Connection:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._connection.close()
 
     def set_deadline(self, limit: float) -> None:
         """Set the deadline for all further requests, in seconds from now."""
         self._end = time.monotonic() + limit
 
-    def request(self, method: str, path: str, body: Any = None) -> bytes:
+    def request(self, method: str, path: str, sent: bytes | None = None, headers: Mapping[str, str] = NONE) -> bytes:
         """Send a request and return the body of the answer. Raises OverLimitError, WrongAnswerError, OSError."""
         left = self._end - time.monotonic()
         if left <= 0:
@@ -50,10 +57,8 @@ class Connection:
         self._connection.timeout = left
         if self._connection.sock:
             self._connection.sock.settimeout(left)
-        sent = None if body is None else json.dumps(body).encode()
-        headers = self.headers | ({"Content-Type": "application/json"} if sent else {})
         try:
-            self._connection.request(method, path, sent, headers)
+            self._connection.request(method, path, sent, {**self.headers, **headers})
             answer = self._connection.getresponse()
             content = answer.read()
         except TimeoutError:
@@ -70,7 +75,7 @@ class Connection:
         return self.request("GET", f"{path}?{urlencode(query, doseq=True)}")
 
     def post(self, path: str, body: Any) -> bytes:
-        return self.request("POST", path, body)
+        return self.request("POST", path, json.dumps(body).encode(), JSON)
 
     def get_json(self, path: str, **query: Any) -> Any:
         return json.loads(self.get(path, **query))
@@ -79,13 +84,16 @@ class Connection:
         return json.loads(self.post(path, body))
 
 
+def create_run(connection: Connection, experiment: str) -> str:
+    """The id of a new run, which has just started."""
+    body = {"experiment_id": experiment, "start_time": time.time_ns() // 1_000_000, "run_name": "logged"}
+    return str(connection.post_json(f"{API}/runs/create", body)["run"]["info"]["run_id"])
+
+
 def log_a_run(connection: Connection, experiment: str, number: int) -> None:
     """Create a run, log 20 metrics, 10 parameters and 5 tags, and end it."""
+    run_id = create_run(connection, experiment)
     now = time.time_ns() // 1_000_000
-    made = connection.post_json(
-        f"{API}/runs/create", {"experiment_id": experiment, "start_time": now, "run_name": "logged"}
-    )
-    run_id = made["run"]["info"]["run_id"]
     batch = {
         "run_id": run_id,
         "metrics": [{"key": f"m{key}", "value": number + key / 8, "timestamp": now, "step": 0} for key in range(20)],

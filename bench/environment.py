@@ -29,6 +29,10 @@ stop_requested = threading.Event()
 """Set by Ctrl-C. Threads check it, because only the main thread gets the signal."""
 
 
+STACKS = ("", "-in", "-commit")
+"""What comes after the run's name in those of its stacks."""
+
+
 class BenchError(Exception):
     """The benchmark cannot continue. The message says why."""
 
@@ -132,7 +136,7 @@ class Environment:
     def _remove_all(self) -> bool:
         """Remove everything, and return whether nothing is left. The engine may still be creating a container."""
         left = 0
-        for label in (f"{PREFIX}.bench={self.prefix}", *(f"{STACK}={self.prefix}{part}" for part in ("", "-in"))):
+        for label in (f"{PREFIX}.bench={self.prefix}", *(f"{STACK}={self.prefix}{part}" for part in STACKS)):
             mine: Any = {"label": label}
             containers = self.engine.containers.list(all=True, filters=mine, ignore_removed=True)
             networks = self.engine.networks.list(filters=mine)
@@ -156,15 +160,16 @@ class Environment:
         return not left and not tags
 
 
-def build_plain_images(engine: docker.DockerClient) -> dict[str, str]:
-    """Build the images of plain MLflow, and return their names by stage. They stay for the next run."""
+def build_images(engine: docker.DockerClient) -> dict[str, str]:
+    """Build the images of plain MLflow and of FastTrackML, and return their names. They stay for the next run."""
     version = default_setting("mlflowVersion")
     names = {}
-    for stage in ("recipe", "plain"):
-        names[stage] = f"mlflow-postgres-bench/{stage}:{version}"
+    for folder, stage in (("plain", "recipe"), ("plain", "plain"), ("fasttrackml", "")):
+        name = stage or folder
+        names[name] = f"mlflow-postgres-bench/{name}:{version}"
         engine.images.build(
-            path=str(ROOT / "bench" / "images" / "plain"),
-            tag=names[stage],
+            path=str(ROOT / "bench" / "images" / folder),
+            tag=names[name],
             target=stage,
             buildargs={"BASE_IMAGE": default_setting("pythonImage"), "MLFLOW_VERSION": version},
             # The build downloads packages, and a container's own network may have no name server.
@@ -175,7 +180,7 @@ def build_plain_images(engine: docker.DockerClient) -> dict[str, str]:
     return names
 
 
-def copy_project(target: Path) -> Path:
+def copy_project(target: Path) -> None:
     """Copy the project's files, uncommitted changes included, and link this checkout's virtualenv."""
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listing, cwd=ROOT, capture_output=True, check=True).stdout
@@ -183,5 +188,25 @@ def copy_project(target: Path) -> Path:
         if (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
+    _link_virtualenv(target)
+
+
+def full_hash(commit: str) -> str:
+    """The hash of a commit of this project, which may be named in any way of git's. Raises BenchError."""
+    call = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}"]
+    found = subprocess.run(call, cwd=ROOT, capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise BenchError(f"--commit {commit}: git knows no such commit. Mend it with: --commit HEAD~1")
+    return found.stdout.strip()
+
+
+def copy_commit(commit: str, target: Path) -> None:
+    """Write the project's files as they were at a commit, and link this checkout's virtualenv."""
+    target.mkdir()
+    with subprocess.Popen(["git", "archive", commit], cwd=ROOT, stdout=subprocess.PIPE) as archive:
+        subprocess.run(["tar", "-x", "-C", target], stdin=archive.stdout, check=True)
+    _link_virtualenv(target)
+
+
+def _link_virtualenv(target: Path) -> None:
     (target / ".venv").symlink_to(ROOT / ".venv")
-    return target

@@ -6,14 +6,13 @@ import statistics
 from collections.abc import Sequence
 
 from bench.environment import Environment, progress
-from bench.logging_tasks import Clients, Logging
+from bench.logging_tasks import RUNS, Clients, Logging
 from bench.options import SEED, Options
 from bench.product import Product
 from bench.read_tasks import ReadTask, read_tasks
 from bench.report import Table
-from bench.searches import SEARCHES, floor_of
 from bench.stores import Stores
-from bench.systems import System, start_ours
+from bench.systems import System, start_product
 
 CLIENTS = 8
 SLOWER = 0.97
@@ -30,15 +29,14 @@ def measure_indexes(options: Options, environment: Environment) -> list[Table]:
     """Two tables, at the last of the sizes: ratios of the searches, and the ratio of logging."""
     progress("starting the project")
     product = Product(environment)
-    system = start_ours(product)
+    system = start_product(product)
     system.wait()
     stores = Stores([system], SEED)
     stores.fill()
     stores.grow(options.sizes[-1])
     system.warm_up()
     indexes = dict(line.split("|", 1) for line in system.psql(_OURS).splitlines())
-    floors = {floor_of(search.name) for search in SEARCHES}
-    work = [task for task in read_tasks(stores, system, options.samples, 60) if task.name not in floors]
+    work = read_tasks(stores, system, options.samples, 60)
     return [_searches(options, system, indexes, work), _logging(options, system, indexes, stores)]
 
 
@@ -75,7 +73,7 @@ def _logging(options: Options, system: System, indexes: dict[str, str], stores: 
     try:
         clients.wait()
         settling, task = (
-            Logging(CLIENTS, "http", clients, stores.experiments.logged, seconds, 60) for seconds in (SETTLING, COUNTED)
+            Logging(CLIENTS, RUNS, clients, stores.experiments.logged, seconds, 60) for seconds in (SETTLING, COUNTED)
         )
         ratios = []
         for number in range(options.rounds + 1):

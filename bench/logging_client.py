@@ -1,8 +1,8 @@
-"""One client of the logging tasks: a process that logs runs for some seconds at each command.
+"""One client of the logging tasks: a process that logs for some seconds at each command.
 
-Input: lines of JSON, `{"mode": "mlflow" | "http", "url": …, "experiment": …, "seconds": …, "login": [user, password]}`;
-so a password is in no argument list. Output: for each a line, `{"runs", "seconds", "cpu", "errors"}`; cpu is this
-process's processor time in seconds. The end of the input ends the process.
+Input: lines of JSON, `{"work": …, "url": …, "experiment": …, "seconds": …, "login": [user, password]}`, so that a
+password is in no argument list. The work is a key of `WORK`. Output: a line for each of them, `{"done", "seconds",
+"cpu", "errors"}`. `cpu` is this process's processor time in seconds. The end of the input ends the process.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from bench.connection import Connection, log_a_run
+from bench.connection import API, Connection, create_run, log_a_run
+from bench.span_data import EXPERIMENT, PATH, TYPE, export_request
+
+Log = Callable[[int], None]
 
 
-def http_logger(command: dict[str, Any]) -> Callable[[int], None]:
-    """A function that logs one run with plain HTTP, over one connection."""
-    login = command["login"]
-    connection = Connection(command["url"], 600, tuple(login) if login else None)
+def http_runs(command: dict[str, Any]) -> Log:
+    """Logs one run with plain HTTP, over one connection."""
+    connection = _connect(command)
     return lambda number: log_a_run(connection, command["experiment"], number)
 
 
-def mlflow_logger(command: dict[str, Any]) -> Callable[[int], None]:
-    """A function that logs the same run with MLflow's client."""
+def mlflow_runs(command: dict[str, Any]) -> Log:
+    """Logs the same run with MLflow's client."""
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param, RunTag
 
@@ -50,20 +52,58 @@ def mlflow_logger(command: dict[str, Any]) -> Callable[[int], None]:
     return log
 
 
+def metric_steps(command: dict[str, Any]) -> Log:
+    """Logs one metric a call to one run, as a training loop does."""
+    connection = _connect(command)
+    run_id = create_run(connection, command["experiment"])
+
+    def log(number: int) -> None:
+        now = time.time_ns() // 1_000_000
+        step = {"run_id": run_id, "key": "loss", "value": 1 / (number + 1), "timestamp": now, "step": number}
+        connection.post(f"{API}/runs/log-metric", step)
+
+    return log
+
+
+def otlp_traces(command: dict[str, Any]) -> Log:
+    """Sends one trace a call to the server's OpenTelemetry endpoint."""
+    connection = _connect(command)
+    headers = {"Content-Type": TYPE, EXPERIMENT: command["experiment"]}
+
+    def log(_: int) -> None:
+        connection.request("POST", PATH, export_request(os.urandom(16)), headers)
+
+    return log
+
+
+WORK: dict[str, Callable[[dict[str, Any]], Log]] = {
+    "runs, MLflow's client": mlflow_runs,
+    "runs": http_runs,
+    "steps": metric_steps,
+    "traces": otlp_traces,
+}
+
+
+def _connect(command: dict[str, Any]) -> Connection:
+    login = command["login"]
+    return Connection(command["url"], 600, tuple(login) if login else None)
+
+
 def execute(command: dict[str, Any]) -> dict[str, Any]:
-    """Log runs for `seconds`. The last run is finished, and counts."""
-    log = {"http": http_logger, "mlflow": mlflow_logger}[command["mode"]](command)
-    runs, errors = 0, []
+    """Log for `seconds`. The last call is finished, and counts. The first error ends it."""
+    done, errors = 0, []
     cpu, began = time.process_time(), time.monotonic()
-    while time.monotonic() - began < command["seconds"]:
-        try:
-            log(runs)
-        except Exception as error:
-            errors.append(f"{type(error).__name__}: {error}"[:300])
-        else:
-            runs += 1
+    try:
+        log = WORK[command["work"]](command)
+        # What comes before the first run, such as making a connection's run, is not measured.
+        cpu, began = time.process_time(), time.monotonic()
+        while time.monotonic() - began < command["seconds"]:
+            log(done)
+            done += 1
+    except Exception as error:
+        errors.append(f"{type(error).__name__}: {error}"[:300])
     return {
-        "runs": runs,
+        "done": done,
         "seconds": time.monotonic() - began,
         "cpu": time.process_time() - cpu,
         "errors": errors,

@@ -1,4 +1,4 @@
-"""The logging tasks: 1, 8 and 16 concurrent client processes, with MLflow's client and with plain HTTP."""
+"""The logging tasks: concurrent client processes, with MLflow's client and with plain HTTP."""
 
 from __future__ import annotations
 
@@ -9,32 +9,28 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from bench.connection import OverLimitError, WrongAnswerError
 from bench.environment import ROOT, BenchError
+from bench.processor import Processor, processor_time
+from bench.span_data import SPANS
 from bench.systems import System
 from bench.task import Task
 
 CLIENTS = (1, 8, 16)
 LOGGING = "logging"
-Mode = Literal["mlflow", "http"]
 _START = 180
 """Seconds in which all client processes must have imported MLflow."""
-
-
-def task_name(clients: int, mode: Mode) -> str:
-    through = {"mlflow": "MLflow's client", "http": "plain HTTP"}[mode]
-    return f"{clients} logging, {through}"
 
 
 class Client:
     """A process that waits for commands. It lives for the whole run, because importing MLflow takes seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "bench.logging_client") -> None:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.logging_client"],
+            [sys.executable, "-m", module],
             cwd=ROOT,
             env={
                 **environment,
@@ -108,43 +104,70 @@ class Clients:
             client.stop()
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What the clients of a logging task do."""
+
+    work: str
+    """A key of `bench.logging_client.WORK`."""
+    label: str
+    unit: str
+    clients: tuple[int, ...]
+    units: int = 1
+    """Units in one call of the client."""
+
+    def task_name(self, clients: int) -> str:
+        return f"{clients} {self.label}"
+
+
+CLIENT_RUNS = Kind("runs, MLflow's client", "logging, MLflow's client", "runs/s", CLIENTS)
+RUNS = Kind("runs", "logging, plain HTTP", "runs/s", CLIENTS)
+STEPS = Kind("steps", "log_metric per step, plain HTTP", "calls/s", CLIENTS)
+TRACES = Kind("traces", "OTLP, plain HTTP", "spans/s", (1, 8), SPANS)
+KINDS = (CLIENT_RUNS, RUNS, STEPS, TRACES)
+
+
 @dataclass
 class Logging(Task):
-    """Runs a second, summed over some clients."""
+    """The speed of some clients, summed."""
 
     clients: int
-    mode: Mode
+    kind: Kind
     pool: Clients
     experiment: str
     seconds: float
     limit: float
     group: str = LOGGING
-    unit: str = "runs/s"
+    _processor: Processor | None = None
     _share: float | None = None
 
     def __post_init__(self) -> None:
-        self.name = task_name(self.clients, self.mode)
+        self.name = self.kind.task_name(self.clients)
+        self.unit = self.kind.unit
 
     def measure(self, system: System) -> list[float]:
         command = {
-            "mode": self.mode,
+            "work": self.kind.work,
             "url": system.url,
             "experiment": self.experiment,
             "seconds": self.seconds,
             "login": system.login,
         }
-        answers = self.pool.run(self.clients, command, self.seconds + self.limit)
+        with processor_time(system) as taken:
+            answers = self.pool.run(self.clients, command, self.seconds + self.limit)
         errors = [error for answer in answers for error in answer["errors"]]
         if errors:
             raise WrongAnswerError(f"{len(errors)} errors, such as {errors[0]}")
-        wall = max(answer["seconds"] for answer in answers)
-        self._share = sum(answer["cpu"] for answer in answers) / wall / (os.cpu_count() or 1)
-        return [sum(answer["runs"] / answer["seconds"] for answer in answers)]
+        self._processor = taken.each(sum(answer["done"] for answer in answers) * self.kind.units)
+        self._share = sum(answer["cpu"] / answer["seconds"] for answer in answers) / len(answers)
+        return [sum(answer["done"] / answer["seconds"] for answer in answers) * self.kind.units]
+
+    def processor(self) -> Processor | None:
+        return self._processor
 
     def client_share(self) -> float | None:
         return self._share
 
 
 def logging_tasks(pool: Clients, experiment: str, seconds: float, limit: float) -> list[Logging]:
-    modes: tuple[Mode, ...] = ("mlflow", "http")
-    return [Logging(clients, mode, pool, experiment, seconds, limit) for clients in CLIENTS for mode in modes]
+    return [Logging(clients, kind, pool, experiment, seconds, limit) for kind in KINDS for clients in kind.clients]

@@ -14,16 +14,17 @@ _MIB = 1 << 20
 
 
 def measure(systems: list[System], size: int, results: Results) -> None:
-    """Read each container once. The kernel counts shared_buffers, which are shared memory, as page cache."""
+    """Read each container once."""
     for system in systems:
         for task, container in (("MLflow", system.server), ("PostgreSQL", system.postgres)):
             if container:
                 result = results.of(MEMORY, f"{task}, anonymous memory", system.name, size, "MiB")
-                result.values.append(_anonymous(container) / _MIB)
+                result.values.append(anonymous(container) / _MIB)
 
 
-def _anonymous(container: Container) -> int:
-    stats: Any = container.stats(stream=False)
+def anonymous(container: Container) -> int:
+    """Bytes of anonymous memory. The kernel counts shared_buffers, which are shared memory, as page cache."""
+    stats: Any = container.stats(stream=False, one_shot=True)
     found = stats["memory_stats"]["stats"]
     # cgroups v2 calls it anon.
     return int(found.get("total_rss", found.get("anon", 0)))

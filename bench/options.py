@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.systems import OURS, SIDES
+
 SEED = 52
 """The seed of all rows. With this one, every search finds something among 1,000 runs."""
 
@@ -17,6 +19,10 @@ class Options:
 
     sizes: tuple[int, ...]
     """Numbers of runs in the stores, in ascending order."""
+    sides: tuple[str, ...]
+    """The systems to compare."""
+    commit: str | None
+    """A commit of this project to compare with, as one more system."""
     rounds: int
     """Rounds that count. A warm-up round comes before them."""
     limit: float
@@ -39,8 +45,12 @@ class Options:
 def parse(arguments: Sequence[str]) -> Options:
     """Parse the command line. Invalid options exit with code 2, as usual for argparse."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="1,000 and 10,000 runs and few rounds: under 3 minutes")
+    parser.add_argument("--quick", action="store_true", help="1,000 and 10,000 runs and few rounds: 5 minutes")
     parser.add_argument("--sizes", type=_sizes, metavar="N,N", help="numbers of runs (default 1000,10000,100000)")
+    parser.add_argument(
+        "--sides", type=_sides, metavar="NAME,NAME", default=SIDES, help=f"what to compare (default {','.join(SIDES)})"
+    )
+    parser.add_argument("--commit", metavar="REF", help="compare with this commit of the project too")
     parser.add_argument("--rounds", type=_positive, help="counted rounds (default 7, quick 2)")
     parser.add_argument("--limit", type=float, default=20.0, help="seconds to wait for one task (default 20)")
     parser.add_argument("--output", type=Path, default=Path("build/bench"), help="folder for the results")
@@ -51,6 +61,8 @@ def parse(arguments: Sequence[str]) -> Options:
     quick: bool = given.quick
     return Options(
         sizes=given.sizes or ((1_000, 10_000) if quick else (1_000, 10_000, 100_000)),
+        sides=given.sides,
+        commit=given.commit,
         rounds=given.rounds or (2 if quick else 7),
         limit=given.limit,
         output=given.output,
@@ -69,6 +81,13 @@ def _sizes(text: str) -> tuple[int, ...]:
     if list(sizes) != sorted(set(sizes)):
         raise argparse.ArgumentTypeError(f"{text}: the stores only grow. Mend it with: --sizes 1000,10000")
     return sizes
+
+
+def _sides(text: str) -> tuple[str, ...]:
+    chosen = text.split(",")
+    if OURS not in chosen or not set(chosen) <= set(SIDES):
+        raise argparse.ArgumentTypeError(f"{text}: must be {OURS} and others of {','.join(SIDES)}")
+    return tuple(side for side in SIDES if side in chosen)
 
 
 def _positive(text: str) -> int:

@@ -9,13 +9,19 @@ import matplotlib as mpl
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 
-from bench.logging_tasks import CLIENTS, task_name
+from bench.logging_tasks import CLIENT_RUNS, CLIENTS, LOGGING, RUNS, Kind
 from bench.results import Results
 from bench.searches import SEARCHES
-from bench.systems import OURS, SQLITE, TUTORIAL
+from bench.systems import COMMIT, FASTTRACKML, OURS, SQLITE, TUTORIAL
 
 # Okabe and Ito's palette, which colour-blind readers can distinguish. Each system also has its own marker.
-STYLE = {SQLITE: ("#7f7f7f", "s"), TUTORIAL: ("#0072b2", "^"), OURS: ("#d55e00", "o")}
+STYLE = {
+    SQLITE: ("#7f7f7f", "s"),
+    TUTORIAL: ("#0072b2", "^"),
+    FASTTRACKML: ("#009e73", "D"),
+    COMMIT: ("#cc79a7", "v"),
+    OURS: ("#d55e00", "o"),
+}
 
 
 def draw(results: Results, machine: dict[str, Any], path: Path) -> None:
@@ -34,8 +40,8 @@ def draw(results: Results, machine: dict[str, Any], path: Path) -> None:
             axes.set_ylabel("milliseconds")
         if row == 1:
             axes.set_xlabel("runs in the store")
-    for place, mode in enumerate(("mlflow", "http")):
-        _bars(figure.add_subplot(grid[2, place * 3 : place * 3 + 3]), results, mode)
+    for place, kind in enumerate((CLIENT_RUNS, RUNS)):
+        _bars(figure.add_subplot(grid[2, place * 3 : place * 3 + 3]), results, kind)
     figure.suptitle(
         f"MLflow {machine['mlflow']}: searches of 100 runs, and logging\n"
         f"{machine['processor']}, {machine['cores']} cores, {machine['date']}: {machine['command']}",
@@ -80,29 +86,33 @@ def _label_ends(axes: Axes, ends: list[tuple[float, str]], size: int) -> None:
         )
 
 
-def _bars(axes: Axes, results: Results, mode: Any) -> None:
+def _bars(axes: Axes, results: Results, kind: Kind) -> None:
     size = max(results.sizes())
-    axes.set_title(
-        {"mlflow": "logging through MLflow's client", "http": "logging through plain HTTP"}[mode], loc="left"
-    )
+    systems = [system for system in STYLE if system in results.systems(LOGGING)]
+    width = 0.84 / max(len(systems), 1)
+    axes.set_title(kind.label, loc="left")
     axes.set_ylabel("runs per second")
     axes.set_xticks(range(len(CLIENTS)), [f"{count} client{'s' if count > 1 else ''}" for count in CLIENTS])
-    for place, (system, (colour, _)) in enumerate(STYLE.items()):
+    for place, system in enumerate(systems):
+        colour = STYLE[system][0]
         for group, count in enumerate(CLIENTS):
-            result = results.get(task_name(count, mode), system, size)
+            result = results.get(kind.task_name(count), system, size)
             median = result.median if result else None
-            where = group + (place - 1) * 0.27
+            where = group + (place - (len(systems) - 1) / 2) * width
             if result is None or median is None:
                 axes.annotate(f"{system}: none", (where, 0), rotation=90, ha="center", va="bottom", color=colour)
                 continue
             reach = [[median - min(result.values)], [max(result.values) - median]]
-            axes.bar(where, median, 0.25, color=colour, yerr=reach, ecolor="#333333", capsize=2)
+            axes.bar(where, median, width * 0.92, color=colour, yerr=reach, ecolor="#333333", capsize=2)
             axes.annotate(
-                f"{system}\n{median:.1f}",
+                f"{system} {median:.1f}",
                 (where, max(result.values)),
-                (0, 3),
+                (0, 4),
                 textcoords="offset points",
+                rotation=90,
                 ha="center",
+                va="bottom",
                 fontsize=8,
             )
-    axes.margins(y=0.18)
+    # Room for the names above the highest bars.
+    axes.margins(y=0.45)

@@ -1,4 +1,4 @@
-"""This project as one of the systems: a stack with default settings, from a copy of the checkout."""
+"""This project as one of the systems: a stack with default settings, from a copy of the checkout or of a commit."""
 
 from __future__ import annotations
 
@@ -12,16 +12,23 @@ from typing import Any
 import yaml
 from docker.models.containers import Container
 
-from bench.environment import BenchError, Environment, copy_project, free_ports, stop_requested
+from bench.environment import BenchError, Environment, copy_commit, copy_project, free_ports, stop_requested
 
 
 class Product:
     """One stack. It has the environment's name, so that removing the environment removes the stack."""
 
-    def __init__(self, environment: Environment, suffix: str = "", **settings: Any) -> None:
+    def __init__(
+        self, environment: Environment, suffix: str = "", *, commit: str | None = None, **settings: Any
+    ) -> None:
+        """`suffix` is one of `STACKS`."""
         self.environment = environment
         self.name = environment.name + suffix
-        self._project = copy_project(environment.folder / f"project{suffix}")
+        self._project = environment.folder / f"project{suffix}"
+        if commit:
+            copy_commit(commit, self._project)
+        else:
+            copy_project(self._project)
         mlflow, postgres = free_ports(2)
         self.settings = {"mlflowPort": mlflow, "postgresPort": postgres, "adminer": False, "keepData": False}
         self.settings |= settings

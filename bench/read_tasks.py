@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.connection import AJAX, API, TRACES, Connection, WrongAnswerError
-from bench.run_data import METRICS, PARAMS, STEPS, TAGS
-from bench.searches import PAGE, SEARCHES, Search, floor_of
+from bench.processor import Processor, processor_time
+from bench.run_data import METRICS, PARAMS, TAGS
+from bench.searches import PAGE, SEARCHES, Search
 from bench.stores import Stores
 from bench.systems import System
 from bench.task import Task
@@ -17,6 +18,8 @@ from bench.trace_data import MODELS
 
 COMPARED = 50
 """Runs on the compare page."""
+SAMPLED = 320
+"""Points of a curve that the chart page requests."""
 QUICK = 0.5
 """Seconds. A task that takes longer is read only once in a round."""
 READING = "reading"
@@ -43,18 +46,21 @@ class ReadTask(Task):
     group: str = READING
     unit: str = "s"
     agreed: list[str] | None = field(default=None)
+    _processor: Processor | None = None
 
     def measure(self, system: System) -> list[float]:
         readings: list[float] = []
         with system.connect(self.limit) as connection:
             # Not timed: opening the connection, and the database session that the worker may have to open.
             connection.get(f"{API}/experiments/get", experiment_id=0)
-            while len(readings) < self.samples and not (readings and readings[0] > QUICK):
-                connection.set_deadline(self.limit)
-                began = time.monotonic()
-                answers = self.fetch(connection)
-                readings.append(time.monotonic() - began)
+            with processor_time(system) as taken:
+                while len(readings) < self.samples and not (readings and readings[0] > QUICK):
+                    connection.set_deadline(self.limit)
+                    began = time.monotonic()
+                    answers = self.fetch(connection)
+                    readings.append(time.monotonic() - began)
             self._check(self.ids(answers))
+        self._processor = taken.each(len(readings))
         return readings
 
     def warm_up(self, system: System) -> None:
@@ -66,6 +72,9 @@ class ReadTask(Task):
 
     def rows(self) -> int:
         return self.expected
+
+    def processor(self) -> Processor | None:
+        return self._processor
 
     def _check(self, seen: list[str]) -> None:
         if len(seen) != self.expected:
@@ -101,29 +110,39 @@ def run_ids(answers: list[bytes]) -> list[str]:
 def read_tasks(stores: Stores, system: System, samples: int, limit: float) -> list[ReadTask]:
     """All read tasks at the stores' present size. Gets the ids that some of them need from `system`."""
     where = stores.experiments
-    found = {search.name: run_ids(system.retry(searching(search, where.runs))) for search in SEARCHES}
-    made = [
-        ReadTask(search.name, searching(search, where.runs), run_ids, stores.tally.rows(search.name), samples, limit)
-        for search in SEARCHES
+
+    def task(name: str, fetch: Fetch, ids: Ids, rows: int) -> ReadTask:
+        return ReadTask(name, fetch, ids, rows, samples, limit)
+
+    searches = [
+        task(search.name, searching(search, where.runs), run_ids, stores.tally.rows(search.name)) for search in SEARCHES
     ]
-    for search in SEARCHES:
-        # MLflow rejects an empty list of ids.
-        if search.floor and (ids := found[search.name]):
-            by_id = Search(floor_of(search.name), "filtered", _in("attributes.run_id", ids), (), search.matches)
-            made.append(ReadTask(by_id.name, searching(by_id, where.runs), run_ids, len(ids), samples, limit))
-    newest = found["newest 100"]
-    made += [
-        ReadTask("run page", _run_page(newest[0]), _run_page_ids, 1, samples, limit),
-        ReadTask("metric history, 10,000 steps", _history(stores.history_run), _history_ids, STEPS, samples, limit),
-        ReadTask("compare 50 runs", _compare(newest[:COMPARED]), _compare_ids, COMPARED * 2, samples, limit),
+    newest = run_ids(system.retry(searching(SEARCHES[0], where.runs)))
+    histories = []
+    for steps, run_id in stores.history_runs.items():
+        # How many points there are in a sample is MLflow's own choice. The systems must agree on them.
+        sample = _history_ids(system.retry(_sample([run_id], "loss")))
+        histories += [
+            task(whole_history(steps), _history(run_id), _history_ids, steps),
+            task(sampled_history(steps), _sample([run_id], "loss"), _history_ids, len(sample)),
+        ]
+    return [
+        *searches,
+        task("run page", _run_page(newest[0]), _run_page_ids, 1),
+        *histories,
+        task("compare 50 runs", _compare(newest[:COMPARED]), _compare_ids, COMPARED * 2),
         *_trace_tasks(stores, samples, limit),
-        ReadTask("model registry, 100 newest", _models, _model_ids, min(PAGE, MODELS), samples, limit),
+        task("model registry, 100 newest", _models(""), _model_ids, min(PAGE, MODELS)),
+        task("model registry, by name", _models(" AND name ILIKE '%model-02%'"), _model_ids, min(PAGE, MODELS // 10)),
     ]
-    return made
 
 
-def _in(attribute: str, values: Sequence[str]) -> str:
-    return f"{attribute} IN ({', '.join(repr(value) for value in values)})"
+def whole_history(steps: int) -> str:
+    return f"metric history, {steps:,} steps"
+
+
+def sampled_history(steps: int) -> str:
+    return f"metric chart, {steps:,} steps sampled"
 
 
 def _run_page(run_id: str) -> Fetch:
@@ -152,15 +171,21 @@ def _history(run_id: str) -> Fetch:
 
 
 def _history_ids(answers: list[bytes]) -> list[str]:
-    return [str(metric["step"]) for page in answers for metric in json.loads(page)["metrics"]]
+    return [str(metric["step"]) for page in answers for metric in json.loads(page).get("metrics", [])]
+
+
+def _sample(run_ids: list[str], key: str) -> Fetch:
+    """The request of the chart page: one metric of some runs, with at most `SAMPLED` points of each."""
+    path = f"{AJAX}/metrics/get-history-bulk-interval"
+    return lambda connection: [connection.get(path, run_ids=run_ids, metric_key=key, max_results=SAMPLED)]
 
 
 def _compare(ids: list[str]) -> Fetch:
     """The requests of the compare page: each run, and one metric of all runs for the chart."""
-    bulk = f"{AJAX}/metrics/get-history-bulk-interval"
+    chart = _sample(ids, "m0")
     return lambda connection: [
         *(connection.get(f"{API}/runs/get", run_id=run_id) for run_id in ids),
-        connection.get(bulk, run_ids=ids, metric_key="m0", max_results=320),
+        *chart(connection),
     ]
 
 
@@ -206,11 +231,15 @@ def _span_ids(answers: list[bytes]) -> list[str]:
     return [str(span["span_id"]) for span in json.loads(answers[0])["trace"]["spans"]]
 
 
-def _models(connection: Connection) -> list[bytes]:
+def _models(condition: str) -> Fetch:
+    """The request of the page of registered models."""
     # Without prompts, as MLflow's page and client search.
-    query = {"filter": "tag.`mlflow.prompt.is_prompt` != 'true'", "order_by": "last_updated_timestamp DESC"}
-    return [connection.get(f"{API}/registered-models/search", max_results=PAGE, **query)]
+    query = {
+        "filter": "tag.`mlflow.prompt.is_prompt` != 'true'" + condition,
+        "order_by": "last_updated_timestamp DESC",
+    }
+    return lambda connection: [connection.get(f"{API}/registered-models/search", max_results=PAGE, **query)]
 
 
 def _model_ids(answers: list[bytes]) -> list[str]:
-    return [str(model["name"]) for model in json.loads(answers[0])["registered_models"]]
+    return [str(model["name"]) for model in json.loads(answers[0]).get("registered_models", [])]

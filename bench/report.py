@@ -6,15 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.results import WIDE, Result, Results, ratio
-from bench.systems import OURS, SQLITE, TUTORIAL
-from bench.targets import TargetResult
+from bench.results import WIDE, Result, Results
+from bench.statements import STATEMENTS
+from bench.systems import COMMIT, FASTTRACKML, OURS, SQLITE, TUTORIAL
+from bench.targets import TargetResult, speedup
 
 LEGEND = (
     f"Medians, with the lowest and the highest reading in brackets. `~`: the readings differ by more than {WIDE:.0%} of"
-    " their median. `x`: how many times as fast ours is. `>`: the other system hit the time limit. After seeding, both"
-    " PostgreSQL systems ran VACUUM ANALYZE, which autovacuum would have done in time."
+    " their median. `x`: how many times as fast ours is. `>`: the other system hit the time limit. `cannot`: the system"
+    " has no such call, or answers it otherwise than MLflow; the reasons are below. After seeding, all PostgreSQL"
+    " systems ran VACUUM ANALYZE and a checkpoint, which would have come in time. The clients' share is the part of its"
+    " time in which a client itself used the processor. Processor time is for one run, call, span or reading."
 )
+
+
+_WITH_ROWS = ("reading", STATEMENTS)
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,8 @@ def cell_text(result: Result | None) -> str:
         return f"over {result.over:g} s"
     if result.failed is not None:
         return "failed"
+    if result.cannot is not None:
+        return "cannot"
     median = result.median
     if median is None:
         return "-"
@@ -49,17 +57,10 @@ def cell_text(result: Result | None) -> str:
     return f"{mark}{format_value(median, result.unit)} [{low}-{high}]"
 
 
-def speedup(results: Results, task: str, system: str, size: int) -> str:
+def times_as_fast(results: Results, task: str, system: str, size: int) -> str:
     """How many times as fast ours is as another system."""
-    other, ours = results.get(task, system, size), results.median(task, OURS, size)
-    if not other:
-        return "-"
-    # A higher speed is better, and a lower duration is better.
-    upper, lower = (
-        (ours, other.median) if other.unit == "runs/s" else (results.median_or_limit(task, system, size), ours)
-    )
-    times = ratio(upper, lower)
-    if times is None:
+    other, times = results.get(task, system, size), speedup(results, task, system, OURS, size)
+    if not other or times is None:
         return "-"
     return f"{'>' if other.over is not None else ''}x{times:.2f}"
 
@@ -71,6 +72,8 @@ def tables(results: Results, edge_cases: Mapping[str, Mapping[str, str]], lines:
         for size in results.sizes():
             if any(each.group == group and each.size == size for each in results):
                 made.append(_group(results, group, size))
+                if any(each.group == group and each.size == size and each.server for each in results):
+                    made.append(_processors(results, group, size))
     if edge_cases:
         names = list(next(iter(edge_cases.values())))
         rows = [
@@ -84,7 +87,7 @@ def tables(results: Results, edge_cases: Mapping[str, Mapping[str, str]], lines:
         made.append(Table("edge cases", ["value", *edge_cases, "alike"], rows))
     if lines:
         made.append(
-            Table("targets", ["target", "measured", "met"], [[ln.target, ln.measured, _yes(ln.met)] for ln in lines])
+            Table("targets", ["target", "measured", "held"], [[ln.target, ln.measured, _held(ln.met)] for ln in lines])
         )
     return made
 
@@ -92,33 +95,61 @@ def tables(results: Results, edge_cases: Mapping[str, Mapping[str, str]], lines:
 def _group(results: Results, group: str, size: int) -> Table:
     systems = results.systems(group)
     compared = (
-        [system for system in (TUTORIAL, SQLITE) if system in systems] if OURS in systems and group != "memory" else []
+        [system for system in (TUTORIAL, FASTTRACKML, SQLITE, COMMIT) if system in systems]
+        if OURS in systems and group not in ("memory", STATEMENTS)
+        else []
     )
     shares = group in ("logging", "sign-in")
-    header = [group, "rows" if group == "reading" else "unit", *systems, *(f"{system}/{OURS}" for system in compared)]
+    header = [group, "rows" if group in _WITH_ROWS else "unit", *systems, *(f"{system}/{OURS}" for system in compared)]
     rows = []
     for task in results.tasks(group):
         found = {system: results.get(task, system, size) for system in systems}
         known = [each for each in found.values() if each]
         if not known:
             continue
-        unit = str(known[0].rows) if group == "reading" else known[0].unit
+        unit = _rows(known) if group in _WITH_ROWS else known[0].unit
         row = [task, unit, *(cell_text(each) for each in found.values())]
-        row += [speedup(results, task, system, size) for system in compared]
+        row += [times_as_fast(results, task, system, size) for system in compared]
         if shares:
             row.append(", ".join(_share(each) for each in found.values()))
         rows.append(row)
     return Table(f"{group}, {size:,} runs", [*header, *(["clients' share"] if shares else [])], rows)
 
 
-def _share(result: Result | None) -> str:
-    if not result or not result.client_share:
+def _processors(results: Results, group: str, size: int) -> Table:
+    """The processor time of the server and of PostgreSQL, by system."""
+    systems = results.systems(group)
+    rows = [
+        [task, *(_processor(results.get(task, system, size)) for system in systems)] for task in results.tasks(group)
+    ]
+    return Table(
+        f"{group}, {size:,} runs: processor time in ms, of the server + of PostgreSQL", [group, *systems], rows
+    )
+
+
+def _processor(result: Result | None) -> str:
+    server, postgres = (result.processor("server"), result.processor("postgres")) if result else (None, None)
+    if server is None or postgres is None:
         return "-"
-    return f"{sum(result.client_share) / len(result.client_share):.0%}"
+    return f"{server * 1_000:.3g}" + (f" + {postgres * 1_000:.3g}" if postgres else "")
 
 
-def _yes(value: bool | None) -> str:
-    return {True: "yes", False: "**no**", None: "-"}[value]
+def _rows(known: Sequence[Result]) -> str:
+    """The rows in the answers, which are the same on all systems that gave any."""
+    return str(next((each.rows for each in known if each.rows is not None), "-"))
+
+
+def _share(result: Result | None) -> str:
+    share = result.own_share if result else None
+    return "-" if share is None else f"{share:.0%}"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "**no**"
+
+
+def _held(value: bool | None) -> str:
+    return {True: "held", False: "**not held**", None: "not measured"}[value]
 
 
 def markdown(made: Sequence[Table], machine: Mapping[str, Any], notes: Sequence[str]) -> str:
@@ -136,5 +167,8 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def failures(results: Results) -> list[str]:
-    """A line for each task that failed."""
-    return [f"`{each.task}` on {each.system} at {each.size:,} runs: {each.failed}" for each in results if each.failed]
+    """A line for each task that failed, and for each that a system cannot do."""
+    return [
+        *(f"`{each.task}` on {each.system} at {each.size:,} runs: {each.failed}" for each in results if each.failed),
+        *(f"`{each.task}`: {each.system} cannot. {each.cannot}" for each in results if each.cannot),
+    ]

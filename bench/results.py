@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 WIDE = 0.5
 """The report marks readings that differ by more than this share of their median."""
@@ -16,13 +16,13 @@ class Result:
     """The readings of one task on one system, or the reason why there are none."""
 
     group: str
-    """The table in the report: reading, logging, artifacts, starts, memory or sign-in."""
+    """The table in the report: reading, statements, logging, artifacts, starts, memory or sign-in."""
     task: str
     system: str
     size: int
     """Runs in the store."""
     unit: str
-    """s, runs/s or MiB."""
+    """s, MiB, or a speed: runs/s, calls/s or spans/s."""
     values: list[float] = field(default_factory=list)
     rows: int | None = None
     """Rows in the answer."""
@@ -30,17 +30,44 @@ class Result:
     """The time limit in seconds, if it was hit. The task is not repeated then."""
     failed: str | None = None
     """The error, if there was one. The task is not repeated then."""
+    cannot: str | None = None
+    """The answer of a system that has no such call. The task is not repeated then."""
+    server: list[float] = field(default_factory=list)
+    """Processor time of the server for one call or one run, in seconds."""
+    postgres: list[float] = field(default_factory=list)
+    """Processor time of PostgreSQL for the same, in seconds."""
     client_share: list[float] = field(default_factory=list)
-    """Logging only: the share of the machine's CPU time that the clients used, from 0 to 1."""
+    """Logging only: the part of its time in which a client itself used the processor, from 0 to 1."""
 
     @property
     def closed(self) -> bool:
-        return self.over is not None or self.failed is not None
+        return not (self.over is None and self.failed is None and self.cannot is None)
 
     @property
     def median(self) -> float | None:
         """None without readings, and for a task that hit its limit or failed."""
         return None if self.closed or not self.values else statistics.median(self.values)
+
+    @property
+    def is_speed(self) -> bool:
+        """Whether more is better."""
+        return self.unit.endswith("/s")
+
+    @property
+    def own_share(self) -> float | None:
+        """The part of its time in which a client itself used the processor: the median of the rounds."""
+        return statistics.median(self.client_share) if self.client_share else None
+
+    @property
+    def rest(self) -> float | None:
+        """What is not the client's own of the time that one run takes. Its unit is the same on all systems."""
+        median, share = self.median, self.own_share
+        return (1 - share) / median if median and share is not None else None
+
+    def processor(self, of: Literal["server", "postgres"]) -> float | None:
+        """Processor time in seconds for one call or run: the median of the rounds. None if it was not measured."""
+        taken = self.server if of == "server" else self.postgres
+        return statistics.median(taken) if taken and not self.closed else None
 
     @property
     def spread(self) -> float:

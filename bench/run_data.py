@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 METRICS, PARAMS, TAGS = 20, 10, 5
-STEPS = 10_000
-"""Number of values of the metric with a long history."""
+STEPS = (10_000, 100_000)
+"""Numbers of values of the metrics with a long history."""
 FIRST_START = 1_704_067_200_000
 """Start of the first run, in milliseconds since 1970. Each run starts about a minute after the one before."""
 
 Value = str | int | float | bool | None
-Rows = dict[str, tuple[tuple[str, ...], list[tuple[Value, ...]]]]
+Row = tuple[Value, ...]
+Rows = dict[str, tuple[tuple[str, ...], list[Row]]]
 """The columns and rows by table, in an order that foreign keys allow."""
 
 _METRIC_COLUMNS = ("key", "value", "timestamp", "step", "is_nan", "run_uuid")
@@ -81,13 +82,13 @@ def run_rows(batch: Iterable[Run], experiment: int) -> Rows:
     return rows
 
 
-def history_rows(experiment: int, seed: int) -> tuple[str, Rows]:
+def history_rows(steps: int, experiment: int, seed: int) -> tuple[str, Rows]:
     """The id and the rows of one run with a long history of the metric `loss`."""
     # A number that no other run has.
-    (run,) = runs(-1, 0, seed)
+    (run,) = runs(-steps, 1 - steps, seed)
     rows = run_rows([run], experiment)
     chance = random.Random(seed)
-    values = [("loss", chance.random(), run.start + step, step, False, run.id) for step in range(STEPS)]
+    values = [("loss", chance.random(), run.start + step, step, False, run.id) for step in range(steps)]
     rows["metrics"][1].extend(values)
     rows["latest_metrics"][1].append(values[-1])
     return run.id, rows

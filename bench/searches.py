@@ -20,8 +20,6 @@ class Search:
     filter: str
     order_by: tuple[str, ...]
     matches: Callable[[Run], bool]
-    floor: bool = False
-    """Whether the same runs are also fetched by their ids: the lower bound for the search."""
 
 
 SEARCHES = (
@@ -32,17 +30,15 @@ SEARCHES = (
         "metrics.m3 > 0.99",
         ("metrics.m3 DESC",),
         lambda run: run.metrics[3] > 0.99,
-        floor=True,
     ),
-    Search("ordered by metric", "ordered", "", ("metrics.m3 DESC",), lambda _: True, floor=True),
-    Search("param = value", "filtered", "params.p1 = '42'", (), lambda run: run.params[1] == "42", floor=True),
+    Search("ordered by metric", "ordered", "", ("metrics.m3 DESC",), lambda _: True),
+    Search("param = value", "filtered", "params.p1 = '42'", (), lambda run: run.params[1] == "42"),
     Search(
         "tag and metric",
         "filtered",
         "tags.t1 = 'v7' and metrics.m5 > 0.9",
         (),
         lambda run: run.tags[1] == "v7" and run.metrics[5] > 0.9,
-        floor=True,
     ),
     Search(
         "param LIKE, status",
@@ -50,14 +46,8 @@ SEARCHES = (
         "params.p2 LIKE '4%' and status = 'FINISHED'",
         (),
         lambda run: run.params[2].startswith("4") and run.status == "FINISHED",
-        floor=True,
     ),
 )
-
-
-def floor_of(search: str) -> str:
-    """Name of the task that fetches the runs of a search by their ids."""
-    return f"the same by id: {search}"
 
 
 class Tally:

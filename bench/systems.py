@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,11 +13,16 @@ from typing import TypeVar
 
 from docker.models.containers import Container
 
+from bench import fasttrackml
 from bench.connection import API, Connection, OverLimitError, WrongAnswerError
 from bench.environment import BenchError, Environment, default_setting, free_ports, wait_until
 from bench.product import Product
 
-SQLITE, TUTORIAL, OURS, SIGN_IN = "sqlite", "tutorial", "ours", "ours+sign-in"
+SQLITE, TUTORIAL, FASTTRACKML, COMMIT, OURS = "sqlite", "tutorial", "fasttrackml", "commit", "ours"
+SIGN_IN, USER = "ours+administrator", "ours+user"
+"""The stack with sign-in, as its administrator and as an ordinary user."""
+SIDES = (SQLITE, TUTORIAL, FASTTRACKML, OURS)
+"""The systems that are compared, unless the options say otherwise. `COMMIT` is one of them only if one is named."""
 POSTGRES_DATA = "/var/lib/postgresql"
 T = TypeVar("T")
 _UP = 300
@@ -37,6 +42,8 @@ class System:
     file: Path | None = None
     """SQLite's database file."""
     login: tuple[str, str] | None = None
+    partial: bool = False
+    """Whether it serves only a part of MLflow's API, with tables of its own."""
 
     def connect(self, limit: float) -> Connection:
         return Connection(self.url, limit, self.login)
@@ -75,7 +82,7 @@ class System:
         with ThreadPoolExecutor(len(connections)) as pool:
             list(pool.map(touch, connections))
         for connection in connections:
-            connection.__exit__()
+            connection.close()
 
     def psql(self, *commands: str) -> str:
         """Run each command in its own transaction as PostgreSQL's superuser. Raises BenchError."""
@@ -152,6 +159,28 @@ def start_tutorial(environment: Environment, image: str) -> System:
     )
 
 
+def start_fasttrackml(environment: Environment, image: str) -> System:
+    """PostgreSQL with its defaults, and FastTrackML."""
+    database, port = free_ports(2)
+    postgres = start_stock_postgres(environment, "fasttrackml-postgres", database)
+    server = environment.run(
+        FASTTRACKML,
+        image,
+        fasttrackml.command("postgres://user:password@fasttrackml-postgres/mlflow"),
+        port=(5000, port),
+        volume="/data",
+    )
+    return System(
+        name=FASTTRACKML,
+        url=f"http://127.0.0.1:{port}",
+        server=server,
+        postgres=postgres,
+        conninfo=f"host=127.0.0.1 port={database} user=user password=password dbname=mlflow",
+        superuser=("user", "mlflow"),
+        partial=True,
+    )
+
+
 def stock_uri(postgres: str) -> str:
     """The store URI. It names the driver because SQLAlchemy 2.1 uses psycopg 3 for `postgresql://`."""
     return f"postgresql+psycopg2://user:password@{postgres}/mlflow"
@@ -183,22 +212,33 @@ def system_of(product: Product, name: str = OURS) -> System:
     )
 
 
-def start_ours(product: Product) -> System:
+def start_product(product: Product, name: str = OURS) -> System:
     product.up()
-    return system_of(product)
+    return system_of(product, name)
 
 
-def start_all(environment: Environment, images: dict[str, str], product: Product) -> list[System]:
-    """Start all systems. Each is idle and warmed up when this returns."""
+_OTHERS = {
+    SQLITE: ("plain", start_sqlite),
+    TUTORIAL: ("plain", start_tutorial),
+    FASTTRACKML: ("fasttrackml", start_fasttrackml),
+}
+"""The image and the start of each system that is no stack of the project."""
+
+
+def start_all(
+    environment: Environment, images: dict[str, str], sides: Sequence[str], products: dict[str, Product]
+) -> list[System]:
+    """Start all systems, `products` last. Each is idle and warmed up when this returns."""
     with ThreadPoolExecutor(1) as pool:
-        ours = pool.submit(start_ours, product)
+        stacks = [pool.submit(start_product, product, name) for name, product in products.items()]
         systems = []
-        for start in (start_sqlite, start_tutorial):
-            # One after the other, because uvicorn ends workers that take more than five seconds to import MLflow.
-            system = start(environment, images["plain"])
-            system.wait()
-            systems.append(system)
-        systems.append(ours.result())
+        for name, (image, start) in _OTHERS.items():
+            if name in sides:
+                # One after the other, because uvicorn ends workers that take more than five seconds to import MLflow.
+                system = start(environment, images[image])
+                system.wait()
+                systems.append(system)
+        systems += [stack.result() for stack in stacks]
     for system in systems:
         system.wait()
         system.warm_up()

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from bench.connection import OverLimitError, WrongAnswerError
 from bench.environment import progress
+from bench.processor import Processor
 from bench.results import Result, Results
 from bench.systems import System
 
@@ -34,8 +35,12 @@ class Task(ABC):
         """Rows in an answer, if the task has rows."""
         return None
 
+    def processor(self) -> Processor | None:
+        """The processor time of one call or run in the last measurement, if the task measures it."""
+        return None
+
     def client_share(self) -> float | None:
-        """The share of CPU time that the clients used in the last measurement, if there were several."""
+        """The part of their time in which the clients used the processor, if the task has client processes."""
         return None
 
 
@@ -67,11 +72,18 @@ def _once(task: Task, system: System, result: Result, *, counted: bool) -> None:
         system.restart()
         return
     except (WrongAnswerError, OSError) as error:
-        result.failed = f"{type(error).__name__}: {error}"
-        progress(f"{task.name} on {system.name}: {result.failed}")
+        reason = f"{type(error).__name__}: {error}"
+        if system.partial and isinstance(error, WrongAnswerError):
+            result.cannot = reason
+        else:
+            result.failed = reason
+        progress(f"{task.name} on {system.name}: {reason}")
         return
     result.rows = task.rows()
     result.values += readings
+    if processor := task.processor():
+        result.server.append(processor.server)
+        result.postgres.append(processor.postgres)
     share = task.client_share()
     if share is not None:
         result.client_share.append(share)

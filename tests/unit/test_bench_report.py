@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench.report import Table, cell_text, failures, format_value, markdown, speedup, tables
+from bench.report import Table, cell_text, failures, format_value, markdown, tables, times_as_fast
 from bench.results import Result, Results
-from bench.systems import OURS, SQLITE, TUTORIAL
+from bench.systems import FASTTRACKML, OURS, SQLITE, TUTORIAL
 from bench.targets import TargetResult
 
 
@@ -18,6 +18,7 @@ def filled() -> Results:
     for system, speed in ((TUTORIAL, 6.4), (OURS, 44.8)):
         result = results.of("logging", "1 logging", system, 1_000, "runs/s")
         result.values, result.client_share = [speed], [0.25]
+        result.server, result.postgres = [0.0021], [0.0305]
     return results
 
 
@@ -42,15 +43,16 @@ def test_a_table_cell_has_the_median_and_the_range_or_the_reason_for_none() -> N
     assert cell_text(result).startswith("~"), "readings far apart are marked"
     result.over = 20.0
     assert cell_text(result) == "over 20 s"
+    assert cell_text(Result("reading", "task", FASTTRACKML, 10, "s", cannot="404")) == "cannot"
     assert cell_text(None) == "-"
 
 
 def test_the_speedup_works_for_durations_and_for_speeds() -> None:
     results = filled()
-    assert speedup(results, "newest 100", TUTORIAL, 1_000) == "x4.00"
-    assert speedup(results, "1 logging", TUTORIAL, 1_000) == "x7.00"
+    assert times_as_fast(results, "newest 100", TUTORIAL, 1_000) == "x4.00"
+    assert times_as_fast(results, "1 logging", TUTORIAL, 1_000) == "x7.00"
     results.of("reading", "newest 100", SQLITE, 1_000, "s").over = 21.0
-    assert speedup(results, "newest 100", SQLITE, 1_000) == ">x200.00"
+    assert times_as_fast(results, "newest 100", SQLITE, 1_000) == ">x200.00"
 
 
 def test_the_report_has_every_group_the_edge_cases_and_the_targets() -> None:
@@ -59,6 +61,7 @@ def test_the_report_has_every_group_the_edge_cases_and_the_targets() -> None:
     assert [table.title for table in made] == [
         "reading, 1,000 runs",
         "logging, 1,000 runs",
+        "logging, 1,000 runs: processor time in ms, of the server + of PostgreSQL",
         "edge cases",
         "targets",
     ]
@@ -66,8 +69,9 @@ def test_the_report_has_every_group_the_edge_cases_and_the_targets() -> None:
         ["newest 100", "100", "6.5 s [6 s-7 s]", "420 ms [400 ms-440 ms]", "105 ms [100 ms-110 ms]", "x4.00", "x61.90"]
     ]
     assert made[1].rows[0][-1] == "25%, 25%", "the clients' share, by system"
-    assert made[2].rows == [["tag", "logged", "refused", "**no**"]]
-    assert [row[-1] for row in made[3].rows] == ["-", "**no**"]
+    assert made[2].rows == [["1 logging", "2.1 + 30.5", "2.1 + 30.5"]]
+    assert made[3].rows == [["tag", "logged", "refused", "**no**"]]
+    assert [row[-1] for row in made[4].rows] == ["not measured", "**not held**"]
     assert all(len(row) == len(table.header) for table in made for row in table.rows)
 
 
@@ -78,8 +82,12 @@ def test_a_bar_in_a_table_cell_is_escaped() -> None:
     assert "a note" in text
 
 
-def test_every_failure_is_listed() -> None:
+def test_every_failure_is_listed_and_what_another_server_cannot_do() -> None:
     results = filled()
     assert failures(results) == []
     results.of("reading", "newest 100", OURS, 1_000, "s").failed = "other rows"
-    assert failures(results) == ["`newest 100` on ours at 1,000 runs: other rows"]
+    results.of("reading", "open a trace", FASTTRACKML, 1_000, "s").cannot = "404"
+    assert failures(results) == [
+        "`newest 100` on ours at 1,000 runs: other rows",
+        "`open a trace`: fasttrackml cannot. 404",
+    ]

@@ -8,6 +8,7 @@ import pytest
 
 from bench.options import parse
 from bench.results import Result, Results, ratio
+from bench.systems import OURS, SIDES, TUTORIAL
 
 
 def result(*values: float, **more: float | str) -> Result:
@@ -23,12 +24,28 @@ def test_there_is_no_median_without_readings_or_after_a_failure() -> None:
     assert result().median is None
     assert result(1, over=20.0).median is None, "readings from before the limit was hit would flatter it"
     assert result(1, failed="other rows").median is None
+    assert result(1, cannot="404").median is None
 
 
 def test_the_spread_is_a_share_of_the_median() -> None:
     assert result(1, 2, 3).spread == 1.0
     assert result(5).spread == 0.0
     assert result().spread == 0.0
+
+
+def test_what_is_not_the_client_s_own_of_the_time_is_compared_without_the_client() -> None:
+    made = result(10.0)
+    assert made.rest is None, "the clients' share is unknown"
+    made.client_share = [0.2, 0.3, 0.25]
+    assert made.own_share == 0.25
+    assert made.rest == 0.075, "of a tenth of a second, three quarters"
+
+
+def test_the_processor_time_is_the_median_of_the_rounds() -> None:
+    made = result(1.0)
+    assert made.processor("server") is None
+    made.server, made.postgres = [0.001, 0.003, 0.002], [0.0, 0.0, 0.0]
+    assert (made.processor("server"), made.processor("postgres")) == (0.002, 0.0)
 
 
 def test_the_limit_is_the_lower_bound_of_a_task_that_hit_it() -> None:
@@ -70,6 +87,15 @@ def test_a_quick_run_has_smaller_stores_and_fewer_rounds() -> None:
     assert quick.sizes == (1_000, 10_000)
     assert quick.rounds < full.rounds
     assert full.output == Path("build/bench")
+    assert (full.sides, full.commit) == (SIDES, None)
+
+
+def test_the_sides_are_in_their_own_order_and_this_project_is_one_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse(["--sides", "ours,tutorial"]).sides == (TUTORIAL, OURS)
+    for sides in ("tutorial", "ours,postgres"):
+        with pytest.raises(SystemExit):
+            parse(["--sides", sides])
+        assert "must be ours and others of sqlite,tutorial,fasttrackml,ours" in capsys.readouterr().err
 
 
 def test_explicit_options_override_quick() -> None:

@@ -38,12 +38,14 @@ def test_a_run_becomes_the_rows_that_mlflow_stores() -> None:
     assert next(iter(rows)) == "runs", "the others refer to it"
 
 
-def test_the_long_history_belongs_to_a_run_of_its_own() -> None:
-    run_id, rows = run_data.history_rows(3, SEED)
-    assert run_id not in {run.id for run in run_data.runs(0, 1_000, SEED)}
-    steps = [row[3] for row in rows["metrics"][1] if row[0] == "loss"]
-    assert steps == list(range(run_data.STEPS))
-    assert [row[3] for row in rows["latest_metrics"][1] if row[0] == "loss"] == [run_data.STEPS - 1]
+@pytest.mark.parametrize("steps", run_data.STEPS)
+def test_a_long_history_belongs_to_a_run_of_its_own(steps: int) -> None:
+    run_id, rows = run_data.history_rows(steps, 3, SEED)
+    others = {run.id for run in run_data.runs(0, 1_000, SEED)}
+    others |= {run_data.history_rows(each, 3, SEED)[0] for each in run_data.STEPS if each != steps}
+    assert run_id not in others
+    assert [row[3] for row in rows["metrics"][1] if row[0] == "loss"] == list(range(steps))
+    assert [row[3] for row in rows["latest_metrics"][1] if row[0] == "loss"] == [steps - 1]
 
 
 def test_traces_are_reproducible_and_spans_agree_with_their_columns() -> None:
@@ -88,7 +90,7 @@ def test_a_search_matches_its_share_of_the_runs(name: str, share: float) -> None
 def test_every_search_matches_a_run_in_the_smallest_store() -> None:
     tally = Tally()
     tally.count(run_data.runs(0, 1_000, options.SEED))
-    assert all(tally.rows(search.name) for search in SEARCHES), "its runs could not be fetched by id"
+    assert all(tally.rows(search.name) for search in SEARCHES)
 
 
 def test_the_tally_counts_up_to_a_page() -> None:

@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from bench.connection import Connection, OverLimitError, WrongAnswerError
+from bench.processor import Processor
 from bench.read_tasks import ReadTask, run_ids
 from bench.results import Results
 from bench.systems import System
@@ -23,6 +24,7 @@ from bench.task import Task, measure_in_rounds
 class FakeSystem:
     name: str
     restarts: int = 0
+    partial: bool = False
 
     def wait(self) -> None:
         """It is ready at once."""
@@ -102,6 +104,24 @@ def test_the_error_of_a_wrong_answer_is_recorded() -> None:
     assert result
     assert result.failed == "WrongAnswerError: 99 rows instead of 100"
     assert result.median is None
+
+
+def test_a_wrong_answer_of_a_server_with_a_part_of_the_api_is_no_failure() -> None:
+    results, task = Results(), FakeTask(fails={"a": WrongAnswerError("POST /v1/traces: 404")})
+    system = FakeSystem("a", partial=True)
+    measure_in_rounds([task], cast("list[System]", [system]), 3, 10, results)
+    result = results.get("task", "a", 10)
+    assert result
+    assert (result.failed, result.cannot) == (None, "WrongAnswerError: POST /v1/traces: 404")
+    assert len(task.order) == 1, "it is not asked again"
+
+
+def test_the_processor_time_of_each_round_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeTask, "processor", lambda _: Processor(0.003, 0.001))
+    results, _ = run(FakeTask(), rounds=2, names="a")
+    result = results.get("task", "a", 10)
+    assert result
+    assert (result.server, result.postgres) == ([0.003, 0.003], [0.001, 0.001])
 
 
 def test_a_broken_connection_is_retried_once() -> None:
@@ -186,17 +206,32 @@ def test_unmeasured_work_is_retried_after_a_broken_connection(url: str, monkeypa
         system.retry(work)
 
 
+@dataclass
+class FakeContainer:
+    """Each reading of its processor time is a tenth of a second more."""
+
+    readings: int = 0
+
+    def stats(self, **options: bool) -> dict[str, Any]:
+        assert options == {"stream": False, "one_shot": True}, "the engine would wait for a second reading"
+        self.readings += 1
+        return {"cpu_stats": {"cpu_usage": {"total_usage": self.readings * 100_000_000}}}
+
+
 def read_task(url: str, *answers: list[str], expected: int = 2) -> tuple[ReadTask, System]:
     seen = iter(answers)
     made = ReadTask(
         "task", lambda connection: [connection.get("/quick")], lambda _: next(seen), expected, samples=3, limit=10
     )
-    return made, System(name="a", url=url, server=cast("Any", None))
+    return made, System(name="a", url=url, server=cast("Any", FakeContainer()))
 
 
 def test_a_fast_task_is_read_several_times_in_a_round(url: str) -> None:
     task, system = read_task(url, ["x", "y"])
     assert len(task.measure(system)) == 3
+    taken = task.processor()
+    assert taken
+    assert (round(taken.server, 4), taken.postgres) == (0.0333, 0.0), "a third of what the three took"
 
 
 def test_the_warm_up_repeats_a_task_for_its_settling_time(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
