@@ -2,7 +2,7 @@
 # Commands on a running stack are `python -m ops <command>`.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup engine browser up down test check vet unit integration doctor import rollback psql logs lock sbom pin fix forget bench pictures
+.PHONY: help setup engine browser up down test check vet unit integration doctor import rollback psql logs lock sbom pin fix forget bench soak pictures
 STACK ?= dev
 PYTHON := .venv/bin/python
 
@@ -48,8 +48,11 @@ vet:
 integration: setup browser .venv/tests ## tests on a real engine; TESTS=--keep-failed leaves the stacks of failed ones
 	@$(PYTHON) -m pytest tests/integration --numprocesses 2 --dist loadgroup --no-loadscope-reorder $(TESTS)
 
-bench: setup .venv/bench ## measure against the alternatives and draw the plot; BENCH=--quick takes three minutes
+bench: setup .venv/bench ## measure against the alternatives and draw the plot; BENCH=--quick takes five minutes
 	@$(PYTHON) -m bench $(BENCH)
+
+soak: setup .venv/bench ## use a stack of its own for an hour, and fail on errors, lost runs or growing memory; SOAK='--minutes 5'
+	@$(PYTHON) -m bench.soak $(SOAK)
 
 doctor: ## check the stack line by line; fails if something is not healthy
 	@$(PYTHON) -m ops doctor --stack $(STACK)
@@ -78,6 +81,8 @@ lock: ## write the lock files of all Python packages again; with MLFLOW=3.17.2 a
 	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --universal --python-version 3.11 requirements.in -o requirements.txt
 	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt
 	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --universal --python-version 3.11 requirements-bench.in -o requirements-bench.txt
+	@cd bench/images/fasttrackml && $(abspath $(PYTHON)) -m uv pip compile --quiet --generate-hashes --universal --no-deps \
+	  --python-version 3.13 --no-header requirements.in -o requirements.txt
 	@$(PYTHON) -m uv pip compile --quiet --generate-hashes --python-version 3.13 server/build.in -o server/build.txt
 ifdef MLFLOW
 	@printf 'mlflow==%s\n' '$(MLFLOW)' | cat images/mlflow/requirements.in - | $(PYTHON) -m uv pip compile --quiet \
