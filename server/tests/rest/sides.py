@@ -7,6 +7,7 @@ import json
 import random
 import re
 import sys
+import time
 import uuid
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,6 +19,7 @@ from unittest import mock
 import httpx
 import psycopg
 from mlflow.server import fastapi_app, handlers
+from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from psycopg import sql
 
@@ -26,8 +28,11 @@ from mlflow_postgres.rest.database import Database
 
 from ..postgresql import Server
 
-LINKS = {"dataset_inputs", "model_inputs", "model_outputs"}
-"""Lists of a run that MLflow reads in no order."""
+UNORDERED = {
+    *("dataset_inputs", "model_inputs", "model_outputs"),
+    *("latest_versions", "aliases", "tags"),
+}
+"""Lists that MLflow reads in no order."""
 JSON = {"content-type": "application/json"}
 Rows = dict[str, list[str]]
 
@@ -64,6 +69,8 @@ class Side:
         self._users = users
         make: Any = SqlAlchemyStore
         self.store = make(server.store_uri(database), "mlflow-artifacts:/")
+        make = Registry
+        self.registry = make(server.store_uri(database))
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=application), base_url="http://localhost:5000", verify=False
         )
@@ -73,10 +80,11 @@ class Side:
         await self._client.aclose()
         self._connection.close()
         self.store._dispose_engine()
+        self.registry._dispose_engine()
 
     async def ask(self, request: Request, seed: int) -> Answer:
         """Ids and names that are made up on the way are the same for the same seed."""
-        with mock.patch.object(handlers, "_tracking_store", self.store), _made_up(seed), self._signing_in():
+        with self._serving(), _made_up(seed), self._signing_in():
             response = await self._client.request(
                 request.method,
                 request.path,
@@ -85,7 +93,17 @@ class Side:
                 headers={**({} if request.content is None else JSON), **request.headers},
             )
         headers = {name: value for name, value in response.headers.items() if name != "content-length"}
-        return Answer(response.status_code, headers, _comparable(response.text))
+        # The latest versions are no page of a search.
+        unordered = UNORDERED | ({"model_versions"} if request.path.endswith("/get-latest-versions") else set())
+        return Answer(response.status_code, headers, _comparable(response.text, unordered))
+
+    @contextmanager
+    def _serving(self) -> Iterator[None]:
+        with (
+            mock.patch.object(handlers, "_tracking_store", self.store),
+            mock.patch.object(handlers, "_model_registry_store", self.registry),
+        ):
+            yield
 
     def _signing_in(self) -> AbstractContextManager[object]:
         if self._users is None:
@@ -94,7 +112,7 @@ class Side:
 
     async def ask_at_once(self, requests: Sequence[Request]) -> list[int]:
         """The statuses of the answers."""
-        with mock.patch.object(handlers, "_tracking_store", self.store):
+        with self._serving():
             asked = [
                 self._client.request(each.method, each.path, content=each.content, headers=JSON) for each in requests
             ]
@@ -204,32 +222,34 @@ class Sides:
 
 @contextmanager
 def _made_up(seed: int) -> Iterator[None]:
-    """A request makes up one id and one name, however often it tries."""
+    """A request makes up one id and one name, however often it tries, and knows one time."""
     chosen = random.Random(seed)
     made = uuid.UUID(int=chosen.getrandbits(128), version=4)
     with (
         mock.patch.object(uuid, "uuid4", return_value=made),
+        mock.patch.object(time, "time", return_value=1_700_000_000.5 + seed),
         mock.patch.object(random, "choice", lambda options: options[seed % len(options)]),
         mock.patch.object(random, "randint", lambda first, last: first + seed % (last - first + 1)),
     ):
         yield
 
 
-def _comparable(text: str) -> Any:
+def _comparable(text: str, unordered: set[str]) -> Any:
     """An answer without what is by chance in it: the order in which rows are found, and the number of a log line."""
     try:
-        return _normal(json.loads(text))
+        return _normal(json.loads(text), unordered)
     except ValueError:
         return text
 
 
-def _normal(value: Any, name: str = "") -> Any:
+def _normal(value: Any, unordered: set[str], name: str = "") -> Any:
     match value:
         case dict():
-            return {key: _normal(each, key) for key, each in value.items()} | (_sorted(value) if name == "data" else {})
+            found = {key: _normal(each, unordered, key) for key, each in value.items()}
+            return found | (_sorted(value, unordered) if name == "data" else {})
         case list():
-            items = [_normal(each) for each in value]
-            return sorted(items, key=repr) if name in LINKS else items
+            items = [_normal(each, unordered) for each in value]
+            return sorted(items, key=repr) if name in unordered else items
         case str():
             return re.sub("under [0-9a-f]{12}", "under NUMBER", value)
         case int() | float() if name == "value":
@@ -239,6 +259,6 @@ def _normal(value: Any, name: str = "") -> Any:
             return value
 
 
-def _sorted(data: dict[str, Any]) -> dict[str, Any]:
+def _sorted(data: dict[str, Any], unordered: set[str]) -> dict[str, Any]:
     """A run's metrics, parameters and tags, which MLflow reads in no order."""
-    return {kind: sorted(_normal(entries), key=itemgetter("key")) for kind, entries in data.items()}
+    return {kind: sorted(_normal(entries, unordered), key=itemgetter("key")) for kind, entries in data.items()}

@@ -14,8 +14,10 @@ from typing import Any
 
 from ..postgresql import Server
 
+API = "/api/2.0/mlflow"
 PASSWORD = "a long password"
 USERS = ("admin", "alice", "bob", "carol", "dave", "erin")
+MODELS = ("open", "hers")
 CONFIGURATION = """[mlflow]
 database_uri = {uri}
 default_permission = READ
@@ -42,6 +44,7 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
         # They read the environment when they are imported.
         from mlflow.server import app, auth
         from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore as Users
+        from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
         from mlflow_postgres.database import run_info
@@ -72,6 +75,14 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
             f" VALUES ('i', 'RUN_OUTPUT', '{with_model}', 'MODEL_OUTPUT', 'm-1')"
         )
     auth.store.grant_user_permission("erin", "logged_model", "*", "DENY")
+    make = Registry
+    registry = make(server.store_uri(databases[0]))
+    for model in MODELS:
+        registry.create_registered_model(model)
+        registry.create_model_version(model, "s3://bucket/model", run_ids[0])
+    auth.store.grant_user_permission("alice", "registered_model", MODELS[1], "MANAGE")
+    auth.store.grant_user_permission("bob", "registered_model", MODELS[1], "DENY")
+    registry._dispose_engine()
     store._dispose_engine()
     auth.store.engine.dispose()
     server.create(databases[1], databases[0])
@@ -109,10 +120,10 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
 
 def requests(make: Any, experiments: list[str], run_ids: list[str], sender: str) -> list[Any]:
     def post(call: str, body: dict[str, Any]) -> Any:
-        return make("POST", f"/api/2.0/mlflow/runs/{call}", body)
+        return make("POST", f"{API}/runs/{call}", body)
 
     def get(call: str, **query: str) -> Any:
-        return make("GET", f"/api/2.0/mlflow/{call}", query=query)
+        return make("GET", f"{API}/{call}", query=query)
 
     metric = {"key": "m", "value": 1, "timestamp": 5, "step": 1}
     asked = [get("runs/get", run_id=run_ids[0]), post("search", {"experiment_ids": experiments})]
@@ -133,6 +144,21 @@ def requests(make: Any, experiments: list[str], run_ids: list[str], sender: str)
     asked += [get("experiments/get-by-name", experiment_name=name) for name in ("open", "hers", "hidden", "unknown")]
     asked += [get("runs/get", run_id="unknown"), post("update", {"run_id": "unknown", "status": "FAILED"})]
     asked += [post("search", {}), post("search", {"experiment_ids": experiments[::-1], "run_view_type": "ALL"})]
+    for model in MODELS:
+        version = {"name": model, "version": "1"}
+        asked += [
+            get("registered-models/get", name=model),
+            make("POST", f"{API}/registered-models/get-latest-versions", {"name": model}),
+            get("model-versions/get", **version),
+            get("model-versions/get-download-uri", **version),
+            make("POST", f"{API}/registered-models/set-tag", {"name": model, "key": "t", "value": sender}),
+            make("POST", f"{API}/model-versions/set-tag", version | {"key": "t", "value": sender}),
+            make("POST", f"{API}/registered-models/alias", version | {"alias": "best"}),
+            get("registered-models/alias", name=model, alias="best"),
+            get("model-versions/search", filter=f"name = '{model}'"),
+            make("POST", f"{API}/registered-models/create", {"name": f"{model} of {sender}"}),
+        ]
+    asked += [get("registered-models/search", max_results="2"), get("model-versions/search")]
     # Whoever is authorised for one run must not reach another.
     both = {"run_id": run_ids[0], "run_uuid": run_ids[2], "status": "FAILED"}
     return [*asked, post("update", both), post("update", {"run_uuid": run_ids[2], "status": "FAILED"})]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import msgspec
@@ -17,6 +18,9 @@ Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Number = float | Literal["NaN", "Infinity", "-Infinity"]
 """A metric's value. JSON has no word for these three."""
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+Version = Annotated[str, msgspec.Meta(pattern=r"\A[1-9][0-9]{0,8}\Z")]
+"""Of a registered model, as MLflow writes it. A 32-bit integer in the database."""
 
 
 class Arguments(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -49,3 +53,11 @@ def _is_valid(key: str) -> bool:
         and validation.validate_param_and_metric_name(key) is not None  # type: ignore[no-untyped-call]  # MLflow's own
         and not validation.path_not_unique(key)  # type: ignore[no-untyped-call]  # as above
     )
+
+
+def check(validate: Callable[..., object], *values: str) -> None:
+    """Raise `NotServed` for what a function of MLflow's rejects."""
+    try:
+        validate(*values)
+    except Exception:
+        raise NotServed from None

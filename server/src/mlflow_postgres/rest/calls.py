@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 from urllib.parse import parse_qsl
 
 import msgspec
-from mlflow.protos import service_pb2
+from mlflow.protos import model_registry_pb2, service_pb2
 from mlflow.server.handlers import get_service_endpoints
 
-from . import batches, experiments, histories, runs, searches, tags
+from . import (
+    aliases,
+    batches,
+    experiments,
+    histories,
+    model_versions,
+    registered_models,
+    runs,
+    searches,
+    tags,
+)
 from .arguments import Arguments, OfRun
 from .database import Database
 from .errors import NotServed
@@ -22,6 +32,9 @@ _A = TypeVar("_A", bound=Arguments)
 @dataclass(frozen=True)
 class Call:
     """A call, and how its arguments are read."""
+
+    is_read: bool
+    """Whether it is a GET: some have a path with POST as well."""
 
     arguments: Callable[[bytes, bytes], Arguments]
     """From the query and the body. Raises `NotServed`."""
@@ -50,23 +63,33 @@ def _post(arguments: type[_A], answer: Callable[[Database, _A], Awaitable[bytes]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise NotServed from None
 
-    return Call(read, answer)
+    return Call(False, read, answer)
 
 
 def _get(arguments: type[_A], answer: Callable[[Database, _A], Awaitable[bytes]]) -> Call:
-    """A call with its arguments in the query."""
+    """A call with its arguments in the query. Those that are lists are given once for each item."""
+    lists = {field.name for field in msgspec.structs.fields(arguments) if get_origin(field.type) is Sequence}
 
     def read(query: bytes, body: bytes) -> _A:
         try:
             given = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict")
-            values = dict(given)
-            if body or len(values) != len(given) or any("\0" in value for value in values.values()):
+            listed: dict[str, list[str]] = {name: [] for name, _ in given if name in lists}
+            for name, value in given:
+                if name in lists:
+                    listed[name].append(value)
+            values = dict(given) | listed
+            is_repeated = len(values) - len(listed) + sum(map(len, listed.values())) < len(given)
+            if body or is_repeated or any("\0" in value for _, value in given):
                 raise NotServed
-            return _checked(msgspec.convert(values, arguments, strict=False))
+            found = msgspec.convert(values, arguments, strict=False)
+            # Here, 5.0 is an integer too.
+            if any(str(number) != values[name] for name in values if type(number := getattr(found, name)) is int):
+                raise NotServed
+            return _checked(found)
         except (msgspec.MsgspecError, ValueError):
             raise NotServed from None
 
-    return Call(read, answer)
+    return Call(True, read, answer)
 
 
 def _checked(arguments: _A) -> _A:
@@ -88,12 +111,28 @@ _CALLS = {
     service_pb2.GetExperiment: _get(experiments.Get, experiments.get),
     service_pb2.GetExperimentByName: _get(experiments.GetByName, experiments.get_by_name),
     service_pb2.GetMetricHistory: _get(histories.Get, histories.get),
+    model_registry_pb2.GetRegisteredModel: _get(registered_models.Get, registered_models.get),
+    model_registry_pb2.SearchRegisteredModels: _get(registered_models.Search, registered_models.search),
+    model_registry_pb2.CreateRegisteredModel: _post(registered_models.Create, registered_models.create),
+    model_registry_pb2.SetRegisteredModelTag: _post(registered_models.SetTag, registered_models.set_tag),
+    model_registry_pb2.GetModelVersion: _get(model_versions.Get, model_versions.get),
+    model_registry_pb2.GetLatestVersions: _post(model_versions.GetLatest, model_versions.get_latest),
+    model_registry_pb2.GetModelVersionDownloadUri: _get(model_versions.Get, model_versions.get_download_uri),
+    model_registry_pb2.SearchModelVersions: _get(model_versions.Search, model_versions.search),
+    model_registry_pb2.SetModelVersionTag: _post(model_versions.SetTag, model_versions.set_tag),
+    model_registry_pb2.GetModelVersionByAlias: _get(aliases.Get, aliases.get),
+    model_registry_pb2.SetRegisteredModelAlias: _post(aliases.Set, aliases.set_alias),
 }
+_SERVICES = (service_pb2.MlflowService, model_registry_pb2.ModelRegistryService)
 
 
 def routes() -> dict[tuple[str, str], Route]:
     """By method and path, on all paths on which MLflow serves the call."""
-    endpoints = get_service_endpoints(service_pb2.MlflowService, _CALLS.get)  # type: ignore[no-untyped-call]  # MLflow's
     return {
-        (method, path): Route(path, call) for path, call, methods in endpoints if call is not None for method in methods
+        (method, path): Route(path, call)
+        for service in _SERVICES
+        for path, call, methods in get_service_endpoints(service, _CALLS.get)  # type: ignore[no-untyped-call]  # MLflow's
+        if call is not None
+        for method in methods
+        if call.is_read == (method == "GET")
     }

@@ -74,7 +74,7 @@ def translated(text: str) -> Filter:
             kind, key = "tag", "mlflow.runName"
         elif kind == "attribute":
             conditions.append(_of_attribute(key, comparator, value, name))
-            values[name] = arrays.of_texts(value) if isinstance(value, tuple) else str(value)
+            values[name] = parameter(value)
             continue
         elif kind not in _TABLES:
             raise NotServed
@@ -91,7 +91,7 @@ def translated(text: str) -> Filter:
             if comparator != "!=":
                 ranges.append((key, f"value {_OPERATORS[comparator]} %({name})s::float8"))
         else:
-            condition, beginning = _of_text(_TABLES[kind], comparator, value, name)
+            condition, beginning = _of_indexed_text(_TABLES[kind], comparator, value, name)
             conditions.append(condition)
             values |= beginning
     return Filter("\n".join(joins), " AND ".join(conditions), tuple(ranges), values)
@@ -141,21 +141,41 @@ def ordered(order_by: tuple[str, ...]) -> Order:
 def _of_attribute(key: str, comparator: str, value: object, name: str) -> str:
     column = f"run.{_COLUMNS[key]}"
     if key in SearchUtils.NUMERIC_ATTRIBUTES:
-        # PostgreSQL compares an integer with another number in ways of its own.
-        if comparator not in SearchUtils.VALID_NUMERIC_ATTRIBUTE_COMPARATORS or not _is_bigint(value):
-            raise NotServed
-        return f"{column} {_OPERATORS[comparator]} %({name})s::bigint"
+        return of_integer(column, comparator, value, name)
+    return of_text(column, comparator, value, name)
+
+
+def parameter(value: object) -> str:
+    """The value of a condition's parameter."""
+    return arrays.of_texts(value) if isinstance(value, tuple) else str(value)
+
+
+def of_integer(column: str, comparator: str, value: object, name: str, bits: int = 64) -> str:
+    """The condition that MLflow has for a number. Raises `NotServed`."""
+    # PostgreSQL compares an integer with another number in ways of its own.
+    is_integer = type(value) is int and -(2 ** (bits - 1)) <= value < 2 ** (bits - 1)
+    if comparator not in SearchUtils.VALID_NUMERIC_ATTRIBUTE_COMPARATORS or not is_integer:
+        raise NotServed
+    return f"{column} {_OPERATORS[comparator]} %({name})s::bigint"
+
+
+def of_text(column: str, comparator: str, value: object, name: str) -> str:
+    """The condition that MLflow has for a text, or for one of a list. Raises `NotServed`."""
     if comparator not in SearchUtils.VALID_STRING_ATTRIBUTE_COMPARATORS:
         raise NotServed
     if isinstance(value, tuple) != (comparator in ("IN", "NOT IN")):
         raise NotServed
     if isinstance(value, tuple):
         return f"{'NOT' if comparator == 'NOT IN' else ''} {column} = ANY(%({name})s::varchar[])"
+    _check_pattern(comparator, str(value))
     return f"{column} {_OPERATORS[comparator]} %({name})s::varchar"
 
 
-def _is_bigint(value: object) -> bool:
-    return type(value) is int and -(2**63) <= value < 2**63
+def _check_pattern(comparator: str, value: str) -> None:
+    """Raise `NotServed` for a pattern on which PostgreSQL fails, unless its plan compares no row with it."""
+    ending = len(value) - len(value.rstrip("\\"))
+    if comparator in ("LIKE", "ILIKE") and ending % 2:
+        raise NotServed
 
 
 def _of_metric(comparator: str, value: str, name: str) -> str:
@@ -173,11 +193,12 @@ def _is_float(value: str) -> bool:
         return False
 
 
-def _of_text(table: str, comparator: str, value: str, name: str) -> tuple[str, dict[str, str]]:
+def _of_indexed_text(table: str, comparator: str, value: str, name: str) -> tuple[str, dict[str, str]]:
     """The condition, said once more for the indexes of `migration/tuning.py`, and its further values."""
     # Those of parameters are the same.
     if comparator not in SearchUtils.VALID_TAG_COMPARATORS:
         raise NotServed
+    _check_pattern(comparator, value)
     is_so = f"{name}.value {_OPERATORS[comparator]} %({name})s::varchar"
     if comparator not in ("=", "LIKE"):
         return is_so, {}
