@@ -6,13 +6,17 @@ import os
 from typing import Any
 from urllib.parse import quote
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from mlflow.entities.model_registry import ModelVersionTag, RegisteredModelTag
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
 
+from mlflow_postgres.rest import model_versions, registry_filters
+
 from ..comparison.questions import token
+from ..postgresql import Server
 from .sides import Request, Sides
 
 API = "/api/2.0/mlflow"
@@ -380,6 +384,29 @@ def test_mlflow_fails_on_a_page_with_a_version_that_is_not_whole(sides: Sides, c
     # One beyond the page is not read.
     query = {"filter": "name = 'odd time'", "order_by": ["version_number DESC"], "max_results": 2}
     assert sides.is_served(get("model-versions/search", query))
+
+
+def test_an_index_has_the_versions(postgresql: Server, database: str) -> None:
+    with psycopg.connect(postgresql.uri(database)) as connection:
+        connection.execute(
+            "INSERT INTO registered_models (name) SELECT 'model ' || n FROM generate_series(1, 500) AS n"
+        )
+        connection.execute(
+            "INSERT INTO model_versions (name, version, last_updated_time, current_stage, run_id)"
+            " SELECT 'model ' || n, version, n * version % 1009, 'None', md5((n * version)::text)"
+            " FROM generate_series(1, 500) AS n, generate_series(1, 10) AS version"
+        )
+        connection.execute("ANALYZE")
+        for text, index in (
+            ("", "mlflow_postgres_versions_newest"),
+            ("run_id = 'x'", "mlflow_postgres_versions_run"),
+            ("name = 'model 5'", "model_version_pk"),
+        ):
+            condition, values = registry_filters.translated(registry_filters.VERSIONS, text)
+            order = registry_filters.ordered(registry_filters.VERSIONS, ())
+            statement = f"EXPLAIN {model_versions._SEARCH}".format(condition=condition, order=order)
+            plan = connection.execute(statement.encode(), {**values, "offset": 0, "limit": 5})
+            assert index in "\n".join(line for (line,) in plan)
 
 
 @pytest.mark.parametrize("call", SEARCHES)

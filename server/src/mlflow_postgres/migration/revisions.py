@@ -33,6 +33,7 @@ CLASSES = {
     "tags": "SqlTag",
     "trace_tags": "SqlTraceTag",
     "trace_request_metadata": "SqlTraceMetadata",
+    "model_versions": "SqlModelVersion",
 }
 
 

@@ -32,6 +32,9 @@ INDEXES = {
         "trace_request_metadata",
         "(key, value, request_id) WHERE octet_length(value) <= 128",
     ),
+    # Without the workspace, which older versions of MLflow do not have.
+    "mlflow_postgres_versions_newest": ("model_versions", "(last_updated_time DESC, name, version DESC)"),
+    "mlflow_postgres_versions_run": ("model_versions", "(run_id)"),
 }
 
 # With PostgreSQL's defaults, a table of 100 million rows is vacuumed after 20 million changes and analyzed after 10.
