@@ -13,7 +13,7 @@ import tempfile
 import threading
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -247,15 +247,35 @@ class Deployment:
         psql = ("psql", "-U", "postgres", "-d", "mlflow", "-q", "-v", "ON_ERROR_STOP=1", "-1", "-c")
         self.execute("postgres", *psql, f"SET session_replication_role = replica; {empty}; {self._first_rows}")
         self.execute("mlflow", "find", "/mlartifacts", "-mindepth", "1", "-delete")
-        self.engine.containers.run(
-            self.image("postgres"),
-            ["/backups", "-name", "import-*.json", "-delete"],
-            entrypoint=["find"],
-            user="0",
-            volumes={f"{self.prefix}-backups": {"bind": "/backups"}},
-            network_mode="none",
-            remove=True,
+        self.run_once(
+            "postgres",
+            "find",
+            "/backups",
+            "-name",
+            "import-*.json",
+            "-delete",
+            volumes={f"{self.prefix}-backups": "/backups"},
         )
+
+    def run_once(self, role: str, program: str, *arguments: str, volumes: Mapping[str, str]) -> str:
+        """What a program prints, run once by root in a container of a role's image, with volumes of the stack."""
+        container = self.engine.containers.create(
+            self.image(role),
+            list(arguments),
+            entrypoint=[program],
+            user="0",
+            network_mode="none",
+            volumes={name: {"bind": place} for name, place in volumes.items()},
+        )
+        try:
+            container.start()
+            status = container.wait()["StatusCode"]
+            printed: str = container.logs().decode()
+            assert status == 0, printed
+            return printed
+        finally:
+            # With the volumes that the image declares and nobody named.
+            container.remove(force=True, v=True)
 
     def commands(self) -> str:
         """The commands that look at a stack that was kept, and those that remove it."""

@@ -55,14 +55,8 @@ def test_everything_of_a_sqlite_store_is_the_same_here(new: Deployment, old: Old
 
 
 def test_the_comparison_is_kept_beside_the_dumps(new: Deployment) -> None:
-    listing = new.engine.containers.run(
-        new.image("schema"),
-        ["sh", "-c", "cat /backups/import-*.json"],
-        volumes={f"{new.prefix}-backups": {"bind": "/backups", "mode": "ro"}},
-        entrypoint=[],
-        remove=True,
-    )
-    report = json.loads(listing)
+    volumes = {f"{new.prefix}-backups": "/backups"}
+    report = json.loads(new.run_once("schema", "sh", "-c", "cat /backups/import-*.json", volumes=volumes))
     assert all(table["same"] for table in report["tables"])
     assert report["experiments"]["0"] == 0
 

@@ -158,15 +158,8 @@ def _secret_files(stack: Deployment) -> set[str]:
     """Names of the files in all volumes of secrets."""
     volumes = [name for name in stack.objects()["volumes"] if "-secrets" in name]
     assert volumes
-    listing = stack.engine.containers.run(
-        stack.image("postgres"),
-        entrypoint=["find", "/look", "-type", "f", "-printf", "%f\n"],
-        volumes={name: {"bind": f"/look/{name}", "mode": "ro"} for name in volumes},
-        user="0",
-        network_mode="none",
-        remove=True,
-    )
-    return set(listing.decode().split())
+    places = {name: f"/look/{name}" for name in volumes}
+    return set(stack.run_once("postgres", "find", "/look", "-type", "f", "-printf", "%f\n", volumes=places).split())
 
 
 def _all_text(stack: Deployment) -> str:
