@@ -50,7 +50,7 @@ def compare(
                 findings.notes.append(f"SQLite's journal mode, as MLflow left it: {journal_mode(system.file)}.")
         for each in options.sizes:
             seconds = stores.grow(each)
-            findings.notes.append(f"Seeding up to {each:,} runs took {seconds:.0f} s, on all systems at once.")
+            findings.notes.append(f"Seeding up to {each:,} runs took {seconds:.0f} s. {_disk_space(systems)}")
             reading = read_tasks(stores, systems[-1], options.samples, options.limit)
             for task in reading:
                 task.settling = options.settling
@@ -90,6 +90,12 @@ def _products(options: Options, environment: Environment, findings: Findings) ->
         products[COMMIT] = Product(environment, "-commit", commit=commit)
     products[OURS] = Product(environment)
     return products
+
+
+def _disk_space(systems: list[System]) -> str:
+    size = "SELECT pg_size_pretty(pg_database_size(current_database()))"
+    taken = [f"{system.name} {system.psql(size).strip()}" for system in systems if system.postgres]
+    return f"The databases then took: {', '.join(taken)}."
 
 
 def _statements(options: Options, reading: list[ReadTask], systems: list[System], size: int, results: Results) -> None:

@@ -170,5 +170,5 @@ def failures(results: Results) -> list[str]:
     """A line for each task that failed, and for each that a system cannot do."""
     return [
         *(f"`{each.task}` on {each.system} at {each.size:,} runs: {each.failed}" for each in results if each.failed),
-        *(f"`{each.task}`: {each.system} cannot. {each.cannot}" for each in results if each.cannot),
+        *dict.fromkeys(f"`{each.task}`: {each.system} cannot. {each.cannot}" for each in results if each.cannot),
     ]

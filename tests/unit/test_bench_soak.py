@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from bench.connection import WrongAnswerError
 from bench.latencies import Latencies
 from bench.soak import Outcome, Sample, check, memory_table, mib_an_hour, routes_table
 from bench.soak_client import STEPS, SoakClient, artifact_of
@@ -102,19 +103,21 @@ class Server(BaseHTTPRequestHandler):
     calls: list[str]
     loses = ""
     """A part of the path of the calls that it answers with an error."""
+    steps = STEPS
+    artifact = artifact_of("r1")
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path = self.path.partition("?")[0]
         type(self).calls.append(path)
-        steps = [{"step": step} for step in range(STEPS)]
+        steps = [{"step": step} for step in range(type(self).steps)]
         answers: dict[str, Any] = {
             "create": {"run": {"info": {"run_id": "r1"}}},
             "search": {"runs": [{"info": {"run_id": "r1"}}], "traces": [{"trace_id": "tr-1"}]},
             "get-history": {"metrics": steps},
         }
         word = path.rpartition("/")[2]
-        answer = artifact_of("r1") if word == "model.bin" else json.dumps(answers.get(word, {})).encode()
+        answer = type(self).artifact if word == "model.bin" else json.dumps(answers.get(word, {})).encode()
         lost = type(self).loses and type(self).loses in path
         self.send_response(500 if lost else 200)
         self.send_header("Content-Length", str(len(answer)))
@@ -155,6 +158,21 @@ def test_a_trainer_logs_step_by_step_and_counts_what_was_acknowledged(client: So
 def test_a_reader_checks_the_steps_and_the_artifact(client: SoakClient) -> None:
     client.read()
     assert {"artifact down", "metrics/get-history", "traces/get"} <= set(client.latencies.routes())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("steps", STEPS - 1, f"came with {STEPS - 1} steps instead of {STEPS}"),
+        ("artifact", artifact_of("r2"), "came with another artifact"),
+    ],
+)
+def test_a_reader_finds_a_lost_step_and_a_changed_artifact(
+    client: SoakClient, monkeypatch: pytest.MonkeyPatch, name: str, value: object, error: str
+) -> None:
+    monkeypatch.setattr(Server, name, value)
+    with pytest.raises(WrongAnswerError, match=error):
+        client.read()
 
 
 def test_a_run_without_an_acknowledged_end_does_not_count(client: SoakClient, monkeypatch: pytest.MonkeyPatch) -> None:
