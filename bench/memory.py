@@ -24,7 +24,7 @@ def measure(systems: list[System], size: int, results: Results) -> None:
 
 def anonymous(container: Container) -> int:
     """Bytes of anonymous memory. The kernel counts shared_buffers, which are shared memory, as page cache."""
-    stats: Any = container.stats(stream=False, one_shot=True)
+    stats: Any = container.stats(stream=False)
     found = stats["memory_stats"]["stats"]
     # cgroups v2 calls it anon.
     return int(found.get("total_rss", found.get("anon", 0)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -81,7 +82,8 @@ def _once(task: Task, system: System, result: Result, *, counted: bool) -> None:
         return
     result.rows = task.rows()
     result.values += readings
-    if processor := task.processor():
+    processor = task.processor()
+    if processor and not math.isnan(processor.server + processor.postgres):
         result.server.append(processor.server)
         result.postgres.append(processor.postgres)
     share = task.client_share()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from bench.connection import Connection, OverLimitError, WrongAnswerError
-from bench.processor import Processor
+from bench.processor import Processor, counter_of
 from bench.read_tasks import ReadTask, run_ids
 from bench.results import Results
 from bench.systems import System
@@ -206,32 +209,51 @@ def test_unmeasured_work_is_retried_after_a_broken_connection(url: str, monkeypa
         system.retry(work)
 
 
-@dataclass
-class FakeContainer:
-    """Each reading of its processor time is a tenth of a second more."""
-
-    readings: int = 0
-
-    def stats(self, **options: bool) -> dict[str, Any]:
-        assert options == {"stream": False, "one_shot": True}, "the engine would wait for a second reading"
-        self.readings += 1
-        return {"cpu_stats": {"cpu_usage": {"total_usage": self.readings * 100_000_000}}}
-
-
 def read_task(url: str, *answers: list[str], expected: int = 2) -> tuple[ReadTask, System]:
     seen = iter(answers)
     made = ReadTask(
         "task", lambda connection: [connection.get("/quick")], lambda _: next(seen), expected, samples=3, limit=10
     )
-    return made, System(name="a", url=url, server=cast("Any", FakeContainer()))
+    return made, System(name="a", url=url, server=cast("Any", None))
 
 
 def test_a_fast_task_is_read_several_times_in_a_round(url: str) -> None:
     task, system = read_task(url, ["x", "y"])
     assert len(task.measure(system)) == 3
+
+
+def test_the_processor_time_of_a_task_is_that_of_one_reading(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def three_tenths(_: System) -> Iterator[Processor]:
+        yield Processor(0.3, 0.03)
+
+    monkeypatch.setattr("bench.read_tasks.processor_time", three_tenths)
+    task, system = read_task(url, ["x", "y"])
+    task.measure(system)
     taken = task.processor()
     assert taken
-    assert (round(taken.server, 4), taken.postgres) == (0.0333, 0.0), "a third of what the three took"
+    assert (round(taken.server, 6), round(taken.postgres, 6)) == (0.1, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("groups", "file", "text"),
+    [
+        ("5:cpu,cpuacct:/docker/abc\n0::/elsewhere", "cpuacct/docker/abc/cpuacct.usage", "1500000000\n"),
+        ("0::/system.slice/abc.scope", "system.slice/abc.scope/cpu.stat", "usage_usec 1500000\nuser_usec 9\n"),
+    ],
+)
+def test_the_kernel_s_counter_is_read_in_both_versions(groups: str, file: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).write_text(text)
+    assert counter_of(groups, tmp_path).seconds() == 1.5
+
+
+def test_an_engine_elsewhere_gives_no_processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeTask, "processor", lambda _: Processor(math.nan, 0.001))
+    results, _ = run(FakeTask(), rounds=1, names="a")
+    result = results.get("task", "a", 10)
+    assert result
+    assert (result.server, result.postgres) == ([], [])
 
 
 def test_the_warm_up_repeats_a_task_for_its_settling_time(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
