@@ -73,12 +73,11 @@ def _once(task: Task, system: System, result: Result, *, counted: bool) -> None:
         system.restart()
         return
     except (WrongAnswerError, OSError) as error:
-        reason = f"{type(error).__name__}: {error}"
         if system.partial and isinstance(error, WrongAnswerError):
-            result.cannot = reason
+            result.cannot = str(error)
         else:
-            result.failed = reason
-        progress(f"{task.name} on {system.name}: {reason}")
+            result.failed = f"{type(error).__name__}: {error}"
+        progress(f"{task.name} on {system.name}: {result.cannot or result.failed}")
         return
     result.rows = task.rows()
     result.values += readings
