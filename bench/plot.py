@@ -115,4 +115,4 @@ def _bars(axes: Axes, results: Results, kind: Kind) -> None:
                 fontsize=8,
             )
     # Room for the names above the highest bars.
-    axes.margins(y=0.45)
+    axes.margins(y=0.6)
