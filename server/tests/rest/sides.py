@@ -30,7 +30,7 @@ from ..postgresql import Server
 
 UNORDERED = {
     *("dataset_inputs", "model_inputs", "model_outputs"),
-    *("latest_versions", "aliases", "tags"),
+    *("latest_versions", "aliases", "tags", "dataset_summaries"),
 }
 """Lists that MLflow reads in no order."""
 JSON = {"content-type": "application/json"}

@@ -15,6 +15,7 @@ from typing import Any
 from ..postgresql import Server
 
 API = "/api/2.0/mlflow"
+UI = "/ajax-api/2.0/mlflow"
 PASSWORD = "a long password"
 USERS = ("admin", "alice", "bob", "carol", "dave", "erin")
 MODELS = ("open", "hers")
@@ -122,10 +123,11 @@ def requests(make: Any, experiments: list[str], run_ids: list[str], sender: str)
     def post(call: str, body: dict[str, Any]) -> Any:
         return make("POST", f"{API}/runs/{call}", body)
 
-    def get(call: str, **query: str) -> Any:
+    def get(call: str, **query: Any) -> Any:
         return make("GET", f"{API}/{call}", query=query)
 
     metric = {"key": "m", "value": 1, "timestamp": 5, "step": 1}
+    dataset = {"name": sender, "digest": "1", "source_type": "s", "source": "{}"}
     asked = [get("runs/get", run_id=run_ids[0]), post("search", {"experiment_ids": experiments})]
     for experiment, run_id in zip(experiments, run_ids, strict=True):
         asked += [
@@ -138,10 +140,20 @@ def requests(make: Any, experiments: list[str], run_ids: list[str], sender: str)
             post("delete-tag", {"run_id": run_id, "key": "t"}),
             get("runs/get", run_id=run_id),
             get("metrics/get-history", run_id=run_id, metric_key="m"),
+            make("GET", f"{UI}/metrics/get-history-bulk", query={"run_id": [run_ids[0], run_id], "metric_key": "m"}),
+            get("metrics/get-history-bulk-interval", run_ids=run_id, metric_key="m"),
+            post("delete", {"run_id": run_id}),
+            post("restore", {"run_id": run_id}),
+            post("log-inputs", {"run_id": run_id, "datasets": [{"dataset": dataset}]}),
+            make("POST", f"{UI}/experiments/search-datasets", {"experiment_ids": [experiments[0], experiment]}),
+            make("POST", f"{API}/experiments/set-experiment-tag", {"experiment_id": experiment, "key": sender}),
             get("experiments/get", experiment_id=experiment),
             post("search", {"experiment_ids": [experiment], "filter": "tags.`mlflow.runName` = 'run'"}),
         ]
     asked += [get("experiments/get-by-name", experiment_name=name) for name in ("open", "hers", "hidden", "unknown")]
+    for most in ("1", "3", "1000"):
+        asked.append(get("experiments/search", max_results=most, order_by="name"))
+        asked.append(make("POST", f"{API}/experiments/search", {"max_results": int(most)}))
     asked += [get("runs/get", run_id="unknown"), post("update", {"run_id": "unknown", "status": "FAILED"})]
     asked += [post("search", {}), post("search", {"experiment_ids": experiments[::-1], "run_view_type": "ALL"})]
     for model in MODELS:

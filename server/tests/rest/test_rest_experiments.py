@@ -1,10 +1,11 @@
-"""Experiments: get and get-by-name."""
+"""Experiments: get, get-by-name and set-experiment-tag."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from mlflow.utils.validation import MAX_EXPERIMENT_TAG_VAL_LENGTH
 
 from .conftest import LOCATIONS
 from .sides import Request, Sides
@@ -65,3 +66,42 @@ def test_mlflow_answers_for_other_ids(sides: Sides, query: str) -> None:
 )
 def test_mlflow_answers_for_other_names(sides: Sides, query: str) -> None:
     assert not sides.is_served(by_name(query))
+
+
+def set_tag(body: Any) -> Request:
+    return Request("POST", f"{EXPERIMENTS}/set-experiment-tag", body)
+
+
+TAGS: list[dict[str, Any]] = [
+    {"key": "k", "value": "1"},
+    {"key": "k", "value": "1"},
+    {"key": "k", "value": "2 \"é' \\ 😀"},
+    {"key": "k", "value": ""},
+    {"key": "k"},
+    {"key": "a/b.c-d e:f_é\n", "value": "x"},
+    {"key": "k" * 250, "value": "v" * MAX_EXPERIMENT_TAG_VAL_LENGTH},
+    {"key": "mlflow.note.content", "value": "# A note"},
+]
+
+
+@pytest.mark.parametrize("tag", TAGS, ids=range(len(TAGS)))
+def test_a_tag_is_set_as_mlflow_does(sides: Sides, tag: dict[str, Any]) -> None:
+    for experiment_id in ("0", "1", "502"):
+        assert sides.is_served(set_tag({"experiment_id": experiment_id} | tag))
+        sides.compare_rows()
+        sides.ask(get({"experiment_id": experiment_id}))
+
+
+def test_mlflow_answers_for_other_tags(sides: Sides) -> None:
+    tags: list[dict[str, Any]] = [
+        *({"key": key, "value": "v"} for key in ("", "a//b", "../a", "/a", "k" * 251, None, 5, ".", "a\0b")),
+        *({"key": "k", "value": value} for value in ("v" * (MAX_EXPERIMENT_TAG_VAL_LENGTH + 1), None, 5, "a\0b")),
+        *({"key": key, "value": "x"} for key in ("mlflow.customView.view1", "mlflow.trace.archivalRetention")),
+        *({}, {"value": "v"}, {"key": "k", "value": "v", "more": 1}),
+    ]
+    for tag in tags:
+        assert not sides.is_served(set_tag({"experiment_id": "0"} | tag)), tag
+        sides.compare_rows()
+    for experiment_id in ("503", "999", "", "00", None, 0, "x", "501"):
+        assert not sides.is_served(set_tag({"experiment_id": experiment_id, "key": "k", "value": "v"})), experiment_id
+    sides.compare_rows()

@@ -8,7 +8,22 @@ from typing import Any
 
 import pytest
 
-from mlflow_postgres.rest import answers, batches, database, experiments, histories, pages, runs, searches, tags
+from mlflow_postgres.rest import (
+    answers,
+    batches,
+    database,
+    datasets,
+    experiment_searches,
+    experiments,
+    histories,
+    inputs,
+    pages,
+    run_stages,
+    runs,
+    sampled_histories,
+    searches,
+    tags,
+)
 from mlflow_postgres.rest.errors import NotServed
 
 from .sides import Request, Sides
@@ -21,7 +36,8 @@ def use(sides: Sides) -> None:
     """One of each call, and a look at all rows."""
     body = {"experiment_id": "0", "start_time": 5, "run_name": "é", "tags": [{"key": "t", "value": "1"}]}
     run_id = sides.ask(Request("POST", f"{RUNS}/create", body)).body["run"]["info"]["run_id"]
-    sides.ask(Request("POST", f"{RUNS}/create", body | {"run_name": "other", "start_time": 4}))
+    body |= {"run_name": "other", "start_time": 4}
+    other = sides.ask(Request("POST", f"{RUNS}/create", body)).body["run"]["info"]["run_id"]
     for metrics in (METRICS[:2], METRICS[2:], METRICS):
         params = [{"key": "p", "value": "1"}]
         sides.ask(Request("POST", f"{RUNS}/log-batch", {"run_id": run_id, "metrics": metrics, "params": params}))
@@ -33,7 +49,32 @@ def use(sides: Sides) -> None:
     sides.ask(Request("GET", "/api/2.0/mlflow/metrics/get-history", query=history))
     sides.ask(Request("POST", f"{RUNS}/search", {"experiment_ids": ["0"], "max_results": 1}))
     sides.ask(Request("POST", f"{RUNS}/search", {"experiment_ids": ["0"]}))
+    steps = [{"key": "n", "value": step, "timestamp": 9 - step, "step": step} for step in range(7)]
+    sides.ask(Request("POST", f"{RUNS}/log-batch", {"run_id": run_id, "metrics": steps}))
+    bulk = {"run_id": run_id, "metric_key": "n"}
+    sides.ask(Request("GET", "/ajax-api/2.0/mlflow/metrics/get-history-bulk", query=bulk))
+    for most in (1, 2, 5):
+        sample = {"run_ids": run_id, "metric_key": "n", "max_results": most}
+        sides.ask(Request("GET", "/api/2.0/mlflow/metrics/get-history-bulk-interval", query=sample))
+    dataset = {"name": "d", "digest": "1", "source_type": "s", "source": "{}", "schema": "{}"}
+    inputs = [{"dataset": dataset, "tags": [{"key": "mlflow.data.context", "value": "train"}]}]
+    for each in (run_id, run_id, other):
+        sides.ask(Request("POST", f"{RUNS}/log-inputs", {"run_id": each, "datasets": inputs}))
+    sides.ask(Request("POST", "/ajax-api/2.0/mlflow/experiments/search-datasets", {"experiment_ids": ["0"]}))
+    for text in ("dataset.name = 'd'", "dataset.context = 'train'", "dataset.name != 'd'"):
+        sides.ask(Request("POST", f"{RUNS}/search", {"experiment_ids": ["0"], "filter": text}))
+    sides.compare_rows()
+    sides.ask(Request("POST", f"{RUNS}/delete", {"run_id": run_id}))
+    sides.compare_rows()
+    sides.ask(Request("POST", f"{RUNS}/restore", {"run_id": run_id}))
     sides.ask(Request("GET", "/api/2.0/mlflow/experiments/get", query={"experiment_id": "1"}))
+    for value in ("1", "2"):
+        tag = {"experiment_id": "1", "key": "fault", "value": value}
+        sides.ask(Request("POST", "/api/2.0/mlflow/experiments/set-experiment-tag", tag))
+        sides.compare_rows()
+    for text in ("tags.fault = '2'", "tags.fault IS NULL", "name LIKE '%e%'", "experiment_id != '1'"):
+        asked = {"max_results": 3, "filter": text, "order_by": ["name"]}
+        sides.ask(Request("POST", "/api/2.0/mlflow/experiments/search", asked))
     sides.compare_rows()
 
 
@@ -52,14 +93,32 @@ FAULTS: list[tuple[ModuleType, str, str, str]] = [
     (searches, "_SEARCH", "ORDER BY place", "ORDER BY place DESC"),
     (searches, "_SEARCH", "OFFSET %(offset)s::bigint", "OFFSET %(offset)s::bigint + 1"),
     (experiments, "_GET", "'lifecycle_stage', lifecycle_stage,", ""),
+    (experiments, "_SET_TAG", "value = excluded.value", "value = experiment_tags.value"),
+    (experiment_searches, "_SEARCH", "OFFSET", "NULLS FIRST OFFSET 1 +"),
+    (experiment_searches, "_SEARCH", "AND {condition}", ""),
+    (histories, "_GET_BULK", "timestamp, step, metrics.value", "step, timestamp, metrics.value"),
+    (histories, "_GET_BULK", "'run_id', run_uuid", "'run_id', key"),
+    (sampled_histories, "_GET", "number = total - 1", "number = total - 2"),
+    (sampled_histories, "_GET", "%(most)s::bigint - 1) + larger", "%(most)s::bigint - 1)"),
+    (sampled_histories, "_GET", "ORDER BY step, timestamp", "ORDER BY timestamp, step"),
+    (run_stages, "_DELETE", "deleted_time = %(now)s::bigint", "deleted_time = 5"),
+    (run_stages, "_RESTORE", ", deleted_time = NULL", ""),
+    (inputs, "_LOG", "coalesce(old_uuid, dataset_uuid)", "dataset_uuid"),
+    (inputs, "_LOG", "profile\n    FROM new, run WHERE old_uuid IS NULL", "NULL\n    FROM new, run WHERE FALSE"),
+    (inputs, "_LOG", "SELECT input_uuid, name, value", "SELECT input_uuid, name, name"),
+    (datasets, "_SEARCH", "nullif(context, '')", "nullif(context, 'train')"),
 ]
 
 
 @pytest.fixture
 def clean(sides: Sides) -> Sides:
-    sides.execute("TRUNCATE runs CASCADE")
+    sides.execute(
+        "TRUNCATE runs, datasets, inputs, input_tags CASCADE", "DELETE FROM experiment_tags WHERE key = 'fault'"
+    )
     use(sides)
-    sides.execute("TRUNCATE runs CASCADE")
+    sides.execute(
+        "TRUNCATE runs, datasets, inputs, input_tags CASCADE", "DELETE FROM experiment_tags WHERE key = 'fault'"
+    )
     return sides
 
 
@@ -102,4 +161,4 @@ def test_wrong_json_is_found(clean: Sides, monkeypatch: pytest.MonkeyPatch) -> N
             patch.setattr(module, name, wrong)
             with pytest.raises(AssertionError):
                 use(clean)
-        clean.execute("TRUNCATE runs CASCADE")
+        clean.execute("TRUNCATE runs, datasets, inputs, input_tags CASCADE")

@@ -55,7 +55,7 @@ def _is_valid(key: str) -> bool:
     )
 
 
-def check(validate: Callable[..., object], *values: str) -> None:
+def check(validate: Callable[..., object], *values: object) -> None:
     """Raise `NotServed` for what a function of MLflow's rejects."""
     try:
         validate(*values)

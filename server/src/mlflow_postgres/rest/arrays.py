@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def of_texts(values: Iterable[str]) -> str:
-    return "{" + ",".join(['"' + each.replace("\\", "\\\\").replace('"', '\\"') + '"' for each in values]) + "}"
+def of_texts(values: Iterable[str | None]) -> str:
+    return "{" + ",".join(map(_text, values)) + "}"
+
+
+def _text(value: str | None) -> str:
+    return "NULL" if value is None else '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def of_numbers(values: Iterable[float]) -> str:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_origin
+from typing import Any, TypeVar, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 import msgspec
 from mlflow.protos import model_registry_pb2, service_pb2
-from mlflow.server.handlers import get_service_endpoints
+from mlflow.server.handlers import _get_ajax_path, get_service_endpoints
 
 from . import (
     aliases,
     batches,
+    datasets,
+    experiment_searches,
     experiments,
     histories,
+    inputs,
     model_versions,
     registered_models,
+    run_stages,
     runs,
+    sampled_histories,
     searches,
     tags,
 )
@@ -68,7 +73,7 @@ def _post(arguments: type[_A], answer: Callable[[Database, _A], Awaitable[bytes]
 
 def _get(arguments: type[_A], answer: Callable[[Database, _A], Awaitable[bytes]]) -> Call:
     """A call with its arguments in the query. Those that are lists are given once for each item."""
-    lists = {field.name for field in msgspec.structs.fields(arguments) if get_origin(field.type) is Sequence}
+    lists = {name for name, kind in get_type_hints(arguments).items() if get_origin(kind) is Sequence}
 
     def read(query: bytes, body: bytes) -> _A:
         try:
@@ -102,14 +107,20 @@ _CALLS = {
     service_pb2.CreateRun: _post(runs.Create, runs.create),
     service_pb2.UpdateRun: _post(runs.Update, runs.update),
     service_pb2.GetRun: _get(runs.Get, runs.get),
+    service_pb2.DeleteRun: _post(run_stages.Delete, run_stages.delete),
+    service_pb2.RestoreRun: _post(run_stages.Restore, run_stages.restore),
     service_pb2.SearchRuns: _post(searches.Search, searches.search),
     service_pb2.LogBatch: _post(batches.LogBatch, batches.log_batch),
     service_pb2.LogMetric: _post(batches.LogMetric, batches.log_metric),
     service_pb2.LogParam: _post(batches.LogParam, batches.log_parameter),
+    service_pb2.LogInputs: _post(inputs.LogInputs, inputs.log_inputs),
     service_pb2.SetTag: _post(batches.SetTag, batches.set_tag),
     service_pb2.DeleteTag: _post(tags.DeleteTag, tags.delete_tag),
     service_pb2.GetExperiment: _get(experiments.Get, experiments.get),
     service_pb2.GetExperimentByName: _get(experiments.GetByName, experiments.get_by_name),
+    service_pb2.SearchExperiments: _post(experiment_searches.Search, experiment_searches.search),
+    service_pb2.SetExperimentTag: _post(experiments.SetTag, experiments.set_tag),
+    service_pb2.GetMetricHistoryBulkInterval: _get(sampled_histories.Get, sampled_histories.get),
     service_pb2.GetMetricHistory: _get(histories.Get, histories.get),
     model_registry_pb2.GetRegisteredModel: _get(registered_models.Get, registered_models.get),
     model_registry_pb2.SearchRegisteredModels: _get(registered_models.Search, registered_models.search),
@@ -123,16 +134,28 @@ _CALLS = {
     model_registry_pb2.GetModelVersionByAlias: _get(aliases.Get, aliases.get),
     model_registry_pb2.SetRegisteredModelAlias: _post(aliases.Set, aliases.set_alias),
 }
+_ALSO_READ = {service_pb2.SearchExperiments: _get(experiment_searches.Search, experiment_searches.search)}
+"""Calls of the above that are a GET as well."""
+_OF_THE_UI = {
+    "/mlflow/metrics/get-history-bulk": _get(histories.GetBulk, histories.get_bulk),
+    "/mlflow/experiments/search-datasets": _post(datasets.Search, datasets.search),
+}
+"""Calls that MLflow serves for its UI alone."""
 _SERVICES = (service_pb2.MlflowService, model_registry_pb2.ModelRegistryService)
 
 
 def routes() -> dict[tuple[str, str], Route]:
     """By method and path, on all paths on which MLflow serves the call."""
-    return {
+    found = {
         (method, path): Route(path, call)
         for service in _SERVICES
-        for path, call, methods in get_service_endpoints(service, _CALLS.get)  # type: ignore[no-untyped-call]  # MLflow's
+        for calls in (_CALLS, _ALSO_READ)
+        for path, call, methods in get_service_endpoints(service, calls.get)  # type: ignore[no-untyped-call]  # MLflow's
         if call is not None
         for method in methods
         if call.is_read == (method == "GET")
     }
+    for name, call in _OF_THE_UI.items():
+        path: str = _get_ajax_path(name)  # type: ignore[no-untyped-call]  # MLflow's own
+        found["GET" if call.is_read else "POST", path] = Route(path, call)
+    return found

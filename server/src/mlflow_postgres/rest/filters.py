@@ -27,7 +27,7 @@ _COLUMNS: Final = {
 }
 """Of `runs`, by the attribute."""
 _TABLES: Final = {"metric": "latest_metrics", "parameter": "params", "tag": "tags"}
-_OPERATORS: Final = {"=": "=", "!=": "<>", ">": ">", ">=": ">=", "<": "<", "<=": "<=", "LIKE": "LIKE", "ILIKE": "ILIKE"}
+OPERATORS: Final = {"=": "=", "!=": "<>", ">": ">", ">=": ">=", "<": "<", "<=": "<=", "LIKE": "LIKE", "ILIKE": "ILIKE"}
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,10 @@ def translated(text: str) -> Filter:
             conditions.append(_of_attribute(key, comparator, value, name))
             values[name] = parameter(value)
             continue
+        elif kind == "dataset":
+            joins.append(_join_datasets(key, comparator, value, name))
+            values[name] = parameter(value)
+            continue
         elif kind not in _TABLES:
             raise NotServed
         table = f"{_TABLES[kind]} AS {name}"
@@ -89,7 +93,7 @@ def translated(text: str) -> Filter:
         if kind == "metric":
             conditions.append(_of_metric(comparator, value, name))
             if comparator != "!=":
-                ranges.append((key, f"value {_OPERATORS[comparator]} %({name})s::float8"))
+                ranges.append((key, f"value {OPERATORS[comparator]} %({name})s::float8"))
         else:
             condition, beginning = _of_indexed_text(_TABLES[kind], comparator, value, name)
             conditions.append(condition)
@@ -156,7 +160,7 @@ def of_integer(column: str, comparator: str, value: object, name: str, bits: int
     is_integer = type(value) is int and -(2 ** (bits - 1)) <= value < 2 ** (bits - 1)
     if comparator not in SearchUtils.VALID_NUMERIC_ATTRIBUTE_COMPARATORS or not is_integer:
         raise NotServed
-    return f"{column} {_OPERATORS[comparator]} %({name})s::bigint"
+    return f"{column} {OPERATORS[comparator]} %({name})s::bigint"
 
 
 def of_text(column: str, comparator: str, value: object, name: str) -> str:
@@ -168,7 +172,7 @@ def of_text(column: str, comparator: str, value: object, name: str) -> str:
     if isinstance(value, tuple):
         return f"{'NOT' if comparator == 'NOT IN' else ''} {column} = ANY(%({name})s::varchar[])"
     _check_pattern(comparator, str(value))
-    return f"{column} {_OPERATORS[comparator]} %({name})s::varchar"
+    return f"{column} {OPERATORS[comparator]} %({name})s::varchar"
 
 
 def _check_pattern(comparator: str, value: str) -> None:
@@ -178,11 +182,24 @@ def _check_pattern(comparator: str, value: str) -> None:
         raise NotServed
 
 
+def _join_datasets(key: str, comparator: str, value: object, name: str) -> str:
+    """The join with runs that have such a dataset as an input."""
+    column, tags = f"dataset.{key}", ""
+    if key == "context":
+        column = "tag.value"
+        tags = "JOIN input_tags AS tag ON tag.input_uuid = input.input_uuid AND tag.name = 'mlflow.data.context'"
+    return f"""JOIN (
+  SELECT DISTINCT destination_id
+    FROM datasets AS dataset JOIN inputs AS input ON input.source_id = dataset.dataset_uuid {tags}
+   WHERE {of_text(column, comparator, value, name)}
+) AS {name} ON {name}.destination_id = run.run_uuid"""
+
+
 def _of_metric(comparator: str, value: str, name: str) -> str:
     if comparator not in SearchUtils.VALID_METRIC_COMPARATORS or not _is_float(value):
         raise NotServed
     # What is not a number is stored as 0, and is unequal to every number.
-    is_so = f"{name}.value {_OPERATORS[comparator]} %({name})s::float8"
+    is_so = f"{name}.value {OPERATORS[comparator]} %({name})s::float8"
     return f"({is_so} OR {name}.is_nan)" if comparator == "!=" else f"{is_so} AND NOT {name}.is_nan"
 
 
@@ -199,7 +216,7 @@ def _of_indexed_text(table: str, comparator: str, value: str, name: str) -> tupl
     if comparator not in SearchUtils.VALID_TAG_COMPARATORS:
         raise NotServed
     _check_pattern(comparator, value)
-    is_so = f"{name}.value {_OPERATORS[comparator]} %({name})s::varchar"
+    is_so = f"{name}.value {OPERATORS[comparator]} %({name})s::varchar"
     if comparator not in ("=", "LIKE"):
         return is_so, {}
     if is_short(comparator, table, value):

@@ -20,6 +20,7 @@ from .searches import Search
 _NAMING_MODELS: Final = (service_pb2.GetRun, service_pb2.SearchRuns, service_pb2.GetMetricHistory)
 """MLflow changes an answer of these only if it names models. The application hands such answers on."""
 _OF_ADMINISTRATORS: Final = (
+    service_pb2.SearchExperiments,
     model_registry_pb2.GetRegisteredModel,
     model_registry_pb2.SearchRegisteredModels,
     model_registry_pb2.GetModelVersion,
