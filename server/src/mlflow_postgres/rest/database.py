@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ Values = Mapping[str, str | int | float | None]
 Row = tuple[bytes, ...]
 """The columns as PostgreSQL writes them. NULL is empty."""
 
+SLICE = 500
+"""Rows after which other calls go on."""
 _PAUSE = 5.0
 """Seconds between two attempts to read the revision."""
 
@@ -106,7 +109,12 @@ async def _rows(connection: AsyncConnection, statement: LiteralString, values: V
         result = cursor.pgresult
         assert result is not None, "a statement was executed"
         columns = range(result.nfields)
-        return [tuple([result.get_value(row, column) or b"" for column in columns]) for row in range(result.ntuples)]
+        rows: list[Row] = []
+        for row in range(result.ntuples):
+            rows.append(tuple([result.get_value(row, column) or b"" for column in columns]))
+            if len(rows) % SLICE == 0:
+                await asyncio.sleep(0)
+        return rows
 
 
 async def _check(connection: AsyncConnection) -> None:

@@ -23,14 +23,14 @@ SELECT string_agg(json_build_object(
   FROM unnest(%(run_ids)s::varchar[]) WITH ORDINALITY AS run (run_id, place),
        LATERAL (
          SELECT value, timestamp, step, is_nan, row_number() OVER history - 1 AS number,
-                total, total / %(most)s::bigint AS size, total %% %(most)s::bigint AS larger
-           FROM metrics, (
-                  SELECT count(*) AS total FROM metrics
-                   WHERE run_uuid = run_id AND key = %(metric_key)s::varchar
-                     AND step BETWEEN %(start_step)s::bigint AND %(end_step)s::bigint) AS counted
+                (SELECT count(*) FROM metrics
+                  WHERE run_uuid = run_id AND key = %(metric_key)s::varchar
+                    AND step BETWEEN %(start_step)s::bigint AND %(end_step)s::bigint) AS total
+           FROM metrics
           WHERE run_uuid = run_id AND key = %(metric_key)s::varchar
             AND step BETWEEN %(start_step)s::bigint AND %(end_step)s::bigint
-         WINDOW history AS (ORDER BY step, timestamp, value, is_nan)) AS metric
+         WINDOW history AS (ORDER BY step, timestamp, value, is_nan)) AS metric,
+       LATERAL (SELECT total / %(most)s::bigint AS size, total %% %(most)s::bigint AS larger) AS bucket
  WHERE total <= %(most)s::bigint
     OR number = total - 1
     OR number < size * (%(most)s::bigint - 1) + larger
