@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 
@@ -23,6 +23,10 @@ class Requirements:
     mlflow: str
     revisions: Mapping[str, str]
     indexes: Mapping[str, Index]
+    compared: Sequence[str]
+    """Revisions of MLflow's main tables on which our application was compared with this version. On any other, MLflow
+    answers every call.
+    """
 
 
 def dump(requirements: Requirements) -> str:
@@ -40,6 +44,8 @@ def parse(text: str) -> Requirements:
                 str(name): Index(table=str(each["table"]), made_as=str(each["made_as"]))
                 for name, each in found["indexes"].items()
             },
+            # Older images do not say it.
+            compared=[str(revision) for revision in found.get("compared", [])],
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"not the requirements of a schema: {error}") from error

@@ -14,6 +14,7 @@ from preflight.engine import EngineError
 from ..runtime import Connect
 from ..stack import outputs, short_name
 from . import (
+    application,
     certificate,
     collation,
     connections,
@@ -44,6 +45,7 @@ CHECKS = (
     Check("dumps", dumps.check),
     Check("certificate", certificate.check),
     Check("libraries", libraries.check),
+    Check("application", application.check, needs=("schema",)),
     Check("test run", test_run.check, needs=("database",)),
 )
 

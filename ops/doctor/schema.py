@@ -22,22 +22,22 @@ SELECT relname AS name, indisvalid AS valid, obj_description(pg_class.oid, 'pg_c
 
 def revisions(subject: Subject) -> Verdict:
     """Each set of MLflow's tables is at the newest revision that its image knows."""
-    required = _required(subject)
+    wanted = required(subject)
     tables = _tables(subject)
     outdated = []
-    for record, head in required.revisions.items():
+    for record, head in wanted.revisions.items():
         found = subject.query(f'SELECT version_num FROM public."{record}"').split() if record in tables else []
         if found != [head]:
-            outdated.append(f"{record} has {', '.join(found) or 'nothing'}, MLflow {required.mlflow} needs {head}")
+            outdated.append(f"{record} has {', '.join(found) or 'nothing'}, MLflow {wanted.mlflow} needs {head}")
     if outdated:
         return broken("; ".join(outdated), subject.recreate(roles.SCHEMA))
-    return ok(f"at {', '.join(required.revisions.values())}, which MLflow {required.mlflow} needs")
+    return ok(f"at {', '.join(wanted.revisions.values())}, which MLflow {wanted.mlflow} needs")
 
 
 def indexes(subject: Subject) -> Verdict:
     """The indexes that make searches fast exist, are valid, and have their current definition."""
     tables = _tables(subject)
-    definitions = {name: each.made_as for name, each in _required(subject).indexes.items() if each.table in tables}
+    definitions = {name: each.made_as for name, each in required(subject).indexes.items() if each.table in tables}
     if problems := compare(definitions, subject.rows(_INDEXES)):
         return warning(f"{'; '.join(problems)}: searches are slow without it", subject.recreate(roles.SCHEMA))
     return ok(f"all {len(definitions)} exist")
@@ -57,7 +57,7 @@ def compare(definitions: Mapping[str, str], found: Sequence[Mapping[str, Any]]) 
     return problems
 
 
-def _required(subject: Subject) -> Requirements:
+def required(subject: Subject) -> Requirements:
     """The requirements of the image, which only the image knows."""
     # A long timeout: Python starts slowly while an import uses the processors.
     command = ("schema-requirements",)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,8 +17,27 @@ import pytest
 
 from mlflow_postgres.metrics import server as metrics_server
 from mlflow_postgres.metrics.requests import CURRENT_REQUEST, FileSlot, MetricsMiddleware, ObservedRequest
+from mlflow_postgres.rest.calls import Route
+
+from . import PYTHONPATH
 
 Message = dict[str, Any]
+COUNTING = """
+import os, sys
+from mlflow_postgres.metrics import requests
+os.environ[requests.FOLDER] = sys.argv[1]
+from prometheus_client import CollectorRegistry, generate_latest, multiprocess
+metrics = requests.RequestMetrics(requests.FileSlot(os.environ[requests.FOLDER]))
+metrics.start()
+for status, by_application in ((200, True), (200, True), (404, False)):
+    request = requests.ObservedRequest()
+    request.route, request.status, request.by_application = "/a", status, by_application
+    metrics.started()
+    metrics.finished("GET", request, 0.1)
+registry = CollectorRegistry()
+multiprocess.MultiProcessCollector(registry)
+print(generate_latest(registry).decode())
+"""
 
 
 class Book:
@@ -24,6 +45,7 @@ class Book:
 
     def __init__(self) -> None:
         self.written: list[tuple[str, str | None, int]] = []
+        self.by_application = 0
         self.in_flight = 0
 
     def started(self) -> None:
@@ -33,6 +55,7 @@ class Book:
         assert seconds >= 0
         self.in_flight -= 1
         self.written.append((method, request.route, request.status))
+        self.by_application += request.by_application
 
 
 def request(application: Callable[..., Any], book: Book, **scope: Any) -> list[Message]:
@@ -65,6 +88,37 @@ def test_an_answer_is_written_down_by_its_route_and_its_status() -> None:
     assert book.written == [("GET", "/traces/{trace_id}", 404)], "by its address each trace would be a series"
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     assert book.in_flight == 0
+
+
+def test_an_answer_of_our_application_is_told_from_mlflows() -> None:
+    async def ours(scope: Message, *_: Any) -> None:
+        scope["route"] = Route("/api/2.0/mlflow/runs/create", call=None)  # type: ignore[arg-type]  # not called
+
+    async def handed_on(*_: Any) -> None:
+        CURRENT_REQUEST.get().route = "/api/2.0/mlflow/runs/create"
+
+    book = Book()
+    for application in (ours, handed_on, answers):
+        request(application, book)
+    assert [route for _, route, _ in book.written[:2]] == ["/api/2.0/mlflow/runs/create"] * 2
+    assert book.by_application == 1
+
+
+def test_the_share_of_our_application_can_be_computed_by_route(tmp_path: Path) -> None:
+    """In a process of its own: prometheus_client reads the environment when it is imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTING, str(tmp_path)],
+        env={"PYTHONPATH": PYTHONPATH},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line for line in done.stdout.splitlines() if "requests_total{" in line] == [
+        'mlflow_http_requests_total{method="GET",route="/a",status="200"} 2.0',
+        'mlflow_http_requests_total{method="GET",route="/a",status="404"} 1.0',
+        'mlflow_application_requests_total{method="GET",route="/a"} 2.0',
+    ]
 
 
 def test_a_route_of_flasks_comes_from_the_thread_that_found_it() -> None:

@@ -41,5 +41,6 @@ def test_the_indexes_are_told_with_the_comment_that_they_carry(monkeypatch: pyte
     said = requirements.requirements(sign_in=False)
     assert (said.mlflow, said.revisions) == ("3.17.2", {"alembic_version": "head"})
     assert said.indexes.keys() == INDEXES.keys()
+    assert said.compared == ["dc11669786a5"]
     table, definition = INDEXES["mlflow_postgres_runs_newest"]
     assert said.indexes["mlflow_postgres_runs_newest"] == Index(table=table, made_as=f"{table} {definition}")

@@ -26,7 +26,10 @@ DUMP = ListedDump(
     bytes_there=None,
 )
 REQUIREMENTS = Requirements(
-    mlflow="3.17.2", revisions={"alembic_version": "a"}, indexes={"runs_newest": Index(table="runs", made_as="(x)")}
+    mlflow="3.17.2",
+    revisions={"alembic_version": "a"},
+    indexes={"runs_newest": Index(table="runs", made_as="(x)")},
+    compared=["a"],
 )
 COMPARISON = Comparison(table="runs", rows=1, checksum="a", rows_found=1, checksum_found="a", same=True)
 EVENTS: list[Event] = [
@@ -67,6 +70,12 @@ def test_a_dump_listed_by_an_older_image_has_its_archive() -> None:
 
 def test_requirements_survive_dump_and_parse() -> None:
     assert schema.parse(schema.dump(REQUIREMENTS)) == REQUIREMENTS
+
+
+def test_requirements_of_an_older_image_were_compared_with_nothing() -> None:
+    older = json.loads(schema.dump(REQUIREMENTS))
+    del older["compared"]
+    assert schema.parse(json.dumps(older)) == replace(REQUIREMENTS, compared=[])
 
 
 def test_locations_survive_dump_and_parse() -> None:

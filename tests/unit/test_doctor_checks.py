@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 
 from contract.dumps import ListedDump
+from contract.schema import Requirements
 from ops.doctor import (
+    application,
     certificate,
     collation,
     connections,
@@ -25,7 +31,7 @@ from ops.doctor import (
 from ops.doctor.certificate import DAY
 from ops.doctor.check import State, Verdict
 from ops.doctor.disk import GIB
-from ops.doctor.subject import Subject
+from ops.doctor.subject import NotTried, Subject
 
 from .fake_docker import FakeContainer, labels
 from .test_doctor import service, subject
@@ -142,6 +148,83 @@ NAME = "mlflow_postgres_runs_newest"
 )
 def test_an_index_must_be_valid_with_its_current_definition(index: list[dict[str, Any]], trouble: list[str]) -> None:
     assert schema.compare({NAME: "runs (a)"}, index) == trouble
+
+
+@pytest.mark.parametrize(
+    ("compared", "found", "is_aside"),
+    [(["a", "b"], ["b"], False), (["a"], ["b"], True), ([], ["b"], True), (["a"], [], True), (["a"], ["a", "b"], True)],
+)
+def test_the_application_stands_aside_on_what_it_was_not_compared_with(
+    compared: list[str], found: list[str], is_aside: bool
+) -> None:
+    seen = application.standing_aside("3.17.2", compared, found)
+    assert bool(seen) == is_aside
+    assert not is_aside or ("MLflow 3.17.2" in seen and all(each in seen for each in found))
+
+
+METRICS = """# HELP mlflow_http_requests_total Requests that were answered.
+# TYPE mlflow_http_requests_total counter
+mlflow_http_requests_total{method="POST",route="/api/2.0/mlflow/runs/create",status="200"} 1990.0
+mlflow_http_requests_total{method="POST",route="/api/2.0/mlflow/runs/create",status="404"} 5.0
+mlflow_http_requests_total{method="POST",route="/ajax-api/2.0/mlflow/runs/create",status="200"} 5.0
+mlflow_http_requests_total{method="GET",route="/api/3.0/mlflow/traces/{trace_id}",status="200"} 8e+02
+mlflow_http_requests_total{method="GET",route="other",status="404"} 700.0
+mlflow_application_requests_total{method="POST",route="/api/2.0/mlflow/runs/create"} 1990.0
+mlflow_application_requests_total{method="POST",route="/ajax-api/2.0/mlflow/runs/create"} 5.0
+mlflow_application_requests_created{method="POST",route="/ajax-api/2.0/mlflow/runs/create"} 1.7e+09
+"""
+
+
+def test_the_share_of_the_application_is_told_by_route() -> None:
+    told = "it answered 71% of 2,800 calls: runs/create 99% of 2,000, traces/{trace_id} 0% of 800"
+    assert application.shares(METRICS) == told
+    assert application.shares("") == "nobody has called the API since MLflow started"
+    many = "".join(METRICS.splitlines(keepends=True)[2].replace("create", f"call-{number}") for number in range(30))
+    assert application.shares(many).count("0% of 1,990") == 10, "a line and not a page"
+
+
+@contextmanager
+def serving_metrics() -> Iterator[str]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/metrics" else 404)
+            self.end_headers()
+            self.wfile.write(METRICS.encode())
+
+        def log_message(self, format: str, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, revision: str) -> None:
+    wanted = Requirements(mlflow="3.17.2", revisions={}, indexes={}, compared=["a"])
+    monkeypatch.setattr(schema, "required", lambda _: wanted)
+    monkeypatch.setattr(Subject, "query", lambda *_: f"{revision}\n")
+
+
+def test_the_application_is_checked_with_and_without_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, "a")
+    assert application.check(stack()).seen == "it answers the most frequent calls"
+    measured = replace(stack(), outputs={"mlflow_metrics_url": "http://127.0.0.1:1/metrics"})
+    with pytest.raises(NotTried, match=r"gave no metrics: .*refused"):
+        application.check(measured)
+    with serving_metrics() as url:
+        measured = replace(stack(), outputs={"mlflow_metrics_url": f"{url}/elsewhere"})
+        with pytest.raises(NotTried, match="it answered 404"):
+            application.check(measured)
+        measured = replace(stack(), outputs={"mlflow_metrics_url": f"{url}/metrics"})
+        assert application.check(measured).seen.startswith("it answered 71%")
+    answering(monkeypatch, "b")
+    assert application.check(measured).seen.startswith("it stands aside")
+    assert application.check(measured).state.value == "ok"
 
 
 def test_a_collation_without_a_version_does_not_change() -> None:

@@ -32,6 +32,8 @@ class ObservedRequest:
     def __init__(self) -> None:
         self.route: str | None = None
         self.status = 500
+        self.by_application = False
+        """Whether our application answered it, and not MLflow behind it."""
 
 
 CURRENT_REQUEST: ContextVar[ObservedRequest] = ContextVar("request")
@@ -62,7 +64,7 @@ class FileSlot:
 
 
 class RequestMetrics:
-    """The three metrics of requests."""
+    """The metrics of requests."""
 
     def __init__(self, slot: FileSlot) -> None:
         # Not at the top: its import reads the environment, which `server.py` sets first.
@@ -75,6 +77,12 @@ class RequestMetrics:
         self._slot = slot
         self._requests = prometheus_client.Counter(
             "mlflow_http_requests", "Requests that were answered.", ["method", "route", "status"]
+        )
+        # Not a label of the requests: each of their series would be there twice.
+        self._by_application = prometheus_client.Counter(
+            "mlflow_application_requests",
+            "Requests that the application in front of MLflow answered itself.",
+            ["method", "route"],
         )
         self._durations = prometheus_client.Histogram(
             "mlflow_http_request_duration_seconds",
@@ -99,6 +107,8 @@ class RequestMetrics:
         method, route = method if method in METHODS else OTHER, request.route or OTHER
         self._in_flight.dec()
         self._requests.labels(method, route, str(request.status)).inc()
+        if request.by_application:
+            self._by_application.labels(method, route).inc()
         self._durations.labels(method, route).observe(seconds)
 
 
@@ -125,8 +135,9 @@ class MetricsMiddleware:
         try:
             await self._application(scope, receive, send_and_observe)
         finally:
-            # FastAPI sets its route in the scope. For requests of Flask, `store_route` has set the route.
+            # FastAPI and our application set their route in the scope. For requests of Flask, `store_route` has set it.
             request.route = request.route or getattr(scope.get("route"), "path", None)
+            request.by_application = getattr(scope.get("route"), "is_application", False)
             self._metrics.finished(scope["method"], request, time.perf_counter() - started)
             CURRENT_REQUEST.reset(token)
 

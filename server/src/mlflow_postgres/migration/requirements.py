@@ -11,20 +11,23 @@ from pathlib import Path
 from contract import schema
 
 from ..errors import Failed
+from ..rest.compared import COMPARED
 from .revisions import MIGRATIONS
 from .tuning import INDEXES, comment
 
 
 def requirements(*, sign_in: bool) -> schema.Requirements:
-    """The version of MLflow, the newest revision of each version table, and our indexes by name."""
+    """What is required of the database, and the revisions on which the calls were compared."""
+    mlflow = version("mlflow")
     records = MIGRATIONS if sign_in else {"alembic_version": MIGRATIONS["alembic_version"]}
     return schema.Requirements(
-        mlflow=version("mlflow"),
+        mlflow=mlflow,
         revisions={record: newest(_package(folder).glob("versions/*.py")) for record, folder in records.items()},
         indexes={
             name: schema.Index(table=table, made_as=comment(table, definition))
             for name, (table, definition) in INDEXES.items()
         },
+        compared=sorted(revision for compared, revision in COMPARED if compared == mlflow),
     )
 
 

@@ -49,10 +49,12 @@ class Call:
 
 @dataclass(frozen=True)
 class Route:
-    """A path of a call. Figures about requests have it as their route."""
+    """A path of a call. Metrics of requests have it as their route."""
 
     path: str
     call: Call
+    is_application: bool = True
+    """By this, metrics tell the requests that are answered here from MLflow's."""
 
 
 def _post(arguments: type[_A], answer: Callable[[Database, _A], Awaitable[bytes]]) -> Call:
