@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Coroutine
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import mlflow
@@ -146,3 +149,45 @@ def test_a_request_goes_past_sign_ins_middleware_where_flask_asks_who_it_is_from
 ) -> None:
     monkeypatch.setattr(idle_middleware, "is_asked_elsewhere", lambda _: elsewhere)
     assert make_passing(monkeypatch).way(named(PERMISSION)) == who
+
+
+@contextmanager
+def _asked_by(validator: Any, fail_closed: bool, monkeypatch: pytest.MonkeyPatch) -> Any:
+    paths: list[tuple[str, str]] = []
+
+    def find(path: str, method: str) -> Any:
+        paths.append((path, method))
+        return validator
+
+    module: Any = ModuleType("mlflow.server.auth")
+    module.get_routed_asgi_path = lambda request: request.scope["path"]
+    module._find_fastapi_validator = find
+    module.MLFLOW_BASIC_AUTH_FAIL_CLOSED = SimpleNamespace(get=lambda: fail_closed)
+    monkeypatch.setitem(sys.modules, "mlflow.server.auth", module)
+    yield paths
+
+
+@pytest.mark.parametrize(
+    ("validator", "fail_closed", "elsewhere"),
+    [(None, False, True), (object(), False, False), (None, True, False), (object(), True, False)],
+)
+def test_a_request_goes_past_sign_ins_middleware_only_where_that_would_pass_it_on_at_once(
+    monkeypatch: pytest.MonkeyPatch, validator: Any, fail_closed: bool, elsewhere: bool
+) -> None:
+    scope = {"type": "http", "path": "/api/2.0/mlflow/runs/get", "method": "GET", "headers": []}
+    with _asked_by(validator, fail_closed, monkeypatch) as paths:
+        assert idle_middleware.is_asked_elsewhere(scope) is elsewhere
+    assert paths == [("/api/2.0/mlflow/runs/get", "GET")]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "def _find_fastapi_validator(\n",
+        "        path = get_routed_asgi_path(request)\n",
+        "        if validator is None:\n",
+        "                MLFLOW_BASIC_AUTH_FAIL_CLOSED.get()\n",
+    ],
+)
+def test_mlflows_sign_in_asks_the_same_questions(line: str) -> None:
+    assert line in (Path(mlflow.__file__).parent / "server" / "auth" / "__init__.py").read_text()

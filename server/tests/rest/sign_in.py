@@ -12,6 +12,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy
+from werkzeug.security import generate_password_hash
+
 from ..postgresql import Server
 
 API = "/api/2.0/mlflow"
@@ -19,6 +22,65 @@ UI = "/ajax-api/2.0/mlflow"
 PASSWORD = "a long password"
 USERS = ("admin", "alice", "bob", "carol", "dave", "erin")
 MODELS = ("open", "hers")
+ANOTHER = "another long password"
+CHANGES = {
+    "a permission is revoked and given again": (
+        1,
+        "alice",
+        [
+            ["UPDATE role_permissions SET permission = 'READ' WHERE permission = 'MANAGE'"],
+            ["UPDATE role_permissions SET permission = 'MANAGE' WHERE permission = 'READ'"],
+            ["DELETE FROM role_permissions WHERE permission = 'MANAGE'"],
+        ],
+    ),
+    "a user becomes an administrator and is one no more": (
+        1,
+        "carol",
+        [
+            ["UPDATE users SET is_admin = TRUE WHERE username = 'carol'"],
+            ["UPDATE users SET is_admin = FALSE WHERE username = 'carol'"],
+            ["UPDATE users SET is_admin = NULL WHERE username = 'carol'"],
+        ],
+    ),
+    "a role is given, changed and taken away": (
+        1,
+        "erin",
+        [
+            [
+                "INSERT INTO roles (name, workspace) VALUES ('team', 'default'), ('team', 'elsewhere')",
+                "INSERT INTO role_permissions (role_id, resource_type, resource_pattern, permission)"
+                " SELECT id, 'experiment', '{experiment}', 'EDIT' FROM roles WHERE name = 'team'",
+                "INSERT INTO user_role_assignments (user_id, role_id) SELECT users.id, roles.id FROM users, roles"
+                " WHERE username = 'erin' AND name = 'team' AND workspace = 'elsewhere'",
+            ],
+            [
+                "INSERT INTO user_role_assignments (user_id, role_id) SELECT users.id, roles.id FROM users, roles"
+                " WHERE username = 'erin' AND name = 'team' AND workspace = 'default'",
+            ],
+            ["UPDATE role_permissions SET permission = 'DENY' WHERE permission = 'EDIT'"],
+            ["UPDATE role_permissions SET resource_pattern = '*', permission = 'EDIT' WHERE permission = 'DENY'"],
+            ["UPDATE role_permissions SET resource_type = 'run', permission = 'DENY' WHERE permission = 'EDIT'"],
+            [
+                "UPDATE role_permissions SET resource_type = 'workspace', permission = 'MANAGE'"
+                " WHERE permission = 'DENY' AND resource_type = 'run'",
+            ],
+            ["DELETE FROM user_role_assignments"],
+        ],
+    ),
+    "a user is created, becomes an administrator and is deleted": (
+        0,
+        "grace",
+        [
+            [
+                "INSERT INTO users (username, password_hash) SELECT 'grace', password_hash FROM users"
+                " WHERE username = 'erin'",
+            ],
+            ["UPDATE users SET is_admin = TRUE WHERE username = 'grace'"],
+            ["DELETE FROM users WHERE username = 'grace'"],
+        ],
+    ),
+}
+"""Other connections change what somebody may do with a run of an experiment, step by step."""
 CONFIGURATION = """[mlflow]
 database_uri = {uri}
 default_permission = READ
@@ -48,12 +110,12 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
         from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-        from mlflow_postgres.database import run_info
+        from mlflow_postgres.rest import snapshots, stores
         from mlflow_postgres.rest.sign_in import SignIn
 
         from .sides import Request, Sides
-    # As in the server. It changes nothing for MLflow alone.
-    run_info.install()
+    # As in the server. Users of MLflow alone are in a store of MLflow's.
+    stores.install(auth)
     make: Any = SqlAlchemyStore
     store = make(server.store_uri(databases[0]), "mlflow-artifacts:/")
     experiments = [store.create_experiment(name) for name in ("open", "hers", "hidden")]
@@ -88,8 +150,8 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
     auth.store.engine.dispose()
     server.create(databases[1], databases[0])
     users = []
-    for database in databases:
-        each: Any = Users()
+    for kind, database in zip((Users, stores.Users), databases, strict=True):
+        each: Any = kind()
         each.init_db(server.store_uri(database))
         users.append(each)
     sides = Sides(server, (databases[0], databases[1]), application, (users[0], users[1]), SignIn(app, auth))
@@ -108,6 +170,13 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
         **{"nobody": None, "wrong": basic("bob", "wrong"), "unknown": basic("mallory"), "empty": basic("", "")},
         **{"bearer": "Bearer x", "no colon": "Basic " + base64.b64encode(b"bob").decode(), "nonsense": "nonsense"},
     }
+    blocking: list[str] = []
+
+    def note(*execution: Any) -> None:
+        if snapshots.current() is not None:
+            blocking.append(execution[2])
+
+    sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", note)
     outcomes: dict[str, list[tuple[str, int, bool]]] = {}
     for name, authorization in {**senders, **strangers}.items():
         asked = requests(Request, experiments, run_ids, name)
@@ -115,8 +184,39 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
         asked = asked if name in senders else asked[:2]
         outcomes[name] = [(each.path.rpartition("/mlflow/")[2], *ask(each, authorization)) for each in asked]
         sides.compare_rows()
+
+    def update(run: int, user: str, password: str = PASSWORD) -> tuple[int, bool]:
+        body = {"run_id": run_ids[run], "status": "FINISHED"}
+        return ask(Request("POST", "/api/2.0/mlflow/runs/update", body), basic(user, password))
+
+    def forget() -> None:
+        # Both sides are in this process and share it. Each worker has its own.
+        cache = auth._USER_AUTH_CACHE
+        assert cache is not None, "the configuration switches it on"
+        cache.clear()
+
+    changes: dict[str, list[tuple[int, bool]]] = {}
+    for name, (run, user, steps) in CHANGES.items():
+        changes[name] = [update(run, user)]
+        for step in steps:
+            sides.execute(*[each.format(experiment=experiments[run]) for each in step])
+            changes[name] += [update(run, user), update(run, user)]
+    # The cache of MLflow's that has the former password is that of a worker which did not change it.
+    sides.execute(f"UPDATE users SET password_hash = '{generate_password_hash(ANOTHER)}' WHERE username = 'alice'")
+    former = Request(
+        "GET", "/api/2.0/mlflow/runs/get", query={"run_id": run_ids[0]}, headers={"authorization": senders["alice"]}
+    )
+    status, handed_on = sides.ask_ours(former)
+    read = Request("GET", "/api/2.0/mlflow/runs/get", query={"run_id": run_ids[0]})
+    passwords = [(status, not handed_on), ask(read, senders["alice"]), ask(read, basic("alice", ANOTHER))]
+    forget()
+    passwords += [ask(read, basic("alice", ANOTHER)), ask(read, senders["alice"])]
+    sides.compare_rows()
     sides.close()
-    return {"outcomes": outcomes, "served": sides.served, "handed_on": sides.handed_on}
+    return {
+        **{"outcomes": outcomes, "changes": changes, "passwords": passwords, "blocking": blocking},
+        **{"served": sides.served, "handed_on": sides.handed_on},
+    }
 
 
 def requests(make: Any, experiments: list[str], run_ids: list[str], sender: str) -> list[Any]:

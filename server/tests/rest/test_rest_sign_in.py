@@ -54,3 +54,38 @@ def test_who_is_refused_is_refused_by_mlflow(told: dict[str, Any]) -> None:
             assert status == 200 or not is_served, (sender, call)
     for sender in ("nobody", "wrong", "unknown", "empty"):
         assert {status for _, status, _ in told["outcomes"][sender]} == {401}
+
+
+SERVED, REFUSED = [200, True], [403, False]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("a permission is revoked and given again", [SERVED, REFUSED, SERVED, REFUSED]),
+        ("a user becomes an administrator and is one no more", [REFUSED, SERVED, REFUSED, REFUSED]),
+        (
+            "a role is given, changed and taken away",
+            [REFUSED, REFUSED, SERVED, REFUSED, SERVED, REFUSED, SERVED, REFUSED],
+        ),
+        (
+            "a user is created, becomes an administrator and is deleted",
+            [[401, False], REFUSED, SERVED, [404, False]],
+        ),
+    ],
+)
+def test_what_another_connection_changes_counts_at_the_next_request(
+    told: dict[str, Any], change: str, expected: list[list[Any]]
+) -> None:
+    """The script asks twice after each change, since MLflow's decision for the first request serves the second."""
+    before, *after = expected
+    assert told["changes"][change] == [before, *[each for each in after for _ in range(2)]]
+
+
+def test_a_former_password_counts_no_more_in_any_worker(told: dict[str, Any]) -> None:
+    """MLflow caches one for a minute in each worker that did not change it."""
+    assert told["passwords"] == [[401, False], [401, False], SERVED, SERVED, [401, False]]
+
+
+def test_no_statement_stops_the_event_loop(told: dict[str, Any]) -> None:
+    assert told["blocking"] == []

@@ -42,8 +42,6 @@ OF_THE_STORE = (
     "upsert_online_scoring_config",
 )
 """Methods of the tracking store that look and then add. MLflow asks some others again by itself."""
-OF_USERS = ("grant_user_permission", "grant_user_resource_permission", "set_workspace_permission")
-"""The same of the store of users, which is there with sign-in."""
 _MOST = 10
 """Times that one is asked; each time, another client was the first."""
 

@@ -55,7 +55,6 @@ def modules(*, written: bool) -> list[ModuleType]:
         metric_order,
         responses,
         run_data,
-        run_info,
         run_json,
         search_plans,
         sessions,
@@ -65,4 +64,4 @@ def modules(*, written: bool) -> list[ModuleType]:
     )
 
     always = [run_data, filters, merges, metric_order, search_plans, responses, statements]
-    return [*always, batches, trace_reads, sessions, run_info, run_json, trace_search] if written else always
+    return [*always, batches, trace_reads, sessions, run_json, trace_search] if written else always

@@ -27,7 +27,7 @@ _LOST = (
 class Permissions(Protocol):
     """Who may do what."""
 
-    async def permit(self, scope: Scope, body: bytes, arguments: Arguments) -> Arguments:
+    async def permit(self, database: Database, scope: Scope, body: bytes, arguments: Arguments) -> Arguments:
         """What the sender may ask for. Raises `NotServed` if that is nothing."""
 
 
@@ -67,7 +67,7 @@ class Application:
         body = await _body(receive)
         arguments = route.call.arguments(scope["query_string"], body)
         if self._permissions:
-            arguments = await self._permissions.permit(scope, body, arguments)
+            arguments = await self._permissions.permit(self._database, scope, body, arguments)
         try:
             answer = await route.call.answer(self._database, arguments)
         except Lost:

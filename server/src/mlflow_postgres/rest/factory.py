@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from contract import environment
 
 if TYPE_CHECKING:
+    from mlflow.server.auth.config import AuthConfig
     from starlette.types import ASGIApp
 
     from .database import Database
@@ -31,13 +32,28 @@ def create_app_with_sign_in() -> ASGIApp:
     """The same, with MLflow's basic authentication."""
     from mlflow.server import app, auth
 
+    is_ours = _is_compared() and _is_read_here(auth.auth_config)
+    if is_ours:
+        from . import stores
+
+        stores.install(auth)
     alone: ASGIApp = auth.create_app(app)
-    if not _is_compared():
+    if not is_ours:
         return alone
     from .application import Application
     from .sign_in import SignIn
 
     return Application(alone, _database(), SignIn(app, auth))
+
+
+def _is_read_here(configuration: AuthConfig) -> bool:
+    """Whether users have names and passwords, and are in the same database as the runs."""
+    from mlflow.server.auth.config import DEFAULT_AUTHORIZATION_FUNCTION
+
+    return (
+        configuration.authorization_function == DEFAULT_AUTHORIZATION_FUNCTION
+        and configuration.database_uri == os.environ[environment.STORE_URI]
+    )
 
 
 def _is_compared() -> bool:

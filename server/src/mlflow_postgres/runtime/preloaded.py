@@ -10,13 +10,12 @@ import mlflow.store.model_registry.sqlalchemy_store
 import mlflow.store.tracking.sqlalchemy_store
 import uvloop  # noqa: F401  # only to be loaded before the fork
 
-from ..application import administrators, idle_middleware, request_json, sign_in_headers, wsgi_responses
+from ..application import idle_middleware, request_json, sign_in_headers, wsgi_responses
 from ..database import store
 from ..rest import compared
 
 # Before MLflow's sign-in is imported: it keeps references to the functions that are replaced here.
 store.install()
-administrators.install()
 request_json.install()
 sign_in_headers.install()
 idle_middleware.install()
