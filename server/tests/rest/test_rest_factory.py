@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import mlflow
+import mlflow.server
 import pytest
 from mlflow.server import fastapi_app
 
@@ -40,3 +43,22 @@ def test_a_setting_that_changes_answers_leaves_mlflow_alone(
 def test_another_version_leaves_mlflow_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mlflow, "__version__", "3.6.0")
     assert factory.create_app() is fastapi_app.app
+
+
+@pytest.mark.parametrize(
+    ("function", "uri"),
+    [
+        ("somebody.else:authenticate", "postgresql+mlflow://mlflow@postgres:5432/mlflow"),
+        ("basic", "postgresql+mlflow://mlflow@postgres:5432/users"),
+    ],
+)
+def test_users_of_another_kind_or_database_leave_mlflow_alone(
+    monkeypatch: pytest.MonkeyPatch, function: str, uri: str
+) -> None:
+    auth = SimpleNamespace(
+        DEFAULT_AUTHORIZATION_FUNCTION="basic",
+        auth_config=SimpleNamespace(authorization_function=function, database_uri=uri),
+        create_app=lambda application: application,
+    )
+    monkeypatch.setattr(mlflow.server, "auth", auth, raising=False)
+    assert factory.create_app_with_sign_in() is mlflow.server.app

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from contract import environment
 
 if TYPE_CHECKING:
-    from mlflow.server.auth.config import AuthConfig
+    from types import ModuleType
+
     from starlette.types import ASGIApp
 
     from .database import Database
@@ -32,7 +33,7 @@ def create_app_with_sign_in() -> ASGIApp:
     """The same, with MLflow's basic authentication."""
     from mlflow.server import app, auth
 
-    is_ours = _is_compared() and _is_read_here(auth.auth_config)
+    is_ours = _is_compared() and _is_read_here(auth)
     if is_ours:
         from . import stores
 
@@ -46,14 +47,10 @@ def create_app_with_sign_in() -> ASGIApp:
     return Application(alone, _database(), SignIn(app, auth))
 
 
-def _is_read_here(configuration: AuthConfig) -> bool:
+def _is_read_here(auth: ModuleType) -> bool:
     """Whether users have names and passwords, and are in the same database as the runs."""
-    from mlflow.server.auth.config import DEFAULT_AUTHORIZATION_FUNCTION
-
-    return (
-        configuration.authorization_function == DEFAULT_AUTHORIZATION_FUNCTION
-        and configuration.database_uri == os.environ[environment.STORE_URI]
-    )
+    is_basic: bool = auth.auth_config.authorization_function == auth.DEFAULT_AUTHORIZATION_FUNCTION
+    return is_basic and auth.auth_config.database_uri == os.environ[environment.STORE_URI]
 
 
 def _is_compared() -> bool:
