@@ -23,14 +23,15 @@ PASSWORD = "a long password"
 USERS = ("admin", "alice", "bob", "carol", "dave", "erin")
 MODELS = ("open", "hers")
 ANOTHER = "another long password"
+_OF_THE_TEAM = "WHERE role_id IN (SELECT id FROM roles WHERE name = 'team')"
 CHANGES = {
     "a permission is revoked and given again": (
         1,
         "alice",
         [
-            ["UPDATE role_permissions SET permission = 'READ' WHERE permission = 'MANAGE'"],
-            ["UPDATE role_permissions SET permission = 'MANAGE' WHERE permission = 'READ'"],
-            ["DELETE FROM role_permissions WHERE permission = 'MANAGE'"],
+            ["UPDATE role_permissions SET permission = 'READ' WHERE resource_pattern = '{experiment}'"],
+            ["UPDATE role_permissions SET permission = 'MANAGE' WHERE resource_pattern = '{experiment}'"],
+            ["DELETE FROM role_permissions WHERE resource_pattern = '{experiment}'"],
         ],
     ),
     "a user becomes an administrator and is one no more": (
@@ -57,13 +58,10 @@ CHANGES = {
                 "INSERT INTO user_role_assignments (user_id, role_id) SELECT users.id, roles.id FROM users, roles"
                 " WHERE username = 'erin' AND name = 'team' AND workspace = 'default'",
             ],
-            ["UPDATE role_permissions SET permission = 'DENY' WHERE permission = 'EDIT'"],
-            ["UPDATE role_permissions SET resource_pattern = '*', permission = 'EDIT' WHERE permission = 'DENY'"],
-            ["UPDATE role_permissions SET resource_type = 'run', permission = 'DENY' WHERE permission = 'EDIT'"],
-            [
-                "UPDATE role_permissions SET resource_type = 'workspace', permission = 'MANAGE'"
-                " WHERE permission = 'DENY' AND resource_type = 'run'",
-            ],
+            [f"UPDATE role_permissions SET permission = 'DENY' {_OF_THE_TEAM}"],
+            [f"UPDATE role_permissions SET resource_pattern = '*', permission = 'EDIT' {_OF_THE_TEAM}"],
+            [f"UPDATE role_permissions SET resource_type = 'run', permission = 'DENY' {_OF_THE_TEAM}"],
+            [f"UPDATE role_permissions SET resource_type = 'workspace', permission = 'MANAGE' {_OF_THE_TEAM}"],
             ["DELETE FROM user_role_assignments"],
         ],
     ),
