@@ -136,24 +136,3 @@ def test_json_is_written_without_what_postgresql_refuses(engine: sqlalchemy.Engi
 def test_of_what_a_client_sends_only_halves_of_pairs_are_replaced() -> None:
     given = {"\ud800": ["a\udfffb", "𝄞", "a\0b", math.inf, 1, None, True]}
     assert characters.without_halves(given) == {"\0": ["a\0b", "𝄞", "a\0b", math.inf, 1, None, True]}
-
-
-class Connection:
-    """A stand-in for psycopg's, which is asked for a cursor."""
-
-    def __init__(self, autocommit: bool) -> None:
-        self.autocommit = autocommit
-        self.asked: dict[str, Any] = {}
-
-    def cursor(self, name: str, **options: Any) -> str:
-        self.asked = options
-        return name
-
-
-@pytest.mark.parametrize("autocommit", [True, False])
-def test_rows_that_stay_on_the_server_outlive_a_statement_where_there_is_no_transaction(autocommit: bool) -> None:
-    context: Any = Dialect.execution_ctx_cls()
-    connection = Connection(autocommit)
-    context.root_connection = type("Root", (), {"connection": type("Pooled", (), {"driver_connection": connection})})
-    assert context.create_server_side_cursor().startswith("c_")
-    assert connection.asked == {"withhold": autocommit}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -144,25 +143,3 @@ def error_code(name: str) -> int:
     from mlflow.protos.databricks_pb2 import ErrorCode
 
     return int(ErrorCode.Value(name))
-
-
-def test_every_session_of_a_postgresql_merges_so(engine: sqlalchemy.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Any] = []
-    module = SimpleNamespace(_get_managed_session_maker=lambda maker, _: made.append(maker))
-    registry = SimpleNamespace(_get_managed_session_maker=None)
-    modules = {
-        "mlflow.store.db.utils": module,
-        "mlflow.store.model_registry.sqlalchemy_store": registry,
-        "mlflow.store.tracking.sqlalchemy_store": SimpleNamespace(SqlAlchemyStore=type("None", (), {})),
-    }
-    monkeypatch.setattr(importlib, "import_module", modules.__getitem__)
-    merges.install()
-    plain = sessionmaker(engine, expire_on_commit=False)
-    for each in (module, registry):
-        each._get_managed_session_maker(plain, "postgresql")
-        each._get_managed_session_maker(plain, "sqlite")
-    ours, sqlite = made[:2]
-    assert isinstance(ours(), merges.MergingSession)
-    assert ours.kw["expire_on_commit"] is False
-    assert sqlite is plain
-    assert [isinstance(each(), merges.MergingSession) for each in made] == [True, False] * 2

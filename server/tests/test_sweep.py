@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import requests
-import sqlalchemy
 
 from .postgresql import Server as PostgreSQL
 from .sweep.answers import LEAKS, Server
@@ -250,14 +249,3 @@ def test_of_clients_that_take_one_name_at_once_one_gets_it(ours: Server, what: s
         assert sorted(status for status, *_ in said) == [200] + [400] * (CLIENTS - 1)
         codes = {json.loads(text)["error_code"] for status, _, text in said if status == 400}
         assert codes == {"RESOURCE_ALREADY_EXISTS"}
-
-
-@pytest.mark.parametrize("level", ["AUTOCOMMIT", "READ COMMITTED"])
-def test_rows_are_read_bit_by_bit_with_and_without_a_transaction(
-    postgresql: PostgreSQL, schema: str, level: Any
-) -> None:
-    engine = sqlalchemy.create_engine(postgresql.store_uri(schema))
-    with engine.connect().execution_options(isolation_level=level) as connection:
-        rows = connection.execution_options(yield_per=2).execute(sqlalchemy.text("SELECT generate_series(1, 5)"))
-        assert list(rows.scalars()) == [1, 2, 3, 4, 5]
-    engine.dispose()

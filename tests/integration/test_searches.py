@@ -1,6 +1,6 @@
-"""The server of a stack, and a client in its container, use the faster store.
+"""The server of a stack answers with our application, and has our stores. A client in its container has MLflow's.
 
-server/tests compares its answers and rows with MLflow's own.
+server/tests compares answers and rows with MLflow's own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from .harness import Deployment
 from .limits import REQUEST
 
 
-def test_the_server_answers_a_search_with_the_json_of_the_faster_store(stack: Deployment) -> None:
+def test_our_application_answers_a_search(stack: Deployment) -> None:
     asked = json.dumps({"experiment_ids": ["0"]}).encode()
     address = f"{stack.outputs()['tracking_url']}/api/2.0/mlflow/runs"
     headers = {"Content-Type": "application/json"}
@@ -22,15 +22,19 @@ def test_the_server_answers_a_search_with_the_json_of_the_faster_store(stack: De
     with urllib.request.urlopen(urllib.request.Request(f"{address}/search", asked, headers), timeout=REQUEST) as answer:
         body = answer.read()
     assert run_id in [each["info"]["run_id"] for each in json.loads(body)["runs"]]
-    assert b"\n" not in body, "MLflow's own JSON has lines: the plug-in is not in the server"
+    assert body.startswith(b'{"runs"'), "MLflow begins with a line of its own: our application is not in the server"
 
 
-def test_a_client_in_the_container_gets_the_store_that_it_gets_without_us(stack: Deployment) -> None:
-    """It says no place for artifacts: MLflow's own is then the server's, or a folder beside it."""
+def test_the_server_has_our_stores_and_a_client_in_the_container_has_mlflows(stack: Deployment) -> None:
+    """A client says no place for artifacts: MLflow's own is then the server's, or a folder beside it."""
     script = (
-        "import os; from mlflow.tracking import _get_store; store = _get_store(os.environ['MLFLOW_BACKEND_STORE_URI']);"
-        "print(store.artifact_root_uri, store.search_runs.__self__._search_runs.__module__)"
+        "import os; from mlflow.server import handlers; from mlflow.tracking import _get_store;"
+        "uri = os.environ['MLFLOW_BACKEND_STORE_URI']; client = _get_store(uri);"
+        "stores = handlers._tracking_store_registry, handlers._model_registry_store_registry;"
+        "made = stores[0].get_store(uri, 'mlflow-artifacts:/'), stores[1].get_store(uri, uri), client;"
+        "print(client.artifact_root_uri, *(type(each).__module__ for each in made))"
     )
-    root, module = stack.execute("mlflow", "python", "-c", script).split()[-2:]
+    root, tracking, registry, client = stack.execute("mlflow", "python", "-c", script).split()[-4:]
     assert root.endswith("/mlruns") or root.startswith("mlflow-artifacts:")
-    assert module.startswith("mlflow_postgres."), "the plug-in is not the one that MLflow asks"
+    assert tracking == registry == "mlflow_postgres.database.stores"
+    assert client.startswith("mlflow.store.")

@@ -1,4 +1,4 @@
-"""Replaces functions of MLflow and of other libraries."""
+"""Replaces attributes of other people's code. ADR 10 lists each use, with its reason."""
 
 from __future__ import annotations
 

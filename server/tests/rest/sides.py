@@ -23,6 +23,7 @@ from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Regi
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from psycopg import sql
 
+from mlflow_postgres.database import stores
 from mlflow_postgres.rest.application import Application, Permissions
 from mlflow_postgres.rest.database import Database
 
@@ -64,13 +65,12 @@ class Answer:
 class Side:
     """One of the two, with its own database."""
 
-    def __init__(self, server: Server, database: str, application: Any, users: Any = None) -> None:
-        """`users` are those of a sign-in."""
+    def __init__(self, server: Server, database: str, application: Any, kinds: Sequence[Any], users: Any) -> None:
+        """`kinds` are the classes of the stores of runs and of models, `users` those of a sign-in."""
         self._users = users
-        make: Any = SqlAlchemyStore
-        self.store = make(server.store_uri(database), "mlflow-artifacts:/")
-        make = Registry
-        self.registry = make(server.store_uri(database))
+        tracking, registry = kinds
+        self.store = tracking(server.store_uri(database), "mlflow-artifacts:/")
+        self.registry = registry(server.store_uri(database))
         self._client = httpx.AsyncClient(
             transport=httpx.ASGITransport(app=application), base_url="http://localhost:5000", verify=False
         )
@@ -160,9 +160,9 @@ class Sides:
         self._loop = asyncio.new_event_loop()
         self._behind = Counted(application)
         self.pool = Database(server.uri(databases[1]), 2)
-        self.mlflow = Side(server, databases[0], application, users[0])
+        self.mlflow = Side(server, databases[0], application, (SqlAlchemyStore, Registry), users[0])
         self.application = Application(self._behind, self.pool, permissions)
-        self.ours = Side(server, databases[1], self.application, users[1])
+        self.ours = Side(server, databases[1], self.application, (stores.Tracking, stores.Registry), users[1])
         self.run(self.pool.__aenter__())
         self._seed = 0
         self.served: dict[str, int] = {}

@@ -61,4 +61,5 @@ def test_users_of_another_kind_or_database_leave_mlflow_alone(
         create_app=lambda application: application,
     )
     monkeypatch.setattr(mlflow.server, "auth", auth, raising=False)
-    assert factory.create_app_with_sign_in() is mlflow.server.app
+    made: object = factory.create_app_with_sign_in()
+    assert made is mlflow.server.app

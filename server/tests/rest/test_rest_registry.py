@@ -15,8 +15,8 @@ from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Regi
 
 from mlflow_postgres.rest import model_versions, registry_filters
 
-from ..comparison.questions import token
 from ..postgresql import Server
+from .questions import token
 from .sides import Request, Sides
 
 API = "/api/2.0/mlflow"

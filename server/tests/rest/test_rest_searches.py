@@ -14,8 +14,8 @@ from mlflow import MlflowClient
 
 from mlflow_postgres.rest import search_plans
 
-from ..comparison import runs
-from ..comparison.questions import FILTERS, NOWHERE, ORDERS, REFUSED, Question, questions, token
+from . import odd_runs
+from .questions import FILTERS, NOWHERE, ORDERS, REFUSED, Question, questions, token
 from .sides import Request, Sides
 
 FAR = token(f'{{"offset": {10**18}}}')
@@ -27,13 +27,13 @@ def fill(store: Any) -> None:
     """Runs with everything that a search can stumble over."""
     uri = store.db_uri
     with psycopg.connect(uri.replace("postgresql+mlflow:", "postgresql:", 1)) as connection:
-        runs.fill(MlflowClient(uri), connection)
+        odd_runs.fill(MlflowClient(uri), connection)
 
 
 @pytest.fixture(scope="module")
 def experiments(sides: Sides) -> dict[str, str]:
     found = {}
-    for name in runs.RUNS:
+    for name in odd_runs.RUNS:
         query = {"experiment_name": f"searches {name}"}
         answer = sides.ask(Request("GET", "/api/2.0/mlflow/experiments/get-by-name", query=query))
         found[name] = answer.body["experiment"]["experiment_id"]
@@ -228,3 +228,37 @@ def test_runs_without_a_start_time_come_where_mlflow_has_them(sides: Sides, expe
                 body = {"experiment_ids": [experiments[name]], "order_by": order, "max_results": most}
                 sides.ask(search(body))
                 sides.ask(search(body | {"page_token": token('{"offset": 3}')}))
+
+
+SEARCHES: dict[str, dict[str, Any]] = {
+    "mlflow_postgres_runs_newest": {},
+    "mlflow_postgres_latest_metrics_value": {"order_by": ["metrics.m DESC"]},
+    "mlflow_postgres_params_value": {"filter": "params.p = '42'"},
+    "mlflow_postgres_tags_value": {"filter": "tags.t LIKE '42%'"},
+    "mlflow_postgres_tags_short": {"filter": "tags.t = '42'"},
+}
+"""The search that each index on runs is there for."""
+
+
+@pytest.mark.parametrize("index", SEARCHES)
+def test_each_index_can_serve_the_search_that_it_is_there_for(
+    sides: Sides, experiments: dict[str, str], monkeypatch: pytest.MonkeyPatch, index: str
+) -> None:
+    asked: list[tuple[Any, Any]] = []
+    read = sides.pool.read
+
+    def recorded(statement: Any, values: Any, **options: Any) -> Any:
+        asked.append((statement, values))
+        return read(statement, values, **options)
+
+    monkeypatch.setattr(sides.pool, "read", recorded)
+    assert sides.is_served(search({"experiment_ids": [experiments["odd"]], "max_results": 5, **SEARCHES[index]}))
+    statement, values = asked[0]
+    with psycopg.connect(sides.ours.store.db_uri.replace("postgresql+mlflow:", "postgresql:", 1)) as connection:
+        # The plan must not depend on whether autovacuum has already counted the rows.
+        connection.execute("ANALYZE")
+        # So few rows would be read and sorted without an index.
+        for way in ("seqscan", "sort"):
+            connection.execute(f"SET LOCAL enable_{way} = off".encode())
+        plan = "\n".join(str(row[0]) for row in connection.execute(b"EXPLAIN " + statement.encode(), values))
+    assert index in plan, plan

@@ -1,1 +1,1 @@
-"""MLflow's store on PostgreSQL: SQLAlchemy's dialect, sessions, statements and searches."""
+"""MLflow's stores on PostgreSQL: subclasses of them, and SQLAlchemy's dialect."""

@@ -7,14 +7,13 @@ MLflow compares texts with integers. Here a text is of unknown type, and an inte
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from psycopg.types.numeric import Int4, Int4BinaryDumper, IntBinaryDumper
 from psycopg.types.string import StrDumperUnknown
 from sqlalchemy import URL, BigInteger, BindParameter, Engine, Integer, String, event
-from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg, PGDialect_psycopg, PGExecutionContext_psycopg
+from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg, PGDialect_psycopg
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.functions import Function
 from sqlalchemy.util import update_copy
@@ -55,15 +54,6 @@ class _Compiler(PGCompiler_psycopg):
         return text
 
 
-class _ExecutionContext(PGExecutionContext_psycopg):
-    """Rows that stay on the server until they are read, also where there is no transaction (`sessions.py`)."""
-
-    def create_server_side_cursor(self) -> Any:
-        connection = self.root_connection.connection.driver_connection
-        assert connection is not None, "a statement is executed on an open connection"
-        return connection.cursor(f"c_{uuid.uuid4().hex}", withhold=connection.autocommit)
-
-
 class IntegerDumper(IntBinaryDumper):
     """An integer of 32 bits, as one that is written into a statement, unless it needs more.
 
@@ -92,7 +82,6 @@ class Dialect(PGDialect_psycopg):
     driver = "mlflow"
     supports_statement_cache = True
     statement_compiler = _Compiler
-    execution_ctx_cls = _ExecutionContext
     colspecs = update_copy(PGDialect_psycopg.colspecs, {String: _Text, Integer: _Integer, BigInteger: _BigInteger})
 
     def __init__(self, **options: object) -> None:

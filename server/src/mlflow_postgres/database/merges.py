@@ -11,37 +11,24 @@ is undone, and asked once more it finds the row.
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any, ParamSpec, TypeVar
 
 from mlflow.exceptions import MlflowException
+from mlflow.store.db import utils
 from psycopg.errors import UniqueViolation
-from sqlalchemy import inspect
+from sqlalchemy import Engine, inspect
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
-from ..replacement import replace
 from . import names
-from .sessions import Managed
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 _Instance = TypeVar("_Instance")
 
-OF_THE_STORE = (
-    "add_dataset_to_experiments",
-    "link_prompts_to_trace",
-    "link_traces_to_run",
-    "log_inputs",
-    "record_logged_model",
-    "register_scorer",
-    "set_dataset_tags",
-    "upsert_dataset_records",
-    "upsert_online_scoring_config",
-)
-"""Methods of the tracking store that look and then add. MLflow asks some others again by itself."""
 _MOST = 10
 """Times that one is asked; each time, another client was the first."""
 
@@ -78,24 +65,16 @@ def _with_children(instance: object) -> Iterator[object]:
                 yield from _with_children(child)
 
 
-def install() -> None:
-    utils = importlib.import_module("mlflow.store.db.utils")
-    registry = importlib.import_module("mlflow.store.model_registry.sqlalchemy_store")
-    make: Callable[..., Managed] = utils._get_managed_session_maker
-
-    def _get_managed_session_maker(session_maker: sessionmaker[Session], db_type: str) -> Managed:
-        if db_type == "postgresql":
-            session_maker = sessionmaker(class_=MergingSession, **session_maker.kw)
-        return make(session_maker, db_type)
-
-    replace(utils, _get_managed_session_maker=_get_managed_session_maker)
-    # It has a name of its own for it.
-    replace(registry, _get_managed_session_maker=_get_managed_session_maker)
-    ask_again(importlib.import_module("mlflow.store.tracking.sqlalchemy_store").SqlAlchemyStore, OF_THE_STORE)
+def session_maker(engine: Engine, db_type: str) -> Callable[..., AbstractContextManager[Session]]:
+    """MLflow's maker of sessions, with sessions that merge so."""
+    sessions = sessionmaker(bind=engine, class_=MergingSession)
+    make: Callable[..., AbstractContextManager[Session]]
+    make = utils._get_managed_session_maker(sessions, db_type)  # type: ignore[no-untyped-call]  # MLflow's own
+    return make
 
 
 def ask_again(store: type, names: Iterable[str]) -> None:
-    """Have methods of a store's class called once more where another client was first."""
+    """Have methods of a subclass of a store called once more where another client was first."""
     for name in names:
         # Older versions do not have all of them.
         if method := getattr(store, name, None):

@@ -1,67 +1,53 @@
-"""MLflow's own PostgreSQL store, asked in ways that the indexes of `migration/tuning.py` serve, and answering sooner.
+"""The stores that MLflow makes for an address of PostgreSQL, by its entry points for stores.
 
-A plug-in by MLflow's rules (entry point `mlflow.tracking_store`, scheme `postgresql`). What it changes are a few
-functions of MLflow's; each gives what MLflow's own gives, and hands everything that it does not know over to it.
+They are subclasses of MLflow's own (`stores.py`).
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from types import ModuleType
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as RegistryStore
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as TrackingStore
 
-COMPARED = {"3.6.0", "3.17.2"}
-"""Versions of MLflow whose every answer has been found to be the same with and without this. No other is changed."""
-
-WRITTEN = {"3.17.2"}
-"""Those whose every answer over HTTP and every logged row has been found to be the same, too."""
+# MLflow imports this module while it is imported itself, so nothing of MLflow is imported at the top.
 
 
-def tracking_store(store_uri: str, artifact_uri: str | None = None) -> SqlAlchemyStore:
-    """The store that MLflow itself would make for this address, made faster. MLflow calls it one at a time."""
-    # MLflow imports this module while it is imported itself.
-    from mlflow.server.handlers import TrackingStoreRegistryWrapper
-    from mlflow.tracking._tracking_service import utils
+def tracking_store(store_uri: str, artifact_uri: str | None = None) -> TrackingStore:
+    """For the entry point `mlflow.tracking_store`. MLflow calls it one at a time.
 
-    install()
-    # There are two that ask for a store, each with a way of its own to make one: the server, which always says where
-    # artifacts go, and a client such as `mlflow gc`, for which MLflow has a place of its own when nobody says one.
-    maker = utils if artifact_uri is None else TrackingStoreRegistryWrapper
-    make: Callable[[str, str | None], SqlAlchemyStore] = maker._get_sqlalchemy_store
-    return make(store_uri, artifact_uri)
+    The server says where artifacts go. A client such as `mlflow gc` does not, and gets MLflow's own store.
+    """
+    if artifact_uri is None:
+        from mlflow.tracking._tracking_service import utils
 
+        own: TrackingStore = utils._get_sqlalchemy_store(store_uri, None)  # type: ignore[no-untyped-call]  # MLflow's
+        return own
+    if _has_other_stores():
+        from mlflow.server.handlers import TrackingStoreRegistryWrapper as Wrapper
 
-@functools.cache
-def install() -> None:
-    """Once, though several may ask in a worker: what is changed twice over asks the database twice over."""
-    import mlflow  # as above
+        its: TrackingStore = Wrapper._get_sqlalchemy_store(store_uri, artifact_uri)  # type: ignore[no-untyped-call]  # as above
+        return its
+    from .stores import Tracking
 
-    if mlflow.__version__ in COMPARED:
-        for module in modules(written=mlflow.__version__ in WRITTEN):
-            module.install()
+    return Tracking(store_uri, artifact_uri)
 
 
-def modules(*, written: bool) -> list[ModuleType]:
-    """What changes MLflow's functions; `written` adds what changes its responses over HTTP and the rows it logs."""
-    # MLflow imports this module while it is imported itself, and these use MLflow.
-    from . import (
-        batches,
-        filters,
-        merges,
-        metric_order,
-        responses,
-        run_data,
-        run_json,
-        search_plans,
-        sessions,
-        statements,
-        trace_reads,
-        trace_search,
-    )
+def registry_store(store_uri: str) -> RegistryStore:
+    """For the entry point `mlflow.model_registry_store`."""
+    if _has_other_stores():
+        from mlflow.server.handlers import ModelRegistryStoreRegistryWrapper as Wrapper
 
-    always = [run_data, filters, merges, metric_order, search_plans, responses, statements]
-    return [*always, batches, trace_reads, sessions, run_json, trace_search] if written else always
+        own: RegistryStore = Wrapper._get_sqlalchemy_store(store_uri)  # type: ignore[no-untyped-call]  # as above
+        return own
+    from .stores import Registry
+
+    return Registry(store_uri)
+
+
+def _has_other_stores() -> bool:
+    """Whether MLflow has classes of their own for its settings. This project sets neither of them."""
+    has_replica = "_MLFLOW_SERVER_READ_REPLICA_BACKEND_STORE" in os.environ
+    return has_replica or os.environ.get("MLFLOW_ENABLE_WORKSPACES", "false").lower() in ("true", "1")

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextvars import ContextVar
 
 import flask
-import uvicorn.config
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..replacement import replace
@@ -142,19 +141,13 @@ class MetricsMiddleware:
             CURRENT_REQUEST.reset(token)
 
 
-def install() -> None:
-    """Call this in the process that workers are forked from, before MLflow is imported."""
-    metrics = RequestMetrics(FileSlot(os.environ[FOLDER]))
-    load = uvicorn.config.Config.load
-
-    # Only workers call this, once each.
-    def load_and_measure(config: uvicorn.config.Config) -> None:
-        load(config)
-        metrics.start()
-        config.loaded_app = MetricsMiddleware(config.loaded_app, metrics)
-
-    replace(uvicorn.config.Config, load=load_and_measure)
+def measured(application: ASGIApp) -> ASGIApp:
+    """The application of a worker, with its requests measured if the server has metrics."""
+    if _metrics is None:
+        return application
+    _metrics.start()
     flask.request_started.connect(store_route)
+    return MetricsMiddleware(application, _metrics)
 
 
 def store_route(*_: object, **__: object) -> None:
@@ -164,5 +157,5 @@ def store_route(*_: object, **__: object) -> None:
         request.route = rule.rule
 
 
-if FOLDER in os.environ:
-    install()
+# Workers are forked after this, and before they call `measured`.
+_metrics = RequestMetrics(FileSlot(os.environ[FOLDER])) if FOLDER in os.environ else None

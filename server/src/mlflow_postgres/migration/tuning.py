@@ -18,7 +18,7 @@ from .connections import tables
 PREFIX = "mlflow_postgres_"
 
 # A value of a parameter or a tag may have 8,000 characters, and an index row holds 2,704 bytes. With an index on the
-# whole value, logging a long one would fail. `database/filters.py` searches by the first 128 characters.
+# whole value, logging a long one would fail. `rest/indexed_texts.py` searches by the first 128 characters.
 INDEXES = {
     "mlflow_postgres_runs_newest": ("runs", "(experiment_id, lifecycle_stage, start_time DESC, run_uuid)"),
     "mlflow_postgres_latest_metrics_value": ("latest_metrics", "(key, value DESC) INCLUDE (run_uuid, is_nan)"),

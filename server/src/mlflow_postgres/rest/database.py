@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import select
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -15,7 +16,6 @@ from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from ..database.sessions import is_silent
 from .compared import COMPARED
 from .errors import Lost, NotServed
 
@@ -121,6 +121,13 @@ async def _check(connection: AsyncConnection) -> None:
     """Raise for a connection that was closed while nobody used it. Then something has come in."""
     if not is_silent(connection.fileno()):
         await AsyncConnectionPool.check_connection(connection)
+
+
+def is_silent(descriptor: int) -> bool:
+    """Whether nothing has come in on a connection: neither its end nor a message that nobody has read yet."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return not poll.poll(0)
 
 
 def _not_served(error: Exception) -> NotServed:

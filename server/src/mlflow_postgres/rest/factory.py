@@ -21,17 +21,21 @@ def create_app() -> ASGIApp:
     """MLflow's application, and ours in front of it."""
     from mlflow.server import fastapi_app
 
+    from ..metrics.requests import measured
+
     alone: ASGIApp = fastapi_app.app
     if not _is_compared():
-        return alone
+        return measured(alone)
     from .application import Application
 
-    return Application(alone, _database())
+    return measured(Application(alone, _database()))
 
 
 def create_app_with_sign_in() -> ASGIApp:
     """The same, with MLflow's basic authentication."""
     from mlflow.server import app, auth
+
+    from ..metrics.requests import measured
 
     is_ours = _is_compared() and _is_read_here(auth)
     if is_ours:
@@ -40,11 +44,11 @@ def create_app_with_sign_in() -> ASGIApp:
         stores.install(auth)
     alone: ASGIApp = auth.create_app(app)
     if not is_ours:
-        return alone
+        return measured(alone)
     from .application import Application
     from .sign_in import SignIn
 
-    return Application(alone, _database(), SignIn(app, auth))
+    return measured(Application(alone, _database(), SignIn(app, auth)))
 
 
 def _is_read_here(auth: ModuleType) -> bool:

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from mlflow.utils.search_utils import SearchUtils
 
-from ..database.filters import INDEXED, is_short, literal_beginning
 from . import arrays
 from .errors import NotServed
+from .indexed_texts import INDEXED, is_short, literal_beginning
 
 _COLUMNS: Final = {
     "run_id": "run_uuid",
@@ -221,7 +221,7 @@ def _of_indexed_text(table: str, comparator: str, value: str, name: str) -> tupl
         return is_so, {}
     if is_short(comparator, table, value):
         return f"{is_so} AND octet_length({name}.value) <= {INDEXED}", {}
-    beginning, _ = literal_beginning(comparator, value)
+    beginning = literal_beginning(comparator, value)
     if not beginning:
         return is_so, {}
     begins = "= %({0}_beginning)s::text" if comparator == "=" else "LIKE %({0}_beginning)s::text"

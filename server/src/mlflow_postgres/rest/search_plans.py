@@ -51,7 +51,7 @@ def quick(found: Filter, order: Order, place: str, end: int) -> Plan | None:
 _LEAST, _MOST, _TIMES = 3_000, 50_000, 30
 """Values of a metric that count as the best: as many times the end of the page, between the two."""
 _DEEPEST = 10_000
-"""The last end of a page that is searched among the best. `database/metric_order.py` has the reasons."""
+"""The last end of a page that is searched among the best. ADR 10 has the reasons."""
 _BETTER: Final = {"ASC": ("<", "'Infinity'::float8"), "DESC": (">", "'-Infinity'::float8")}
 """How the values before another one compare with it, and the value that all are better than, by the direction."""
 

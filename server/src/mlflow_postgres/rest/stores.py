@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Never
+from typing import Any, Never
 
-from mlflow.entities import Run
 from mlflow.server.auth.entities import User
 from mlflow.server.auth.sqlalchemy_store import RoleGrantRow, SqlAlchemyStore
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as TrackingStore
 from mlflow.utils.workspace_utils import DEFAULT_WORKSPACE_NAME
 
 from ..database.merges import asked_again
+from ..database.stores import Tracking
 from ..replacement import replace
 from . import snapshots
 
@@ -65,12 +64,11 @@ class _Run:
 def install(auth: ModuleType) -> None:
     """`auth` is `mlflow.server.auth`, before it makes its application."""
     replace(auth, store=Users())
-    original: Callable[[TrackingStore, str], Run] = TrackingStore.get_run
+    Tracking.known_run = _known_run
 
-    def get_run(self: TrackingStore, run_id: str) -> Run | _Run:
-        snapshot = snapshots.current()
-        if snapshot is None or run_id != snapshot.run_id:
-            return original(self, run_id)
-        return _Run(_Info(snapshot.experiment_id))
 
-    replace(TrackingStore, get_run=get_run)
+def _known_run(run_id: str) -> Any:
+    snapshot = snapshots.current()
+    if snapshot is None or run_id != snapshot.run_id:
+        return None
+    return _Run(_Info(snapshot.experiment_id))

@@ -10,14 +10,10 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from contract import paths
 
 from ..replacement import replace
-
-if TYPE_CHECKING:
-    from uvicorn.supervisors.multiprocess import Process
 
 SECRET_KEY = Path(paths.SECRETS, paths.SECRET_KEY)
 
@@ -26,42 +22,19 @@ def install() -> None:
     if sys.orig_argv[1:3] != ["-m", "uvicorn"]:
         return
     # Not at the top: every command of the image runs this module, and only uvicorn needs these.
-    import multiprocessing
-
-    import uvicorn._subprocess
-    import uvicorn.supervisors.multiprocess
+    from uvicorn.supervisors import multiprocess
 
     from ..metrics import server
+    from . import workers
 
-    # uvicorn creates its workers with `_subprocess.spawn` only.
-    context = multiprocessing.get_context("forkserver")
     # Workers do not import these modules again, so no import may read a secret: workers would keep an old value.
-    # The order matters: metrics.requests must replace its functions before preloaded imports MLflow.
-    context.set_forkserver_preload(["mlflow_postgres.metrics.requests", "mlflow_postgres.runtime.preloaded"])
-    replace(uvicorn._subprocess, spawn=context)
-    replace(uvicorn.supervisors.multiprocess.Process, _healthcheck=health_check)
+    # The order matters: metrics.requests chooses the names of the metrics' files before MLflow creates its metrics.
+    workers.context.set_forkserver_preload(["mlflow_postgres.metrics.requests", "mlflow_postgres.runtime.preloaded"])
+    replace(multiprocess, Process=workers.Worker)
     # Before the first worker, which inherits the environment.
     server.serve()
     if SECRET_KEY.exists():
         threading.Thread(target=renew_workers, args=(SECRET_KEY, 1.0), daemon=True).start()
-
-
-def health_check(worker: "Process", timeout: float) -> bool | None:
-    """Whether a worker has finished its startup; None if it does not answer in time, or has ended.
-
-    uvicorn's own goes on waiting when the worker is killed before it answers. Until the timeout (Dockerfile) nothing
-    replaces the worker, and uvicorn handles no signal.
-    """
-    # Not at the top either.
-    from multiprocessing.connection import wait
-
-    try:
-        worker.parent_conn.send(b"ping")
-        if worker.parent_conn in wait([worker.parent_conn, worker.process.sentinel], timeout):
-            return bool(worker.parent_conn.recv())
-    except (OSError, EOFError):
-        pass
-    return None
 
 
 def renew_workers(secret_key: Path, pause: float) -> None:

@@ -6,20 +6,16 @@ import gc
 import httptools  # noqa: F401  # only to be loaded before the fork
 import mlflow
 import mlflow.server.fastapi_app
-import mlflow.store.model_registry.sqlalchemy_store
-import mlflow.store.tracking.sqlalchemy_store
 import uvloop  # noqa: F401  # only to be loaded before the fork
 
-from ..application import idle_middleware, request_json, sign_in_headers, wsgi_responses
-from ..database import store
+from ..application import request_json, sign_in_headers
+from ..database import stores  # noqa: F401  # as above
 from ..rest import compared
+from . import workers  # noqa: F401  # as above
 
-# Before MLflow's sign-in is imported: it keeps references to the functions that are replaced here.
-store.install()
+# Before MLflow's sign-in is imported, which registers its own functions at the Flask application.
 request_json.install()
 sign_in_headers.install()
-idle_middleware.install()
-wsgi_responses.install()
 
 if mlflow.__version__ in compared.VERSIONS:
     # Other versions may lack what these import.

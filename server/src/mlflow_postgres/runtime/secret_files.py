@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..replacement import replace
+
 # MLflow generates this token at every start, and passes it to its workers and jobs in their environment.
 GATEWAY_TOKEN = "_MLFLOW_INTERNAL_GATEWAY_AUTH_TOKEN"
 NAMES = (
@@ -74,6 +76,6 @@ def install() -> None:
     import subprocess
 
     # Change the class of the existing object: other modules hold references to os.environ.
-    os.environ.__class__ = Environ
+    replace(os.environ, __class__=Environ)
     # Every child is started through Popen.
-    subprocess.Popen.__init__ = keep_from_children(subprocess.Popen.__init__)  # type: ignore[method-assign]  # no hook exists
+    replace(subprocess.Popen, __init__=keep_from_children(subprocess.Popen.__init__))

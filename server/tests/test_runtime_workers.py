@@ -9,12 +9,11 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 import pytest
-from uvicorn.supervisors.multiprocess import Process
 
-from mlflow_postgres.runtime.forked_workers import health_check
+from mlflow_postgres.runtime import workers
 
 
-class Worker(Process):
+class Worker(workers.Worker):
     """As uvicorn's, with another program."""
 
     def __init__(self, process: BaseProcess, ends: tuple[Connection, Connection]) -> None:
@@ -38,7 +37,7 @@ def test_a_worker_that_answers_says_whether_it_has_started(ends: tuple[Connectio
     process = get_context("forkserver").Process(target=answering, args=(ends[1], started))
     process.start()
     try:
-        assert health_check(Worker(process, ends), 60) is started
+        assert Worker(process, ends)._healthcheck(60) is started
     finally:
         process.kill()
         process.join()
@@ -50,7 +49,7 @@ def test_a_worker_that_is_killed_before_it_answers_is_not_waited_for(ends: tuple
     killed = threading.Timer(0.3, process.kill)
     killed.start()
     began = time.monotonic()
-    assert health_check(Worker(process, ends), 60) is None
+    assert Worker(process, ends)._healthcheck(60) is None
     assert time.monotonic() - began < 30
     killed.join()
     process.join()
@@ -60,7 +59,7 @@ def test_a_worker_that_does_not_answer_in_time_has_failed(ends: tuple[Connection
     process = get_context("forkserver").Process(target=time.sleep, args=(60,))
     process.start()
     try:
-        assert health_check(Worker(process, ends), 0.1) is None
+        assert Worker(process, ends)._healthcheck(0.1) is None
     finally:
         process.kill()
         process.join()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
-from .runs import BEGINNING, KEY, LONG, LONG_TAG
+from .odd_runs import BEGINNING, KEY, LONG, LONG_TAG
 
 ACTIVE, DELETED, ALL = 1, 2, 3
 """The view types, by MLflow's numbers."""
@@ -19,7 +19,7 @@ class Question:
     order: tuple[str, ...] = ()
     view: int = ACTIVE
     most: int | None = DEFAULT
-    """Runs of a page; all of them if None, which only the store itself can be asked."""
+    """Runs of a page. MLflow decides if None."""
 
     experiments: tuple[str, ...] = ("odd", "other")
     token: str | None = None
