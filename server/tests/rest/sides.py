@@ -31,7 +31,7 @@ from ..postgresql import Server
 
 UNORDERED = {
     *("dataset_inputs", "model_inputs", "model_outputs"),
-    *("latest_versions", "aliases", "tags", "dataset_summaries"),
+    *("latest_versions", "aliases", "tags", "dataset_summaries", "assessments"),
 }
 """Lists that MLflow reads in no order."""
 JSON = {"content-type": "application/json"}
@@ -45,7 +45,7 @@ class Request:
     method: str
     path: str
     body: Any = None
-    query: Mapping[str, Any] | str = ""
+    query: Mapping[str, Any] | Sequence[tuple[str, Any]] | str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -89,7 +89,7 @@ class Side:
                 request.method,
                 request.path,
                 content=request.content,
-                params=request.query,
+                params=request.query,  # type: ignore[arg-type]  # of any values
                 headers={**({} if request.content is None else JSON), **request.headers},
             )
         headers = {name: value for name, value in response.headers.items() if name != "content-length"}
@@ -114,7 +114,8 @@ class Side:
         """The statuses of the answers."""
         with self._serving():
             asked = [
-                self._client.request(each.method, each.path, content=each.content, headers=JSON) for each in requests
+                self._client.request(each.method, each.path, content=each.content, headers={**JSON, **each.headers})
+                for each in requests
             ]
             return [response.status_code for response in await asyncio.gather(*asked)]
 
@@ -128,6 +129,13 @@ class Side:
         for table, row in self._connection.execute(query):
             found[table].append(row)
         return {table: sorted(rows) for table, rows in found.items()}
+
+    def plan(self, statement: str, values: Mapping[str, str]) -> str:
+        """How PostgreSQL would read the rows if it had to use an index."""
+        with self._connection.transaction():
+            self._connection.execute("SET LOCAL enable_seqscan = off")
+            rows = self._connection.execute(f"EXPLAIN {statement}".encode(), values)
+            return "\n".join(str(row[0]) for row in rows)
 
     def execute(self, statements: Sequence[str]) -> None:
         for statement in statements:

@@ -19,6 +19,7 @@ from ..postgresql import Server
 
 API = "/api/2.0/mlflow"
 UI = "/ajax-api/2.0/mlflow"
+TRACES = "/api/3.0/mlflow/traces"
 PASSWORD = "a long password"
 USERS = ("admin", "alice", "bob", "carol", "dave", "erin")
 MODELS = ("open", "hers")
@@ -257,6 +258,17 @@ def requests(make: Any, experiments: list[str], run_ids: list[str], sender: str)
         asked.append(get("experiments/search", max_results=most, order_by="name"))
         asked.append(make("POST", f"{API}/experiments/search", {"max_results": int(most)}))
     asked += [get("runs/get", run_id="unknown"), post("update", {"run_id": "unknown", "status": "FAILED"})]
+    for number, experiment in enumerate(experiments):
+        place = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment}}
+        trace_id = f"tr-{number:032x}"
+        info = {"trace_id": trace_id, "trace_location": place, "request_time": "2024-01-01T00:00:00Z", "state": "OK"}
+        asked += [
+            make("POST", TRACES, {"trace": {"trace_info": info}}),
+            make("POST", f"{TRACES}/search", {"locations": [place]}),
+            make("GET", f"{TRACES}/{trace_id}"),
+            make("POST", f"{TRACES}/batchGetInfos", {"trace_ids": [trace_id]}),
+            make("PATCH", f"{TRACES}/{trace_id}/tags", {"key": "t", "value": sender}),
+        ]
     asked += [post("search", {}), post("search", {"experiment_ids": experiments[::-1], "run_view_type": "ALL"})]
     for model in MODELS:
         version = {"name": model, "version": "1"}

@@ -31,6 +31,7 @@ def test_our_application_is_in_front(monkeypatch: pytest.MonkeyPatch) -> None:
         ("MLFLOW_ENABLE_WORKSPACES", "true"),
         ("MLFLOW_TRACE_ARCHIVAL_CONFIG", "/config.yaml"),
         ("_MLFLOW_SERVER_ARTIFACTS_ONLY", "true"),
+        ("MLFLOW_SQL_TRACE_ROLLUPS_ENABLED", "true"),
     ],
 )
 def test_a_setting_that_changes_answers_leaves_mlflow_alone(

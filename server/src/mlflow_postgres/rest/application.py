@@ -11,10 +11,11 @@ from mlflow.utils.workspace_utils import WORKSPACE_HEADER_NAME
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import answers
-from .arguments import Arguments
-from .calls import Route, routes
+from .arguments import Arguments, OfTrace
+from .calls import Route, Routes
 from .database import Database
 from .errors import Lost, NotServed
+from .exports import Export
 
 _WORKSPACE = WORKSPACE_HEADER_NAME.lower().encode()
 _JSON = {b"application/json", b"application/json; charset=utf-8"}
@@ -38,14 +39,14 @@ class Application:
         self._mlflow = mlflow
         self._database = database
         self._permissions = permissions
-        self._routes = routes()
+        self._routes = Routes()
         self._secured = _secured(self._answer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             async with self._database:
                 await self._mlflow(scope, receive, send)
-        elif scope["type"] == "http" and (scope["method"], scope["path"]) in self._routes:
+        elif scope["type"] == "http" and self._routes.find(scope["method"], scope["path"]):
             incoming = _Incoming(receive)
             # Not in the `except` clause: MLflow's errors would be logged with those of the database, which quote rows.
             if not await self._is_served(scope, incoming, send):
@@ -61,22 +62,31 @@ class Application:
         return True
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self._routes[scope["method"], scope["path"]]
-        if not (_is_plain(scope) and await self._database.is_compared()):
+        found = self._routes.find(scope["method"], scope["path"])
+        assert found is not None, "this is a call"
+        route, trace_id = found
+        if not (_is_plain(scope, route) and await self._database.is_compared()):
             raise NotServed
         body = await _body(receive)
         arguments = route.call.arguments(scope["query_string"], body)
+        if isinstance(arguments, OfTrace):
+            arguments.place(trace_id)
+        if isinstance(arguments, Export):
+            # MLflow authorises it in its middleware, not in Flask.
+            if self._permissions:
+                raise NotServed
+            arguments.take(scope["headers"])
         if self._permissions:
             arguments = await self._permissions.permit(self._database, scope, body, arguments)
         try:
             answer = await route.call.answer(self._database, arguments)
         except Lost:
-            await _send(send, scope, route, 503, _LOST)
+            await _send(send, scope, route, 503, b"application/json", _LOST)
             return
         # MLflow withholds models that the sender may not see. An answer with models has changed nothing.
         if self._permissions and any(field in answer for field in answers.MODELS):
             raise NotServed
-        await _send(send, scope, route, 200, answer)
+        await _send(send, scope, route, 200, route.call.media_type, answer)
 
 
 class _Incoming:
@@ -109,11 +119,12 @@ def _secured(application: ASGIApp) -> ASGIApp:
     return application
 
 
-def _is_plain(scope: Scope) -> bool:
+def _is_plain(scope: Scope, route: Route) -> bool:
     """Whether the headers say nothing that only MLflow understands."""
     types = [value for name, value in scope["headers"] if name == b"content-type"]
     is_json = len(types) == 1 and types[0] in _JSON
-    return (scope["method"] == "GET" or is_json) and all(name != _WORKSPACE for name, _ in scope["headers"])
+    is_other = scope["method"] == "GET" or route.call.media_type not in _JSON
+    return (is_other or is_json) and all(name != _WORKSPACE for name, _ in scope["headers"])
 
 
 async def _body(receive: Receive) -> bytes:
@@ -129,10 +140,10 @@ async def _body(receive: Receive) -> bytes:
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def _send(send: Send, scope: Scope, route: Route, status: int, body: bytes) -> None:
+async def _send(send: Send, scope: Scope, route: Route, status: int, media_type: bytes, body: bytes) -> None:
     scope["route"] = route
     headers: Iterable[tuple[bytes, bytes]] = [
-        (b"content-type", b"application/json"),
+        (b"content-type", media_type),
         (b"content-length", str(len(body)).encode()),
     ]
     await send({"type": "http.response.start", "status": status, "headers": list(headers)})

@@ -12,6 +12,7 @@ from mlflow.utils import validation
 from .errors import NotServed
 
 RunId = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Za-z][0-9A-Za-z_-]{0,31}\Z")]
+TraceId = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Za-z][0-9A-Za-z_-]{0,49}\Z")]
 ExperimentId = Annotated[str, msgspec.Meta(pattern=r"\A(0|[1-9][0-9]{0,8})\Z")]
 """An id as MLflow writes it. A 32-bit integer in the database."""
 Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -37,6 +38,20 @@ class OfRun(Arguments, kw_only=True):
         """Raise `NotServed` for two different ids."""
         if self.run_uuid is not None and self.run_uuid != self.run_id:
             raise NotServed
+
+
+class OfTrace(Arguments, kw_only=True):
+    """What a call asks of the trace that its path names. Some clients send its id as well."""
+
+    trace_id: TraceId | None = None
+    request_id: str | None = None
+    """Its name in version 2 of the API."""
+
+    def place(self, trace_id: str) -> None:
+        """Take the id of the path. Raise `NotServed` for two different ids."""
+        if any(given not in (None, trace_id) for given in (self.trace_id, self.request_id)):
+            raise NotServed
+        self.trace_id = trace_id
 
 
 def check_key(key: str) -> None:

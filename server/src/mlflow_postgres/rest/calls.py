@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, get_origin, get_type_hints
 from urllib.parse import parse_qsl
 
 import msgspec
 from mlflow.protos import model_registry_pb2, service_pb2
 from mlflow.server.handlers import _get_ajax_path, get_service_endpoints
+from mlflow.tracing.utils.otlp import OTLP_TRACES_PATH
 
 from . import (
     aliases,
@@ -17,6 +19,7 @@ from . import (
     datasets,
     experiment_searches,
     experiments,
+    exports,
     histories,
     inputs,
     model_versions,
@@ -26,6 +29,9 @@ from . import (
     sampled_histories,
     searches,
     tags,
+    trace_searches,
+    trace_tags,
+    traces,
 )
 from .arguments import Arguments, OfRun
 from .database import Database
@@ -45,6 +51,8 @@ class Call:
     """From the query and the body. Raises `NotServed`."""
     answer: Callable[[Database, Any], Awaitable[bytes]]
     """The body of its answer. Raises `NotServed` or `Lost`."""
+    media_type: bytes = b"application/json"
+    """Of its answer, and of a body."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,15 @@ _CALLS = {
     service_pb2.SetExperimentTag: _post(experiments.SetTag, experiments.set_tag),
     service_pb2.GetMetricHistoryBulkInterval: _get(sampled_histories.Get, sampled_histories.get),
     service_pb2.GetMetricHistory: _get(histories.Get, histories.get),
+    service_pb2.SearchTracesV3: _post(trace_searches.Search, trace_searches.search),
+    service_pb2.GetTrace: _get(traces.Get, traces.get),
+    service_pb2.GetTraceInfoV3: _get(traces.GetInfo, traces.get_info),
+    service_pb2.BatchGetTraces: _get(traces.BatchGet, traces.batch_get),
+    service_pb2.BatchGetTraceInfos: _post(traces.BatchGet, traces.batch_get_infos),
+    service_pb2.SetTraceTag: _post(trace_tags.Set, trace_tags.set_tag),
+    service_pb2.SetTraceTagV3: _post(trace_tags.Set, trace_tags.set_tag),
+    service_pb2.DeleteTraceTag: _post(trace_tags.Delete, trace_tags.delete_tag),
+    service_pb2.DeleteTraceTagV3: _post(trace_tags.Delete, trace_tags.delete_tag),
     model_registry_pb2.GetRegisteredModel: _get(registered_models.Get, registered_models.get),
     model_registry_pb2.SearchRegisteredModels: _get(registered_models.Search, registered_models.search),
     model_registry_pb2.CreateRegisteredModel: _post(registered_models.Create, registered_models.create),
@@ -143,7 +160,31 @@ _OF_THE_UI = {
     "/mlflow/experiments/search-datasets": _post(datasets.Search, datasets.search),
 }
 """Calls that MLflow serves for its UI alone."""
+_EXPORT = Call(False, exports.read, exports.export, b"application/x-protobuf")
 _SERVICES = (service_pb2.MlflowService, model_registry_pb2.ModelRegistryService)
+
+
+class Routes:
+    """The calls by method and path."""
+
+    _OF_TRACE: Final = re.compile(r"(.*/traces/)([0-9A-Za-z][0-9A-Za-z_-]{0,49})(/tags|)")
+
+    def __init__(self) -> None:
+        self._routes = routes()
+        # MLflow knows it without its prefix alone.
+        self._routes["POST", OTLP_TRACES_PATH] = Route(OTLP_TRACES_PATH, _EXPORT)
+
+    def find(self, method: str, path: str) -> tuple[Route, str] | None:
+        """The call, and the id of the trace that its path names."""
+        route = self._routes.get((method, path))
+        if route is not None:
+            return route, ""
+        found = self._OF_TRACE.fullmatch(path)
+        if found is None:
+            return None
+        before, trace_id, after = found.groups()
+        named = [self._routes.get((method, f"{before}<{name}>{after}")) for name in ("trace_id", "request_id")]
+        return next(((route, trace_id) for route in named if route is not None), None)
 
 
 def routes() -> dict[tuple[str, str], Route]:

@@ -64,7 +64,10 @@ def _is_compared() -> bool:
     from .compared import VERSIONS
 
     # `mlflow server` sets the first one to `false`.
-    changing = ("MLFLOW_ENABLE_WORKSPACES", "MLFLOW_TRACE_ARCHIVAL_CONFIG", "_MLFLOW_SERVER_ARTIFACTS_ONLY")
+    changing = (
+        *("MLFLOW_ENABLE_WORKSPACES", "MLFLOW_TRACE_ARCHIVAL_CONFIG", "_MLFLOW_SERVER_ARTIFACTS_ONLY"),
+        "MLFLOW_SQL_TRACE_ROLLUPS_ENABLED",
+    )
     return mlflow.__version__ in VERSIONS and all(os.environ.get(name, "false") == "false" for name in changing)
 
 

@@ -95,7 +95,7 @@ def translated(text: str) -> Filter:
             if comparator != "!=":
                 ranges.append((key, f"value {OPERATORS[comparator]} %({name})s::float8"))
         else:
-            condition, beginning = _of_indexed_text(_TABLES[kind], comparator, value, name)
+            condition, beginning = of_indexed_text(_TABLES[kind], comparator, value, name)
             conditions.append(condition)
             values |= beginning
     return Filter("\n".join(joins), " AND ".join(conditions), tuple(ranges), values)
@@ -210,7 +210,7 @@ def _is_float(value: str) -> bool:
         return False
 
 
-def _of_indexed_text(table: str, comparator: str, value: str, name: str) -> tuple[str, dict[str, str]]:
+def of_indexed_text(table: str, comparator: str, value: str, name: str) -> tuple[str, dict[str, str]]:
     """The condition, said once more for the indexes of `migration/tuning.py`, and its further values."""
     # Those of parameters are the same.
     if comparator not in SearchUtils.VALID_TAG_COMPARATORS:

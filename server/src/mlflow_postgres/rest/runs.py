@@ -9,13 +9,13 @@ from typing import Final, Literal, LiteralString
 import msgspec
 from mlflow.utils.name_utils import _generate_random_name
 
-from . import answers, arrays, run_columns
+from . import answers, arrays, locations, run_columns
 from .arguments import Arguments, ExperimentId, Integer, OfRun
 from .database import Database
 from .errors import NotServed
 
-# MLflow joins the URI of other locations in ways of its own.
-_CREATE: Final[LiteralString] = """
+_CREATE: Final[LiteralString] = (
+    """
 WITH run AS (
   INSERT INTO runs (run_uuid, experiment_id, name, user_id, start_time, artifact_uri, status, lifecycle_stage,
                     source_type, source_name, source_version, entry_point_name)
@@ -23,7 +23,9 @@ WITH run AS (
          artifact_location || '/' || %(run_id)s::varchar || '/artifacts', 'RUNNING', 'active', 'UNKNOWN', '', '', ''
     FROM experiments
    WHERE experiment_id = %(experiment_id)s::integer AND lifecycle_stage = 'active'
-     AND artifact_location ~ '^(mlflow-artifacts:|[a-z][a-z0-9]*://[A-Za-z0-9._-]+)(/[A-Za-z0-9._-]+)+$'
+     AND """
+    + locations.IS_PLAIN
+    + """
   RETURNING artifact_uri
 ), new_tags AS (
   INSERT INTO tags (run_uuid, key, value)
@@ -32,6 +34,7 @@ WITH run AS (
 )
 SELECT artifact_uri FROM run
 """
+)
 
 _UPDATE: Final[LiteralString] = (
     """

@@ -6,6 +6,7 @@ So it decides once for the same rows, and again as soon as one of them has chang
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Sequence
 from types import ModuleType
 from typing import Any, Final
@@ -43,6 +44,12 @@ _OF_ADMINISTRATORS: Final = (
     model_registry_pb2.GetLatestVersions,
     model_registry_pb2.SearchModelVersions,
     model_registry_pb2.GetModelVersionByAlias,
+    service_pb2.GetTrace,
+    service_pb2.GetTraceInfoV3,
+    service_pb2.BatchGetTraces,
+    service_pb2.BatchGetTraceInfos,
+    service_pb2.SearchTracesV3,
+    service_pb2.StartTraceV3,
 )
 """MLflow changes no answer of these to an administrator."""
 
@@ -59,6 +66,9 @@ class SignIn:
         self._afterwards = {
             route: function for route, function in auth.AFTER_REQUEST_HANDLERS.items() if function not in without_effect
         }
+        self._afterwards_by_pattern: dict[tuple[re.Pattern[str], str], Callable[..., object]] = (
+            auth.PARAMETERIZED_AFTER_REQUEST_HANDLERS
+        )
         self._for_others = {functions.get(call) for call in _OF_ADMINISTRATORS}
         self._password_hashes: dict[str, str] = {}
         """The last one that was read of each user."""
@@ -108,7 +118,7 @@ class SignIn:
 
     def _decide(self, environ: dict[str, Any], arguments: Arguments) -> Sequence[str]:
         """The experiments to search, for a search. Raises `NotServed`."""
-        afterwards = self._afterwards.get((environ["PATH_INFO"], environ["REQUEST_METHOD"]))
+        afterwards = self._after(environ["PATH_INFO"], environ["REQUEST_METHOD"])
         with self._flask_app.request_context(environ):
             try:
                 refusal = self._flask_app.preprocess_request()
@@ -120,6 +130,12 @@ class SignIn:
             except Exception:
                 raise NotServed from None
         return ()
+
+    def _after(self, path: str, method: str) -> Callable[..., object] | None:
+        """What MLflow does after a call, if that may matter."""
+        by_pattern = self._afterwards_by_pattern.items()
+        patterns = (function for (pattern, of), function in by_pattern if of == method and pattern.fullmatch(path))
+        return self._afterwards.get((path, method)) or next(patterns, None)
 
     def _is_settled(self, afterwards: Callable[..., object] | None) -> bool:
         """Whether MLflow does nothing after the call that matters to its sender."""
