@@ -51,9 +51,8 @@ def figures(stack: Deployment, of: str) -> dict[str, float]:
 
 def requests(stack: Deployment, route: str = CREATE) -> float:
     """How many requests of a route were answered, whatever came of them."""
-    return sum(
-        value for name, value in figures(stack, "mlflow").items() if f'total{{method="POST",route="{route}"' in name
-    )
+    series = f'mlflow_http_requests_total{{method="POST",route="{route}"'
+    return sum(value for name, value in figures(stack, "mlflow").items() if name.startswith(series))
 
 
 def log_a_run(stack: Deployment, experiment: str = "0") -> None:
