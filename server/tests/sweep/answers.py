@@ -29,6 +29,8 @@ _DATABASE = re.compile(
 """What MLflow hands on of a database's refusal, and what our server says instead."""
 _SETS = re.compile(r"[{\[]'[^{}\[\]]*'[}\]]")
 """MLflow writes a set into some refusals, in any order."""
+_OF_A_USER = re.compile(r"__user_\d+__")
+"""The name of a user's own role, with the user's number. Two workers that create the administrator at once take two."""
 _GENERATED = re.compile(r"\b[a-z]+-[a-z]+-\d{1,4}\b")
 """The name that a run or a model gets when it is given none."""
 _NAMED = {"experiment_id", "artifact_location", "artifact_uri", "id", "role_id", "experiment_ids", "resource_pattern"}
@@ -111,6 +113,7 @@ class Server:
         text = _DATABASE.sub("DATABASE", text)
         text = _SETS.sub(lambda found: str(sorted(found[0].strip("{}[]").split(", "))), text)
         text = _GENERATED.sub("<generated>", text)
+        text = _OF_A_USER.sub("__user__", text)
         return _TIMES.sub("TIME", _IDS.sub(lambda found: self._token(found[0]), text))
 
     def _token(self, text: str) -> str:
