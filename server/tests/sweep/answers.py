@@ -33,7 +33,10 @@ _OF_A_USER = re.compile(r"__user_\d+__")
 """The name of a user's own role, with the user's number. Two workers that create the administrator at once take two."""
 _GENERATED = re.compile(r"\b[a-z]+-[a-z]+-\d{1,4}\b")
 """The name that a run or a model gets when it is given none."""
-_NAMED = {"experiment_id", "artifact_location", "artifact_uri", "id", "role_id", "experiment_ids", "resource_pattern"}
+_NAMED = {
+    *("experiment_id", "artifact_location", "artifact_uri", "id", "role_id", "user_id", "experiment_ids"),
+    "resource_pattern",
+}
 """Fields whose numbers are the database's: they count differently where something was refused between."""
 
 
