@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +13,9 @@ import pytest
 from mlflow_postgres.rest import database
 from mlflow_postgres.rest.application import Application
 from mlflow_postgres.rest.database import Database
+from mlflow_postgres.rest.errors import NotServed
 
+from ..postgresql import Server
 from .sides import Request, Sides
 
 EXPERIMENT = "/api/2.0/mlflow/experiments/get"
@@ -148,3 +154,29 @@ def test_a_connection_that_ended_while_nobody_used_it_is_replaced(sides: Sides) 
     )
     assert sides.is_served(create())
     sides.compare_rows()
+
+
+def test_a_database_that_was_away_for_long_is_used_again_at_once(
+    sides: Sides, postgresql: Server, schema: str, tmp_path: Path
+) -> None:
+    way = tmp_path / "way"
+    way.symlink_to(postgresql.folder)
+
+    async def use() -> None:
+        conninfo = f"postgresql://postgres@/{schema}?host={way}&application_name=away"
+        async with Database(conninfo, 1, patience=0.1) as pool:
+            await pool.read("SELECT 1", {})
+            way.unlink()
+            sides.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'away'")
+            back = time.monotonic() + 4
+            while time.monotonic() < back:
+                with pytest.raises(NotServed):
+                    await pool.read("SELECT 1", {})
+            way.symlink_to(postgresql.folder)
+            async with asyncio.timeout(2):
+                while True:
+                    with suppress(NotServed):
+                        await pool.read("SELECT 1", {})
+                        return
+
+    sides.run(use())

@@ -39,6 +39,8 @@ class Database:
             min_size=1,
             max_size=size,
             timeout=patience,
+            # The longer the pool tries, the longer it pauses: minutes, when PostgreSQL has long been back.
+            reconnect_timeout=patience,
             check=_check,
             open=False,
         )
