@@ -39,7 +39,7 @@ def alone() -> Iterator[None]:
 
 def _row(store: SqlAlchemyStore, run_id: str) -> Run:
     with store.ManagedSessionMaker() as session:
-        run = store._get_run(session, run_id)  # type: ignore[no-untyped-call]  # MLflow's own
+        run = store._get_run(session, run_id)
         info = RunInfo(
             run_id=run.run_uuid,
             experiment_id=str(run.experiment_id),

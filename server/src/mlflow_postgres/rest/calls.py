@@ -93,7 +93,7 @@ _CALLS = {
 
 def routes() -> dict[tuple[str, str], Route]:
     """By method and path, on all paths on which MLflow serves the call."""
-    endpoints = get_service_endpoints(service_pb2.MlflowService, _CALLS.get)  # type: ignore[no-untyped-call]  # MLflow's
+    endpoints = get_service_endpoints(service_pb2.MlflowService, _CALLS.get)
     return {
         (method, path): Route(path, call) for path, call, methods in endpoints if call is not None for method in methods
     }

@@ -10,7 +10,7 @@ import msgspec
 from mlflow.utils.name_utils import _generate_random_name
 
 from . import answers, arrays, run_columns
-from .arguments import Arguments, ExperimentId, Integer, OfRun
+from .arguments import Arguments, ExperimentId, Integer, OfRun, Tag
 from .database import Database
 from .errors import NotServed
 
@@ -61,11 +61,6 @@ _GET: Final[LiteralString] = (
 _NAME = "mlflow.runName"
 
 
-class Tag(Arguments):
-    key: str
-    value: str = ""
-
-
 class Create(Arguments):
     experiment_id: ExperimentId
     user_id: str = ""
@@ -85,7 +80,7 @@ class Get(OfRun):
 
 
 def _random_name() -> str:
-    name: str = _generate_random_name()  # type: ignore[no-untyped-call]  # MLflow's own
+    name: str = _generate_random_name()
     return name
 
 
