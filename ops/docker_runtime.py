@@ -107,9 +107,7 @@ class DockerRuntime:
                 host["CapAdd"] = list(task.capabilities)
             if task.volumes or task.host_paths:
                 host["Mounts"] = [*(host.get("Mounts") or []), *_mounts(task)]
-            created = self._client.api.create_container_from_config(  # type: ignore[no-untyped-call]  # docker-py has no types
-                configuration, task.name
-            )
+            created = self._client.api.create_container_from_config(configuration, task.name)
             return _container(self._client.containers.get(created["Id"]))
 
     def start(self, container: Container) -> None:

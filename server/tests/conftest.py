@@ -31,7 +31,7 @@ def schema(postgresql: Server) -> str:
     """Name of a database with MLflow's schema, made by its own migrations, and our indexes. Copy it."""
     postgresql.create(TEMPLATE)
     engine = sqlalchemy.create_engine(postgresql.store_uri(TEMPLATE))
-    utils._initialize_tables(engine)  # type: ignore[no-untyped-call]  # MLflow has no types; the schema job calls it, too
+    utils._initialize_tables(engine)
     engine.dispose()
     with psycopg.connect(postgresql.uri(TEMPLATE), autocommit=True) as connection:
         tuning.tune(connection)

@@ -20,7 +20,7 @@ def make_2_9(uri: str) -> None:
     """A run in the tables that MLflow 2.9 had, made by the migrations of today's."""
     engine = sqlalchemy.create_engine(uri)
     Base.metadata.create_all(engine)
-    command.upgrade(utils._get_alembic_config(uri), "acf3f17fdcc7")  # type: ignore[no-untyped-call]  # MLflow has no types
+    command.upgrade(utils._get_alembic_config(uri), "acf3f17fdcc7")
     with engine.begin() as connection:
         for order in _ROWS_OF_2_9.split(";\n")[:-1]:
             connection.execute(sqlalchemy.text(order))

@@ -48,7 +48,7 @@ def prepare(postgresql: Server) -> None:
 def migrate(postgresql: Server) -> None:
     """Make the tables as their owner, as the schema job does."""
     engine = sqlalchemy.create_engine(postgresql.store_uri("mlflow", NAMES["owner"]))
-    utils._initialize_tables(engine)  # type: ignore[no-untyped-call]
+    utils._initialize_tables(engine)
     engine.dispose()
     with psycopg.connect(postgresql.uri("mlflow", NAMES["owner"]), autocommit=True) as connection:
         grant(connection, job(postgresql))

@@ -201,6 +201,15 @@ class Deployment:
             password=password or outputs["postgres_password"],
         )
 
+    def used_the_application(self) -> bool:
+        """Whether one of its connections has just created a run. One that is idle still shows its last statement."""
+        # MLflow's own statement has the location as a value.
+        query = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE query LIKE '%artifact_location ||%' AND pid <> pg_backend_pid()"
+        )
+        return self.execute("postgres", "psql", "-U", "postgres", "-d", "mlflow", "-qAtc", query).strip() != "0"
+
     def container(self, role: str) -> Container:
         return self.engine.containers.get(f"{self.prefix}-{role}")
 

@@ -49,6 +49,17 @@ def test_the_first_run_of_the_readme_is_logged_by_somebody_who_was_just_let_in(
     assert run.data.metrics == {"loss": 0.5}
 
 
+def test_with_sign_in_the_application_in_front_of_mlflow_creates_a_run(
+    complete: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = complete.outputs()
+    monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(complete.certificate))
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", outputs["admin_username"])
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", outputs["admin_password"])
+    MlflowClient(outputs["tracking_url"]).create_run("0")
+    assert complete.used_the_application(), "MLflow answered instead"
+
+
 @pytest.mark.parametrize(
     ("name", "status", "said"),
     [

@@ -60,6 +60,11 @@ def database(stack: Deployment) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+def test_the_application_in_front_of_mlflow_creates_a_run(stack: Deployment) -> None:
+    MlflowClient(stack.outputs()["tracking_url"]).create_run("0")
+    assert stack.used_the_application(), "MLflow answered instead"
+
+
 def test_the_first_run_of_the_readme_is_logged(stack: Deployment) -> None:
     url = stack.outputs()["tracking_url"]
     readme_example.follow(url)

@@ -110,7 +110,7 @@ class FakeEngine(mocks.MockMonitor, mocks.Mocks):
 
         def inside() -> None:
             settings.configure(
-                mocks.MockSettings(  # type: ignore[no-untyped-call]
+                mocks.MockSettings(  # type: ignore[no-untyped-call]  # Pulumi has no types here
                     monitor=self,
                     monitor_features=_features(self),
                     engine=mocks.MockEngine(None),
@@ -173,11 +173,11 @@ class FakeEngine(mocks.MockMonitor, mocks.Mocks):
             parent = _last(request.parent)
             raw = json_format.MessageToDict(request.object)
             self.registered[request.name] = Registration(request.name, request.type, parent, request, raw)
-        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]  # Pulumi has no types here
 
     def RegisterResourceOutputs(self, request: Any) -> Any:
         self.outputs.setdefault(_last(request.urn), []).append(json_format.MessageToDict(request.outputs))
-        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]  # Pulumi has no types here
 
 
 def plain(value: Any) -> Any:
@@ -207,7 +207,7 @@ def texts(value: Any, path: str = "", secret: bool = False) -> Iterator[tuple[st
 
 
 def _features(monitor: mocks.MockMonitor) -> set[int]:
-    return set(monitor.GetDeploymentInfo(None).supportedFeatures)  # type: ignore[no-untyped-call]
+    return set(monitor.GetDeploymentInfo(None).supportedFeatures)  # type: ignore[no-untyped-call]  # Pulumi has no types here
 
 
 def _last(urn: str) -> str:

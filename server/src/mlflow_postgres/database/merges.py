@@ -69,7 +69,7 @@ def session_maker(engine: Engine, db_type: str) -> Callable[..., AbstractContext
     """MLflow's maker of sessions, with sessions that merge so."""
     sessions = sessionmaker(bind=engine, class_=MergingSession)
     make: Callable[..., AbstractContextManager[Session]]
-    make = utils._get_managed_session_maker(sessions, db_type)  # type: ignore[no-untyped-call]  # MLflow's own
+    make = utils._get_managed_session_maker(sessions, db_type)
     return make
 
 

@@ -23,12 +23,12 @@ def tracking_store(store_uri: str, artifact_uri: str | None = None) -> TrackingS
     if artifact_uri is None:
         from mlflow.tracking._tracking_service import utils
 
-        own: TrackingStore = utils._get_sqlalchemy_store(store_uri, None)  # type: ignore[no-untyped-call]  # MLflow's
+        own: TrackingStore = utils._get_sqlalchemy_store(store_uri, None)
         return own
     if _has_other_stores():
         from mlflow.server.handlers import TrackingStoreRegistryWrapper as Wrapper
 
-        its: TrackingStore = Wrapper._get_sqlalchemy_store(store_uri, artifact_uri)  # type: ignore[no-untyped-call]  # as above
+        its: TrackingStore = Wrapper._get_sqlalchemy_store(store_uri, artifact_uri)
         return its
     from .stores import Tracking
 
@@ -40,7 +40,7 @@ def registry_store(store_uri: str) -> RegistryStore:
     if _has_other_stores():
         from mlflow.server.handlers import ModelRegistryStoreRegistryWrapper as Wrapper
 
-        own: RegistryStore = Wrapper._get_sqlalchemy_store(store_uri)  # type: ignore[no-untyped-call]  # as above
+        own: RegistryStore = Wrapper._get_sqlalchemy_store(store_uri)
         return own
     from .stores import Registry
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Protocol
 
 from fastapi import FastAPI
@@ -21,7 +20,7 @@ _WORKSPACE = WORKSPACE_HEADER_NAME.lower().encode()
 _JSON = {b"application/json", b"application/json; charset=utf-8"}
 _LOST = (
     b'{"error_code":"TEMPORARILY_UNAVAILABLE","message":"The connection to the database ended. '
-    b'The call may or may not have had its effect."}'
+    b'The call may have been carried out or not."}'
 )
 
 
@@ -142,9 +141,6 @@ async def _body(receive: Receive) -> bytes:
 
 async def _send(send: Send, scope: Scope, route: Route, status: int, media_type: bytes, body: bytes) -> None:
     scope["route"] = route
-    headers: Iterable[tuple[bytes, bytes]] = [
-        (b"content-type", media_type),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+    headers = [(b"content-type", media_type), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

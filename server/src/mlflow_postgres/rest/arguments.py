@@ -28,6 +28,13 @@ class Arguments(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """What a call asks for."""
 
 
+class Tag(Arguments):
+    """A tag of a run."""
+
+    key: str
+    value: str = ""
+
+
 class OfRun(Arguments, kw_only=True):
     """What a call asks of one run. MLflow's clients send its id twice."""
 
@@ -65,8 +72,8 @@ def _is_valid(key: str) -> bool:
     return (
         key != ""
         and len(key) <= validation.MAX_ENTITY_KEY_LENGTH
-        and validation.validate_param_and_metric_name(key) is not None  # type: ignore[no-untyped-call]  # MLflow's own
-        and not validation.path_not_unique(key)  # type: ignore[no-untyped-call]  # as above
+        and validation.validate_param_and_metric_name(key) is not None
+        and not validation.path_not_unique(key)
     )
 
 

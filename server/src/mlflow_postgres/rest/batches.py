@@ -9,7 +9,7 @@ from typing import Final, LiteralString, NamedTuple
 from mlflow.utils import validation
 
 from . import answers, arrays
-from .arguments import Arguments, Integer, Milliseconds, Number, OfRun, RunId, check_key
+from .arguments import Arguments, Integer, Milliseconds, Number, OfRun, RunId, Tag, check_key
 from .database import Database
 from .errors import NotServed
 
@@ -80,11 +80,6 @@ class Metric(Arguments):
 
 
 class Param(Arguments):
-    key: str
-    value: str = ""
-
-
-class Tag(Arguments):
     key: str
     value: str = ""
 

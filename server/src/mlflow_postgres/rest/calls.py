@@ -193,12 +193,12 @@ def routes() -> dict[tuple[str, str], Route]:
         (method, path): Route(path, call)
         for service in _SERVICES
         for calls in (_CALLS, _ALSO_READ)
-        for path, call, methods in get_service_endpoints(service, calls.get)  # type: ignore[no-untyped-call]  # MLflow's
+        for path, call, methods in get_service_endpoints(service, calls.get)
         if call is not None
         for method in methods
         if call.is_read == (method == "GET")
     }
     for name, call in _OF_THE_UI.items():
-        path: str = _get_ajax_path(name)  # type: ignore[no-untyped-call]  # MLflow's own
+        path: str = _get_ajax_path(name)
         found["GET" if call.is_read else "POST", path] = Route(path, call)
     return found

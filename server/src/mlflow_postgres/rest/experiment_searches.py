@@ -63,7 +63,7 @@ async def search(database: Database, arguments: Search) -> bytes:
 def _translated(text: str) -> tuple[str, Mapping[str, str]]:
     """A condition, and the values of its parameters. Raises `NotServed`."""
     try:
-        parsed: list[dict[str, Any]] = SearchExperimentsUtils.parse_search_filter(text)  # type: ignore[no-untyped-call]  # MLflow's
+        parsed: list[dict[str, Any]] = SearchExperimentsUtils.parse_search_filter(text)
     except Exception:
         # Besides its own errors, MLflow raises others for some texts, and answers with status 500.
         raise NotServed from None
@@ -114,7 +114,7 @@ def _ordered(order_by: tuple[str, ...]) -> str:
     keys = set()
     for text in order_by:
         try:
-            parsed = SearchExperimentsUtils.parse_order_by_for_search_experiments(text)  # type: ignore[no-untyped-call]  # MLflow's
+            parsed = SearchExperimentsUtils.parse_order_by_for_search_experiments(text)
         except Exception:
             # As above.
             raise NotServed from None

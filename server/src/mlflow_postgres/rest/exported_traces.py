@@ -199,7 +199,7 @@ def _tags_of_resource(spans: Sequence[Span]) -> dict[str, str]:
 
 def _valid_tag(key: str, value: str) -> tuple[str, str]:
     """The tag, whose value may be cut. Raises an error of MLflow's."""
-    valid: tuple[str, str] = _validate_trace_tag(key, value)  # type: ignore[no-untyped-call]  # MLflow's own
+    valid: tuple[str, str] = _validate_trace_tag(key, value)
     return valid
 
 

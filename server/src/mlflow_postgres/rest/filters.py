@@ -61,14 +61,14 @@ class Order:
 def translated(text: str) -> Filter:
     """Raises `NotServed`."""
     try:
-        parsed: list[dict[str, Any]] = SearchUtils.parse_search_filter(text)  # type: ignore[no-untyped-call]  # MLflow's
+        parsed: list[dict[str, Any]] = SearchUtils.parse_search_filter(text)
     except Exception:
         # Besides its own errors, MLflow raises others for some texts, and answers with status 500.
         raise NotServed from None
     joins, conditions, ranges, values = [], ["TRUE"], [], {}
     for number, each in enumerate(parsed):
         kind, comparator, value = each["type"], each["comparator"].upper(), each["value"]
-        key: str = SearchUtils.translate_key_alias(each["key"])  # type: ignore[no-untyped-call]  # as above
+        key: str = SearchUtils.translate_key_alias(each["key"])
         name = f"f{number}"
         if kind == "attribute" and key == "run_name":
             kind, key = "tag", "mlflow.runName"
@@ -111,12 +111,12 @@ def ordered(order_by: tuple[str, ...]) -> Order:
     seen: set[tuple[str, str]] = set()
     for number, text in enumerate(order_by):
         try:
-            parsed = SearchUtils.parse_order_by_for_search_runs(text)  # type: ignore[no-untyped-call]  # MLflow's own
+            parsed = SearchUtils.parse_order_by_for_search_runs(text)
         except Exception:
             # As above.
             raise NotServed from None
         kind, key, is_ascending = parsed
-        key = SearchUtils.translate_key_alias(key)  # type: ignore[no-untyped-call]  # as above
+        key = SearchUtils.translate_key_alias(key)
         if (kind, key) in seen:
             raise NotServed
         seen.add((kind, key))

@@ -110,7 +110,7 @@ async def get_latest(database: Database, arguments: GetLatest) -> bytes:
 
 def _canonical(stage: str) -> str:
     check(get_canonical_stage, stage)
-    canonical: str = get_canonical_stage(stage)  # type: ignore[no-untyped-call]  # MLflow's own
+    canonical: str = get_canonical_stage(stage)
     return canonical
 
 

@@ -14,7 +14,7 @@ def offset(token: str) -> int:
     if not token:
         return 0
     try:
-        found = SearchUtils.parse_start_offset_from_page_token(token)  # type: ignore[no-untyped-call]  # MLflow's own
+        found = SearchUtils.parse_start_offset_from_page_token(token)
     except Exception:
         # Besides its own errors, MLflow raises others for some tokens, and answers with status 500.
         raise NotServed from None
@@ -24,5 +24,5 @@ def offset(token: str) -> int:
 
 
 def token(rows_before: int) -> bytes:
-    found: bytes = SearchUtils.create_page_token(rows_before)  # type: ignore[no-untyped-call]  # as above
+    found: bytes = SearchUtils.create_page_token(rows_before)
     return found

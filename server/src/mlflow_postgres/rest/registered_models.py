@@ -99,7 +99,7 @@ async def create(database: Database, arguments: Create) -> bytes:
     tags = {tag.key: tag.value for tag in arguments.tags}
     if len(tags) != len(arguments.tags):
         raise NotServed
-    now = get_current_time_millis()  # type: ignore[no-untyped-call]  # MLflow's own
+    now = get_current_time_millis()
     values = {
         "name": arguments.name,
         "now": str(now),

@@ -48,13 +48,13 @@ class Searched:
 
 
 def _model_order_key(term: str) -> tuple[str, bool]:
-    key, is_ascending = SearchUtils.parse_order_by_for_search_registered_models(term)  # type: ignore[no-untyped-call]  # MLflow's
+    key, is_ascending = SearchUtils.parse_order_by_for_search_registered_models(term)
     return key, is_ascending
 
 
 def _version_order_key(term: str) -> tuple[str, bool]:
     # MLflow takes a tag for the attribute of the same name.
-    _, key, is_ascending = SearchModelVersionUtils.parse_order_by_for_search_model_versions(term)  # type: ignore[no-untyped-call]  # as above
+    _, key, is_ascending = SearchModelVersionUtils.parse_order_by_for_search_model_versions(term)
     return key, is_ascending
 
 

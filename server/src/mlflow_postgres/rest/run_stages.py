@@ -32,7 +32,7 @@ class Restore(Arguments):
 
 
 async def delete(database: Database, arguments: Delete) -> bytes:
-    now: int = get_current_time_millis()  # type: ignore[no-untyped-call]  # MLflow's own
+    now: int = get_current_time_millis()
     values = {
         "run_id": arguments.run_id,
         "now": str(now),

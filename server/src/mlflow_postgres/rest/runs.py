@@ -10,7 +10,7 @@ import msgspec
 from mlflow.utils.name_utils import _generate_random_name
 
 from . import answers, arrays, locations, run_columns
-from .arguments import Arguments, ExperimentId, Integer, OfRun
+from .arguments import Arguments, ExperimentId, Integer, OfRun, Tag
 from .database import Database
 from .errors import NotServed
 
@@ -64,11 +64,6 @@ _GET: Final[LiteralString] = (
 _NAME = "mlflow.runName"
 
 
-class Tag(Arguments):
-    key: str
-    value: str = ""
-
-
 class Create(Arguments):
     experiment_id: ExperimentId
     user_id: str = ""
@@ -88,7 +83,7 @@ class Get(OfRun):
 
 
 def _random_name() -> str:
-    name: str = _generate_random_name()  # type: ignore[no-untyped-call]  # MLflow's own
+    name: str = _generate_random_name()
     return name
 
 

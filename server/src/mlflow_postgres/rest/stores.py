@@ -30,9 +30,7 @@ class Users(SqlAlchemyStore):
         snapshot = snapshots.current()
         if snapshot is None or username != snapshot.username:
             return super().get_user(username)
-        return User(  # type: ignore[no-untyped-call]  # MLflow's own
-            snapshot.user_id, username, snapshot.password_hash, snapshot.is_admin
-        )
+        return User(snapshot.user_id, username, snapshot.password_hash, snapshot.is_admin)
 
     def list_grants(self, user_id: int, workspace: str, resource_types: Collection[str]) -> list[RoleGrantRow]:
         snapshot = snapshots.current()

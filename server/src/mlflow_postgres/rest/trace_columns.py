@@ -108,7 +108,7 @@ def _cost(values: bytes) -> bytes:
 def _assessment(row: dict[str, object]) -> bytes:
     """An assessment of its row, by MLflow's own functions."""
     try:
-        message = SqlAssessments(**row).to_mlflow_entity().to_proto()  # type: ignore[no-untyped-call]  # MLflow's
+        message = SqlAssessments(**row).to_mlflow_entity().to_proto()
     except Exception:
         raise NotServed from None
     written: str = message_to_json(message, pretty=False)

@@ -142,7 +142,7 @@ class _Conditions:
 def translated(text: str) -> Filter:
     """Raises `NotServed`."""
     try:
-        parsed: list[dict[str, Any]] = SearchTraceUtils.parse_search_filter_for_search_traces(text)  # type: ignore[no-untyped-call]  # MLflow's
+        parsed: list[dict[str, Any]] = SearchTraceUtils.parse_search_filter_for_search_traces(text)
     except Exception:
         # Besides its own errors, MLflow raises others for some texts, and answers with status 500.
         raise NotServed from None
@@ -161,7 +161,7 @@ def ordered(order_by: tuple[str, ...]) -> Order:
     seen: set[tuple[str, str]] = set()
     for number, text in enumerate(order_by):
         try:
-            parsed = SearchTraceUtils.parse_order_by_for_search_traces(text)  # type: ignore[no-untyped-call]  # MLflow's
+            parsed = SearchTraceUtils.parse_order_by_for_search_traces(text)
         except Exception:
             # As above.
             raise NotServed from None
