@@ -100,6 +100,8 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
         "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD,
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "secret",
         "_MLFLOW_SGI_NAME": "uvicorn",
+        "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
+        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": str(configuration.parent / "artifacts"),
     }
     logging.disable()
     with warnings.catch_warnings(action="ignore"):
@@ -130,6 +132,7 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
     for experiment in experiments:
         run = store.create_run(experiment, "somebody", 5, [], "run")
         run_ids.append(run.info.run_id)
+        (configuration.parent / "artifacts" / experiment / run.info.run_id / "artifacts" / "model").mkdir(parents=True)
     with store.engine.begin() as connection:
         # One of the open experiment has a model, which some may not see.
         connection.exec_driver_sql(
@@ -242,6 +245,8 @@ def requests(make: Any, experiments: list[str], run_ids: list[str], sender: str)
             post("set-tag", {"run_id": run_id, "key": "t", "value": sender}),
             post("delete-tag", {"run_id": run_id, "key": "t"}),
             get("runs/get", run_id=run_id),
+            get("artifacts/list", run_id=run_id),
+            get("artifacts/list", run_id=run_id, path=f"../../{run_ids[0]}/artifacts"),
             get("metrics/get-history", run_id=run_id, metric_key="m"),
             make("GET", f"{UI}/metrics/get-history-bulk", query={"run_id": [run_ids[0], run_id], "metric_key": "m"}),
             get("metrics/get-history-bulk-interval", run_ids=run_id, metric_key="m"),
@@ -287,6 +292,7 @@ def requests(make: Any, experiments: list[str], run_ids: list[str], sender: str)
     asked += [get("registered-models/search", max_results="2"), get("model-versions/search")]
     # Whoever is authorised for one run must not reach another.
     both = {"run_id": run_ids[0], "run_uuid": run_ids[2], "status": "FAILED"}
+    asked.append(get("artifacts/list", run_id=run_ids[0], run_uuid=run_ids[2]))
     return [*asked, post("update", both), post("update", {"run_uuid": run_ids[2], "status": "FAILED"})]
 
 

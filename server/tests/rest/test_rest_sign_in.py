@@ -13,6 +13,8 @@ import pytest
 from .. import PYTHONPATH
 from ..postgresql import Server
 
+SERVED, REFUSED = [200, True], [403, False]
+
 
 @pytest.fixture(scope="module")
 def told(postgresql: Server, schema: str) -> dict[str, Any]:
@@ -48,15 +50,22 @@ def test_every_user_gets_what_mlflow_gives_them(told: dict[str, Any]) -> None:
     assert len(refused) > 10
 
 
+def test_a_user_lists_the_artifacts_of_the_runs_that_they_may_read(told: dict[str, Any]) -> None:
+    """Of three runs: as it is, with a path that leads to another, and the last request names two runs."""
+    expected = {"admin": [SERVED] * 3, "bob": [SERVED, SERVED, REFUSED], "dave": [REFUSED] * 3}
+    for user, of_runs in expected.items():
+        asked = [[status, is_served] for call, status, is_served in told["outcomes"][user] if call == "artifacts/list"]
+        assert asked[:-1:2] == of_runs, user
+        assert not any(is_served for _, is_served in asked[1::2]), user
+        assert not asked[-1][1], user
+
+
 def test_who_is_refused_is_refused_by_mlflow(told: dict[str, Any]) -> None:
     for sender, outcomes in told["outcomes"].items():
         for call, status, is_served in outcomes:
             assert status == 200 or not is_served, (sender, call)
     for sender in ("nobody", "wrong", "unknown", "empty"):
         assert {status for _, status, _ in told["outcomes"][sender]} == {401}
-
-
-SERVED, REFUSED = [200, True], [403, False]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from mlflow.tracing.utils.otlp import OTLP_TRACES_PATH
 
 from . import (
     aliases,
+    artifacts,
     batches,
     datasets,
     experiment_searches,
@@ -124,6 +125,7 @@ _CALLS = {
     service_pb2.LogMetric: _post(batches.LogMetric, batches.log_metric),
     service_pb2.LogParam: _post(batches.LogParam, batches.log_parameter),
     service_pb2.LogInputs: _post(inputs.LogInputs, inputs.log_inputs),
+    service_pb2.ListArtifacts: _get(artifacts.List, artifacts.list_artifacts),
     service_pb2.SetTag: _post(batches.SetTag, batches.set_tag),
     service_pb2.DeleteTag: _post(tags.DeleteTag, tags.delete_tag),
     service_pb2.GetExperiment: _get(experiments.Get, experiments.get),

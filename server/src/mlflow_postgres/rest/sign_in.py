@@ -19,7 +19,7 @@ from starlette.types import Scope
 from werkzeug.datastructures import Authorization
 
 from ..application.sign_in_headers import names_somebody
-from . import batches, experiments, histories, runs, snapshots, tags
+from . import artifacts, batches, experiments, histories, runs, snapshots, tags
 from .arguments import Arguments
 from .database import Database
 from .errors import NotServed
@@ -28,7 +28,7 @@ from .snapshots import Snapshot
 
 _OF_A_RUN = (
     *(batches.LogBatch, batches.LogMetric, batches.LogParam, batches.SetTag, tags.DeleteTag),
-    *(runs.Update, runs.Get, histories.Get),
+    *(runs.Update, runs.Get, histories.Get, artifacts.List),
 )
 _OF_AN_EXPERIMENT = (runs.Create, experiments.Get)
 _INDECISIVE = (b"authorization", b"content-length")
