@@ -26,6 +26,11 @@ def use(sides: Sides) -> None:
     # Sent again: the sums are over what is stored.
     sides.ask(export(a_span(FIRST, 2, 1, MODEL | USAGE | {"gen_ai.request.model": "gpt-4o-mini"})))
     sides.ask(export(SPANS["other session"](FIRST), SPANS["model"](STARTED), SPANS["root"](STARTED)))
+    for table, most in (("trace_tags", 4_096), ("trace_request_metadata", 250)):
+        for key, value in (("long", f"repeat('b', {most + 1})"), ("nothing", "NULL")):
+            sides.execute(
+                f"INSERT INTO {table} (key, value, request_id) SELECT '{key}', {value}, request_id FROM trace_info"
+            )
     ids = [f"tr-{number:032x}" for number in (SECOND, FIRST, STARTED)]
     for trace_id in ids:
         sides.ask(Request("PATCH", f"{V3}/{trace_id}/tags", {"key": "k", "value": "1"}))
@@ -67,7 +72,10 @@ def test_without_a_fault_there_is_no_difference(clean: Sides) -> None:
         (span_writes, "_WRITE", "new.is_final AND (trace.input_tokens", "FALSE AND (trace.input_tokens"),
         (span_writes, "_WRITE", "model_name = excluded.model_name, ", ""),
         (span_writes, "_STORED", "span.parent_span_id,", "NULL::text,"),
-        (trace_columns, "COLUMNS", "'mlflow.trace.session', trace.session_id", "'mlflow.trace.session', NULL"),
+        (trace_columns, "COLUMNS", "left(trace.session_id, 250)", "left(trace.trace_name, 250)"),
+        (trace_columns, "COLUMNS", "> 250 THEN left(value, 250)", "> 250 THEN left(value, 249)"),
+        (trace_columns, "COLUMNS", "> 4096 THEN", "> 4097 THEN"),
+        (trace_columns, "COLUMNS", "ELSE coalesce(value, 'None')", "ELSE value"),
         (trace_searches, "_SEARCH", "ORDER BY place", "ORDER BY place DESC"),
         (traces, "_BATCH_GET_INFOS", "ORDER BY asked.place", "ORDER BY asked.place DESC"),
         (traces, "_GET", "parent_span_id IS NOT NULL, ", "parent_span_id IS NULL, "),
