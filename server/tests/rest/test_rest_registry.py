@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mlflow.entities.model_registry import ModelVersionTag, RegisteredModelTag
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
 
-from mlflow_postgres.rest import model_versions, registry_filters
+from mlflow_postgres.rest import model_versions, registry_filters, registry_searches
 
 from ..postgresql import Server
 from .questions import token
@@ -404,7 +404,7 @@ def test_an_index_has_the_versions(postgresql: Server, database: str) -> None:
         ):
             condition, values = registry_filters.translated(registry_filters.VERSIONS, text)
             order = registry_filters.ordered(registry_filters.VERSIONS, ())
-            statement = f"EXPLAIN {model_versions._SEARCH}".format(condition=condition, order=order)
+            statement = "EXPLAIN " + registry_searches.filled(model_versions._SEARCH, condition, order)
             plan = connection.execute(statement.encode(), {**values, "offset": 0, "limit": 5})
             assert index in "\n".join(line for (line,) in plan)
 

@@ -25,7 +25,7 @@ async def page(database: Database, searched: Searched, statement: str, arguments
     condition, values = registry_filters.translated(searched, arguments.filter)
     order = registry_filters.ordered(searched, tuple(arguments.order_by))
     rows = await database.read(
-        statement.format(condition=condition, order=order),
+        filled(statement, condition, order),
         {**values, "offset": str(before), "limit": str(most + 1)},
         prepare=False,
     )
@@ -37,3 +37,8 @@ async def page(database: Database, searched: Searched, statement: str, arguments
     if len(rows) > most:
         fields.append(b'"next_page_token":"%b"' % pages.token(before + most))
     return answers.ascii_json(b"{%b}" % b",".join(fields))
+
+
+def filled(statement: str, condition: str, order: str) -> str:
+    # Not by `format`: JSON has braces.
+    return statement.replace("{order}", order).replace("{condition}", condition)
