@@ -53,9 +53,13 @@ def use(sides: Sides) -> None:
     sides.ask(Request("POST", f"{RUNS}/log-batch", {"run_id": run_id, "metrics": steps}))
     bulk = {"run_id": run_id, "metric_key": "n"}
     sides.ask(Request("GET", "/ajax-api/2.0/mlflow/metrics/get-history-bulk", query=bulk))
-    for most in (1, 2, 5):
-        sample = {"run_ids": run_id, "metric_key": "n", "max_results": most}
-        sides.ask(Request("GET", "/api/2.0/mlflow/metrics/get-history-bulk-interval", query=sample))
+    # Two values of each step.
+    twice = [{"key": "o", "value": value, "timestamp": 9 - value, "step": value // 2} for value in range(9)]
+    sides.ask(Request("POST", f"{RUNS}/log-batch", {"run_id": run_id, "metrics": twice}))
+    for key in ("n", "o"):
+        for most in (1, 2, 5):
+            sample = {"run_ids": run_id, "metric_key": key, "max_results": most}
+            sides.ask(Request("GET", "/api/2.0/mlflow/metrics/get-history-bulk-interval", query=sample))
     dataset = {"name": "d", "digest": "1", "source_type": "s", "source": "{}", "schema": "{}"}
     inputs = [{"dataset": dataset, "tags": [{"key": "mlflow.data.context", "value": "train"}]}]
     for each in (run_id, run_id, other):
@@ -97,10 +101,14 @@ FAULTS: list[tuple[ModuleType, str, str, str]] = [
     (experiment_searches, "_SEARCH", "OFFSET", "NULLS FIRST OFFSET 1 +"),
     (experiment_searches, "_SEARCH", "AND {condition}", ""),
     (histories, "_GET_BULK", "timestamp, step, metrics.value", "step, timestamp, metrics.value"),
-    (histories, "_GET_BULK", "'run_id', run_uuid", "'run_id', key"),
-    (sampled_histories, "_GET", "number = total - 1", "number = total - 2"),
-    (sampled_histories, "_GET", "%(most)s::bigint - 1) + larger", "%(most)s::bigint - 1)"),
+    (histories, "_GET_BULK", "|| run_uuid ||", "|| key ||"),
+    (sampled_histories, "_GET", "THEN total", "THEN total - 1"),
+    (sampled_histories, "_GET", "least(bucket, larger)", "0"),
     (sampled_histories, "_GET", "ORDER BY step, timestamp", "ORDER BY timestamp, step"),
+    (sampled_histories, "_GET", "count(*) = least", "count(*) >= least"),
+    (sampled_histories, "_GET_WITH_EQUAL_STEPS", "number = total - 1", "number = total - 2"),
+    (sampled_histories, "_GET_WITH_EQUAL_STEPS", "%(most)s::bigint - 1) + larger", "%(most)s::bigint - 1)"),
+    (sampled_histories, "_GET_WITH_EQUAL_STEPS", "ORDER BY step, timestamp", "ORDER BY timestamp, step"),
     (run_stages, "_DELETE", "deleted_time = %(now)s::bigint", "deleted_time = 5"),
     (run_stages, "_RESTORE", ", deleted_time = NULL", ""),
     (inputs, "_LOG", "coalesce(old_uuid, dataset_uuid)", "dataset_uuid"),
