@@ -76,7 +76,7 @@ def test_without_a_fault_there_is_no_difference(clean: Sides) -> None:
         (trace_columns, "COLUMNS", "> 250 THEN left(value, 250)", "> 250 THEN left(value, 249)"),
         (trace_columns, "COLUMNS", "> 4096 THEN", "> 4097 THEN"),
         (trace_columns, "COLUMNS", "ELSE coalesce(value, 'None')", "ELSE value"),
-        (trace_searches, "_SEARCH", "ORDER BY place", "ORDER BY place DESC"),
+        (trace_searches, "_SEARCH", "ORDER BY {order}", "ORDER BY request_id"),
         (traces, "_BATCH_GET_INFOS", "ORDER BY asked.place", "ORDER BY asked.place DESC"),
         (traces, "_GET", "parent_span_id IS NOT NULL, ", "parent_span_id IS NULL, "),
         (trace_tags, "_SET", "SET value = excluded.value", "SET value = trace_tags.value"),

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from . import answers, arrays, pages, trace_columns, trace_filters
+from . import answers, arrays, pages, trace_filters, traces
 from .arguments import Arguments, ExperimentId
 from .database import Database
 
@@ -19,11 +19,8 @@ WITH found AS {materialized} (
     FROM trace_info AS trace
     {joins}
    WHERE {place} AND {condition}
-), page AS (
-  SELECT request_id, row_number() OVER () AS place
-    FROM (SELECT request_id FROM found ORDER BY {order} OFFSET %(offset)s::bigint LIMIT %(limit)s::bigint) AS page
 )
-SELECT {trace} FROM page JOIN trace_info AS trace USING (request_id) ORDER BY place
+SELECT request_id FROM found ORDER BY {order} OFFSET %(offset)s::bigint LIMIT %(limit)s::bigint
 """
 
 
@@ -53,11 +50,13 @@ async def search(database: Database, arguments: Search) -> bytes:
     where, values = place(experiments)
     values = {**found.values, **order.values, **values, "offset": str(before), "limit": str(most)}
     rows = await database.read(statement(found, order, where), values, prepare=False)
+    ids = [trace_id.decode() for (trace_id,) in rows]
     fields = []
-    if rows:
-        fields.append(b'"traces":[%b]' % b",".join([trace_columns.info(*row) for row in rows]))
+    if ids:
+        # A statement of its own is parsed and planned once, which takes PostgreSQL a fifth of the time.
+        fields.append(b'"traces":[%b]' % b",".join(await traces.infos(database, ids)))
     # Unlike a search for runs, MLflow does not look whether there are more.
-    if len(rows) == most:
+    if len(ids) == most:
         fields.append(b'"next_page_token":"%b"' % pages.token(before + most))
     return answers.ascii_json(b"{%b}" % b",".join(fields))
 
@@ -71,7 +70,6 @@ def statement(found: trace_filters.Filter, order: trace_filters.Order, place: st
         place=place,
         condition=found.condition,
         order=", ".join(f"{name} {direction}" for name, (_, direction) in zip(names, order.terms, strict=True)),
-        trace=trace_columns.COLUMNS,
     )
 
 

@@ -86,8 +86,13 @@ async def get(database: Database, arguments: Get) -> bytes:
 
 
 async def batch_get_infos(database: Database, arguments: BatchGet) -> bytes:
-    rows = await database.read(_BATCH_GET_INFOS, {"trace_ids": arrays.of_texts(arguments.trace_ids)})
-    return _listed(b"trace_infos", [trace_columns.info(*row) for row in rows])
+    return _listed(b"trace_infos", await infos(database, arguments.trace_ids))
+
+
+async def infos(database: Database, trace_ids: Sequence[str]) -> list[bytes]:
+    """The traces that there are, without their spans, in the order of their ids. Raises `NotServed`."""
+    rows = await database.read(_BATCH_GET_INFOS, {"trace_ids": arrays.of_texts(trace_ids)})
+    return [trace_columns.info(*row) for row in rows]
 
 
 async def batch_get(database: Database, arguments: BatchGet) -> bytes:
