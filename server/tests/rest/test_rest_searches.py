@@ -78,6 +78,71 @@ def test_the_best_values_of_a_metric_are_not_all(
             sides.ask(asked(replace(each, most=3), experiments))
 
 
+JOINED = (
+    *("params.q = '1'", "params.p LIKE '4%'", "tags.t != 'x'", "tags.t = '42'", "metrics.m > 0", "metrics.m != 1.5"),
+    *("tags.`名前` LIKE '名%'", "params.p ILIKE 'a%'", "dataset.name LIKE 't%'", "attributes.run_name LIKE 'run-1%'"),
+    *("params.q = '1' and metrics.m > -1", "params.q LIKE '1%' and status = 'FINISHED' and tags.nothing IS NOT NULL"),
+    *("params.p = 'nowhere'", "metrics.m > 1e300", "params.q = '1' and tags.t = 'nowhere'"),
+)
+"""Filters on what runs have, some that find many and some that find few or none."""
+
+
+@pytest.mark.parametrize(("few", "newest"), [(1, 1), (1, 5), (1, 30), (1, 1_000), (3, 20), (10_000, 1_000)])
+def test_runs_are_found_among_the_newest_or_by_a_condition(
+    sides: Sides, experiments: dict[str, str], monkeypatch: pytest.MonkeyPatch, few: int, newest: int
+) -> None:
+    """So few count as the newest, or as few, that pages end within them, at them, and beyond.
+
+    Nine runs start at the same time.
+    """
+    for name, value in (("_FEW", few), ("_LEAST", newest), ("_NEWEST_TIMES", 1)):
+        monkeypatch.setattr(search_plans, name, value)
+    places = [[experiments["odd"]], [experiments["empty"]], list(experiments.values())]
+    orders: list[list[str]] = [[], ["start_time DESC"], ["attributes.start_time DESC", "run_id ASC"]]
+    for number, text in enumerate(JOINED):
+        body: dict[str, Any] = {"filter": text, "experiment_ids": places[0]}
+        found = len(sides.ask(search(body)).body.get("runs", []))
+        for order in orders[:2]:
+            for most in {1, 3, max(found - 1, 1), max(found, 1), found + 1, 10_000}:
+                assert sides.is_served(search(body | {"order_by": order, "max_results": most}))
+        for view in VIEWS.values():
+            more = {"order_by": orders[number % 3], "run_view_type": view, "experiment_ids": places[number % 3]}
+            first = search(body | more | {"max_results": 4})
+            assert sides.is_served(first)
+            following = sides.ask(first).body.get("next_page_token")
+            if following:
+                assert sides.is_served(search(body | more | {"max_results": 4, "page_token": following}))
+
+
+def statements(sides: Sides, monkeypatch: pytest.MonkeyPatch, request: Request) -> list[Any]:
+    """Those that find the runs."""
+    asked: list[Any] = []
+    read = sides.pool.read
+
+    def recorded(statement: Any, values: Any, **options: Any) -> Any:
+        asked.extend([statement] if options.get("prepare") is False else [])
+        return read(statement, values, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sides.pool, "read", recorded)
+        assert sides.is_served(request)
+    return asked
+
+
+def test_a_page_is_read_once_if_the_newest_fill_it_or_are_all(
+    sides: Sides, experiments: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body: dict[str, Any] = {"experiment_ids": [experiments["odd"]], "filter": "metrics.`名前` >= 0"}
+    monkeypatch.setattr(search_plans, "_FEW", 3)
+    for most in (5, 10_000):
+        assert len(statements(sides, monkeypatch, search(body | {"max_results": most}))) == 1
+    monkeypatch.setattr(search_plans, "_LEAST", 20)
+    monkeypatch.setattr(search_plans, "_NEWEST_TIMES", 1)
+    assert len(statements(sides, monkeypatch, search(body | {"max_results": 5}))) == 1
+    for filters in ("metrics.`名前` >= 0 and metrics.sparse >= 0", "params.q = 'nowhere'"):
+        assert len(statements(sides, monkeypatch, search(body | {"filter": filters, "max_results": 5}))) == 2
+
+
 @pytest.mark.parametrize("most", [1, 2, 7, 50, 10_000])
 @pytest.mark.parametrize("view", VIEWS.values())
 @pytest.mark.parametrize("order", [[], ["start_time ASC"], ["attributes.start_time DESC"], ["params.p DESC", "tags.t"]])
@@ -216,16 +281,19 @@ def test_a_run_that_is_read_has_its_datasets(sides: Sides, experiments: dict[str
     assert any(run["inputs"] for run in found)
 
 
-def test_runs_without_a_start_time_come_where_mlflow_has_them(sides: Sides, experiments: dict[str, str]) -> None:
+def test_runs_without_a_start_time_come_where_mlflow_has_them(
+    sides: Sides, experiments: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Last of all in an order by it, and first where nothing is said."""
     sides.execute(
         "UPDATE runs SET start_time = NULL WHERE run_uuid IN"
         " (SELECT run_uuid FROM runs WHERE lifecycle_stage = 'active' ORDER BY run_uuid LIMIT 3)"
     )
+    monkeypatch.setattr(search_plans, "_FEW", 1)
     for order in (["start_time DESC"], ["start_time ASC"], [], ["attributes.start_time DESC", "tags.t"], ["metrics.m"]):
         for most in (1, 5, 20, 10_000):
-            for name in ("odd", "other"):
-                body = {"experiment_ids": [experiments[name]], "order_by": order, "max_results": most}
+            for name, text in (("odd", ""), ("other", ""), ("odd", "tags.t != 'x'"), ("other", "params.q LIKE '1%'")):
+                body = {"experiment_ids": [experiments[name]], "order_by": order, "max_results": most, "filter": text}
                 sides.ask(search(body))
                 sides.ask(search(body | {"page_token": token('{"offset": 3}')}))
     sides.execute("UPDATE runs SET start_time = 0 WHERE start_time IS NULL")

@@ -14,7 +14,7 @@ from mlflow.utils.search_utils import SearchUtils
 
 from . import arrays
 from .errors import NotServed
-from .indexed_texts import INDEXED, is_short, literal_beginning
+from .indexed_texts import INDEXED, is_beginning, is_short, literal_beginning
 
 _COLUMNS: Final = {
     "run_id": "run_uuid",
@@ -39,6 +39,8 @@ class Filter:
     condition: str
     ranges: tuple[tuple[str, str], ...]
     """Metrics, and conditions on `value` that no run without the metric meets."""
+    lists: tuple[str, ...]
+    """Tables with conditions, each for the rows of one index. Every run that is found has a row in each."""
     values: Mapping[str, str]
 
 
@@ -65,7 +67,7 @@ def translated(text: str) -> Filter:
     except Exception:
         # Besides its own errors, MLflow raises others for some texts, and answers with status 500.
         raise NotServed from None
-    joins, conditions, ranges, values = [], ["TRUE"], [], {}
+    joins, conditions, ranges, lists, values = [], ["TRUE"], [], [], {}
     for number, each in enumerate(parsed):
         kind, comparator, value = each["type"], each["comparator"].upper(), each["value"]
         key: str = SearchUtils.translate_key_alias(each["key"])
@@ -84,21 +86,25 @@ def translated(text: str) -> Filter:
             raise NotServed
         table = f"{_TABLES[kind]} AS {name}"
         values[f"{name}_key"] = key
-        of_run = f"{name}.run_uuid = run.run_uuid AND {name}.key = %({name}_key)s::varchar"
+        of_key = f"{name}.key = %({name}_key)s::varchar"
+        of_run = f"{name}.run_uuid = run.run_uuid AND {of_key}"
         if comparator in ("IS NULL", "IS NOT NULL"):
             conditions.append(f"{'NOT' if comparator == 'IS NULL' else ''} EXISTS (SELECT FROM {table} WHERE {of_run})")
             continue
         joins.append(f"JOIN {table} ON {of_run}")
         values[name] = value
         if kind == "metric":
-            conditions.append(_of_metric(comparator, value, name))
-            if comparator != "!=":
+            condition, is_indexed = _of_metric(comparator, value, name), comparator != "!="
+            if is_indexed:
                 ranges.append((key, f"value {OPERATORS[comparator]} %({name})s::float8"))
         else:
             condition, beginning = of_indexed_text(_TABLES[kind], comparator, value, name)
-            conditions.append(condition)
+            is_indexed = bool(beginning) or is_short(comparator, _TABLES[kind], value)
             values |= beginning
-    return Filter("\n".join(joins), " AND ".join(conditions), tuple(ranges), values)
+        conditions.append(condition)
+        if is_indexed:
+            lists.append(f"{table} WHERE {of_key} AND {condition}")
+    return Filter("\n".join(joins), " AND ".join(conditions), tuple(ranges), tuple(lists), values)
 
 
 @functools.lru_cache(maxsize=1_000)
@@ -224,6 +230,8 @@ def of_indexed_text(table: str, comparator: str, value: str, name: str) -> tuple
     beginning = literal_beginning(comparator, value)
     if not beginning:
         return is_so, {}
-    begins = "= %({0}_beginning)s::text" if comparator == "=" else "LIKE %({0}_beginning)s::text"
     pattern = beginning if comparator == "=" else f"{beginning}%"
-    return f"{is_so} AND left({name}.value, {INDEXED}) {begins.format(name)}", {f"{name}_beginning": pattern}
+    begins = f"left({name}.value, {INDEXED}) {comparator} %({name}_beginning)s::text"
+    # Both conditions would be counted as if one did not follow from the other: as far too few rows.
+    condition = begins if is_beginning(comparator, table, value) else f"{is_so} AND {begins}"
+    return condition, {f"{name}_beginning": pattern}

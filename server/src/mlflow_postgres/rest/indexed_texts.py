@@ -13,11 +13,22 @@ INDEXED = 128
 
 _SHORT = {"tags", "trace_tags", "trace_request_metadata"}
 """Tables with an index of short values."""
+_BEGINNINGS = {"tags", "params"}
+"""Tables with an index of the first characters."""
 
 
 def is_short(comparator: str, table: str, value: str) -> bool:
     """Whether a condition is for a whole value, which the index of short values contains if there is one."""
     return comparator == "=" and table in _SHORT and len(value.encode("utf-8", "surrogatepass")) <= INDEXED
+
+
+def is_beginning(comparator: str, table: str, value: str) -> bool:
+    """Whether a condition is one on the indexed characters alone, in a table that has an index of them."""
+    if table not in _BEGINNINGS:
+        return False
+    if comparator == "=":
+        return len(value) < INDEXED
+    return value == literal_beginning(comparator, value) + "%"
 
 
 def literal_beginning(comparator: str, value: str) -> str:

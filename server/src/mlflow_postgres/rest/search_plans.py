@@ -14,10 +14,11 @@ from .filters import Filter, Order, Term
 
 @dataclass(frozen=True)
 class Plan:
-    """Parts of a statement over `runs AS run`."""
+    """Parts of a statement over `run`, and a CTE named `page` of the runs that are found."""
 
     terms: tuple[Term, ...]
     joins: tuple[str, ...]
+    runs: str = "runs AS run"
     has_order: bool = False
     """Whether PostgreSQL can read the runs in their order, and stop when the page is full."""
     before: str = ""
@@ -32,21 +33,36 @@ def usual(found: Filter, order: Order) -> Plan:
     return Plan(terms=order.terms, joins=order.joins, has_order=not (found.joins or order.joins))
 
 
-def quick(found: Filter, order: Order, place: str, end: int) -> Plan | None:
+@dataclass(frozen=True)
+class Place:
+    """The experiments and the stages of a search."""
+
+    condition: str
+    is_one: bool
+    """Whether an index has the order of its runs."""
+
+
+def quick(found: Filter, order: Order, place: Place, end: int) -> Plan | None:
     """For a page that ends at this run of all that are found. None if there is no quick way."""
     if order.metric and end <= _DEEPEST:
         return _among_best(found, order, end)
-    if order.terms[0] == ("run.start_time", "DESC NULLS LAST") and not (found.joins or order.joins):
+    if found.joins and order.terms in _NEWEST_FIRST and place.is_one and end <= _DEEPEST:
+        return _among_newest(found, order, place, end)
+    if order.terms[0] == _BY_START and not (found.joins or order.joins):
         return Plan(
             # The index has runs without a start time at its other end.
             terms=(("run.start_time", "DESC"), *order.terms[1:]),
             joins=(),
             has_order=True,
             condition="run.start_time IS NOT NULL",
-            is_all=f"NOT EXISTS (SELECT FROM runs AS run WHERE {place} AND run.start_time IS NULL)",
+            is_all=f"NOT EXISTS (SELECT FROM runs AS run WHERE {place.condition} AND run.start_time IS NULL)",
         )
     return None
 
+
+_BY_START: Final = ("run.start_time", "DESC NULLS LAST")
+_LAST: Final = ("run.run_uuid", "ASC")
+_NEWEST_FIRST: Final = ((_BY_START, _LAST), (("run.start_time", "DESC"), _LAST))
 
 _LEAST, _MOST, _TIMES = 3_000, 50_000, 30
 """Values of a metric that count as the best: as many times the end of the page, between the two."""
@@ -90,4 +106,40 @@ def _among_best(found: Filter, order: Order, end: int) -> Plan:
         # Without bounds, runs without the metric come behind them.
         is_all=_IS_ALL.format(**parts) if ranges else "FALSE",
         values={"best": str(min(max(_LEAST, _TIMES * end), _MOST))},
+    )
+
+
+_FEW: Final = 300
+"""Rows of an index that are read to find out whether a condition finds more."""
+_NEWEST_TIMES: Final = 120
+"""Runs that count as the newest: as many times the end of the page, between the least and the most."""
+
+# Where a condition finds few rows, this reads no run. The runs are found by these rows then.
+_NEWEST_RUNS: Final = """
+(SELECT * FROM runs AS run WHERE {place} {conditions}
+  ORDER BY start_time DESC, run_uuid LIMIT %(newest)s::bigint) AS run
+"""
+_FINDS_MORE: Final = """
+AND (SELECT count(*) FROM (SELECT FROM {rows} LIMIT %(few)s::bigint) AS few) = %(few)s::bigint
+"""
+# The runs are counted only if the page is not full.
+_HAS_NO_OTHER: Final = """
+((SELECT count(*) FROM page) < %(limit)s::bigint
+ AND NOT EXISTS (SELECT FROM runs AS run WHERE {place} AND run.start_time IS NULL)
+ AND NOT EXISTS (SELECT FROM runs AS run WHERE {place} OFFSET %(newest)s::bigint))
+"""
+
+
+def _among_newest(found: Filter, order: Order, place: Place, end: int) -> Plan:
+    """Among the newest runs, unless one of the conditions finds few runs."""
+    conditions = " ".join(_FINDS_MORE.format(rows=rows) for rows in found.lists)
+    if order.terms[0] == _BY_START:
+        conditions += " AND run.start_time IS NOT NULL"
+    return Plan(
+        terms=(("run.start_time", "DESC"), _LAST),
+        joins=(),
+        runs=_NEWEST_RUNS.format(place=place.condition, conditions=conditions),
+        has_order=True,
+        is_all=_HAS_NO_OTHER.format(place=place.condition),
+        values={"newest": str(min(max(_LEAST, _NEWEST_TIMES * end), _MOST)), "few": str(_FEW)},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, LiteralString
 
 import msgspec
 
@@ -20,16 +20,22 @@ _STAGES: Final = {"ACTIVE_ONLY": ("active",), "DELETED_ONLY": ("deleted",), "ALL
 _SEARCH: Final = """
 WITH {before} found AS {materialized} (
   SELECT run.run_uuid{columns}
-    FROM runs AS run
+    FROM {runs}
     {joins}
    WHERE {place} AND {condition}
 ), page AS (
   SELECT run_uuid, row_number() OVER () AS place
     FROM (SELECT run_uuid FROM found ORDER BY {order} OFFSET %(offset)s::bigint LIMIT %(limit)s::bigint) AS page
 )
-SELECT {is_whole}, {is_all}, {info} AS info, {data}, {datasets}, {model_outputs}
+SELECT run_uuid, {is_whole}, {is_all}, {info} AS info
   FROM page JOIN runs AS run USING (run_uuid) ORDER BY place
 """
+
+# A statement of its own, which PostgreSQL plans once: its plan does not depend on what is searched for.
+_DATA: Final[LiteralString] = (
+    f"SELECT {run_columns.DATA}, {run_columns.DATASETS}, {run_columns.MODEL_OUTPUTS}"
+    " FROM unnest(%(run_ids)s::varchar[]) WITH ORDINALITY AS run (run_uuid, place) ORDER BY place"
+)
 
 
 class Search(Arguments):
@@ -52,18 +58,11 @@ async def search(database: Database, arguments: Search) -> bytes:
     quick = search_plans.quick(found, order, place, before + most)
     if quick:
         rows = await database.read(_statement(quick, found, place), {**values, **quick.values}, prepare=False)
-    is_found = len(rows) > most or (rows and rows[0][1] == b"t")
+    is_found = len(rows) > most or (rows and rows[0][2] == b"t")
     if not is_found:
         usual = search_plans.usual(found, order)
         rows = await database.read(_statement(usual, found, place), values, prepare=False)
-    if any(row[0] == b"f" for row in rows[:most]):
-        raise NotServed
-    runs = []
-    for number, row in enumerate(rows[:most], 1):
-        runs.append(answers.ascii_json(answers.run(*row[2:])))
-        # Other calls go on while a long page is written.
-        if number % SLICE == 0:
-            await asyncio.sleep(0)
+    runs = await _written(database, rows[:most])
     fields = []
     if runs:
         fields.append(b'"runs":[%b]' % b",".join(runs))
@@ -72,33 +71,47 @@ async def search(database: Database, arguments: Search) -> bytes:
     return b"{%b}" % b",".join(fields)
 
 
-def _statement(plan: search_plans.Plan, found: filters.Filter, place: str) -> str:
+async def _written(database: Database, rows: Sequence[Row]) -> list[bytes]:
+    """The JSON of the runs of a page."""
+    if any(is_whole == b"f" for _, is_whole, _, _ in rows):
+        raise NotServed
+    run_ids = arrays.of_texts(run_id.decode() for run_id, _, _, _ in rows)
+    data = await database.read(_DATA, {"run_ids": run_ids}) if rows else []
+    runs = []
+    for number, (row, of_run) in enumerate(zip(rows, data, strict=True), 1):
+        runs.append(answers.ascii_json(answers.run(row[3], *of_run)))
+        # Other calls go on while a long page is written.
+        if number % SLICE == 0:
+            await asyncio.sleep(0)
+    return runs
+
+
+def _statement(plan: search_plans.Plan, found: filters.Filter, place: search_plans.Place) -> str:
     """It reads the runs of a page, and the one after it."""
     names = [f"c{number}" for number in range(len(plan.terms))]
     return _SEARCH.format(
         before=plan.before,
         materialized="NOT MATERIALIZED" if plan.has_order else "MATERIALIZED",
         columns="".join(f", {term} AS {name}" for name, (term, _) in zip(names, plan.terms, strict=True)),
+        runs=plan.runs,
         joins="\n".join([found.joins, *plan.joins]),
-        place=place,
+        place=place.condition,
         condition=f"{found.condition} AND {plan.condition}",
         order=", ".join(f"{name} {direction}" for name, (_, direction) in zip(names, plan.terms, strict=True)),
         is_whole=run_columns.IS_WHOLE,
         is_all=plan.is_all,
         info=run_columns.INFO,
-        data=run_columns.DATA,
-        datasets=run_columns.DATASETS,
-        model_outputs=run_columns.MODEL_OUTPUTS,
     )
 
 
-def _place(experiment_ids: Sequence[str], stages: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """The condition on the experiments and the stages. An index has the order of one of each."""
-    is_one = len(experiment_ids) == 1
+def _place(experiment_ids: Sequence[str], stages: Sequence[str]) -> tuple[search_plans.Place, dict[str, str]]:
+    """The place, and the values of its condition."""
+    is_one_experiment, is_one_stage = len(experiment_ids) == 1, len(stages) == 1
     values = {
-        "experiments": experiment_ids[0] if is_one else arrays.of_texts(experiment_ids),
-        "stages": stages[0] if len(stages) == 1 else arrays.of_texts(stages),
+        "experiments": experiment_ids[0] if is_one_experiment else arrays.of_texts(experiment_ids),
+        "stages": stages[0] if is_one_stage else arrays.of_texts(stages),
     }
-    of_experiments = "= %(experiments)s::integer" if is_one else "= ANY(%(experiments)s::integer[])"
-    of_stages = "= %(stages)s::varchar" if len(stages) == 1 else "= ANY(%(stages)s::varchar[])"
-    return f"run.experiment_id {of_experiments} AND run.lifecycle_stage {of_stages}", values
+    of_experiments = "= %(experiments)s::integer" if is_one_experiment else "= ANY(%(experiments)s::integer[])"
+    of_stages = "= %(stages)s::varchar" if is_one_stage else "= ANY(%(stages)s::varchar[])"
+    condition = f"run.experiment_id {of_experiments} AND run.lifecycle_stage {of_stages}"
+    return search_plans.Place(condition, is_one_experiment and is_one_stage), values
