@@ -87,7 +87,7 @@ JOINED = (
 """Filters on what runs have, some that find many and some that find few or none."""
 
 
-@pytest.mark.parametrize(("few", "newest"), [(1, 1), (1, 5), (1, 30), (1, 1_000), (3, 20), (10_000, 1_000)])
+@pytest.mark.parametrize(("few", "newest"), [(1, 1), (1, 30), (1, 1_000), (3, 20), (10_000, 1_000)])
 def test_runs_are_found_among_the_newest_or_by_a_condition(
     sides: Sides, experiments: dict[str, str], monkeypatch: pytest.MonkeyPatch, few: int, newest: int
 ) -> None:
@@ -102,9 +102,8 @@ def test_runs_are_found_among_the_newest_or_by_a_condition(
     for number, text in enumerate(JOINED):
         body: dict[str, Any] = {"filter": text, "experiment_ids": places[0]}
         found = len(sides.ask(search(body)).body.get("runs", []))
-        for order in orders[:2]:
-            for most in {1, 3, max(found - 1, 1), max(found, 1), found + 1, 10_000}:
-                assert sides.is_served(search(body | {"order_by": order, "max_results": most}))
+        for most in {2, max(found - 1, 1), max(found, 1), found + 1}:
+            assert sides.is_served(search(body | {"order_by": orders[most % 2], "max_results": most}))
         for view in VIEWS.values():
             more = {"order_by": orders[number % 3], "run_view_type": view, "experiment_ids": places[number % 3]}
             first = search(body | more | {"max_results": 4})
@@ -139,8 +138,11 @@ def test_a_page_is_read_once_if_the_newest_fill_it_or_are_all(
     monkeypatch.setattr(search_plans, "_LEAST", 20)
     monkeypatch.setattr(search_plans, "_NEWEST_TIMES", 1)
     assert len(statements(sides, monkeypatch, search(body | {"max_results": 5}))) == 1
-    for filters in ("metrics.`名前` >= 0 and metrics.sparse >= 0", "params.q = 'nowhere'"):
-        assert len(statements(sides, monkeypatch, search(body | {"filter": filters, "max_results": 5}))) == 2
+    sparse = search(body | {"filter": "metrics.`名前` >= 0 and metrics.sparse >= 0", "max_results": 5})
+    assert len(statements(sides, monkeypatch, sparse)) == 2
+    # Few have it, and these are all read.
+    monkeypatch.setattr(search_plans, "_FEW", 100)
+    assert len(statements(sides, monkeypatch, sparse)) == 1
 
 
 @pytest.mark.parametrize("most", [1, 2, 7, 50, 10_000])

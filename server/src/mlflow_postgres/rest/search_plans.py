@@ -18,11 +18,12 @@ class Plan:
 
     terms: tuple[Term, ...]
     joins: tuple[str, ...]
-    runs: str = "runs AS run"
     has_order: bool = False
     """Whether PostgreSQL can read the runs in their order, and stop when the page is full."""
     before: str = ""
     """Common table expressions."""
+    first: str = ""
+    """Some of the runs, in their order. Those of the page are found among these, and by the condition among all."""
     condition: str = "TRUE"
     is_all: str = "TRUE"
     """Whether the page, if it is not full, is the last one."""
@@ -114,32 +115,35 @@ _FEW: Final = 300
 _NEWEST_TIMES: Final = 120
 """Runs that count as the newest: as many times the end of the page, between the least and the most."""
 
-# Where a condition finds few rows, this reads no run. The runs are found by these rows then.
-_NEWEST_RUNS: Final = """
-(SELECT * FROM runs AS run WHERE {place} {conditions}
-  ORDER BY start_time DESC, run_uuid LIMIT %(newest)s::bigint) AS run
+_FEWER: Final = "(SELECT count(*) FROM (SELECT FROM {rows} LIMIT %(few)s::bigint) AS few) < %(few)s::bigint"
+_RARE: Final = """
+rare AS MATERIALIZED (SELECT {is_rare} AS is_rare),
 """
-_FINDS_MORE: Final = """
-AND (SELECT count(*) FROM (SELECT FROM {rows} LIMIT %(few)s::bigint) AS few) = %(few)s::bigint
+_IS_RARE: Final = "(SELECT is_rare FROM rare)"
+_NEWEST_RUNS: Final = """
+(SELECT * FROM runs AS run WHERE {place} AND {condition} AND NOT {is_rare}
+  ORDER BY start_time DESC, run_uuid LIMIT %(newest)s::bigint) AS run
 """
 # The runs are counted only if the page is not full.
 _HAS_NO_OTHER: Final = """
-((SELECT count(*) FROM page) < %(limit)s::bigint
- AND NOT EXISTS (SELECT FROM runs AS run WHERE {place} AND run.start_time IS NULL)
- AND NOT EXISTS (SELECT FROM runs AS run WHERE {place} OFFSET %(newest)s::bigint))
+(NOT EXISTS (SELECT FROM runs AS run WHERE {place} AND NOT {condition})
+ AND ({is_rare} OR (SELECT count(*) FROM page) < %(limit)s::bigint
+                   AND NOT EXISTS (SELECT FROM runs AS run WHERE {place} OFFSET %(newest)s::bigint)))
 """
 
 
 def _among_newest(found: Filter, order: Order, place: Place, end: int) -> Plan:
-    """Among the newest runs, unless one of the conditions finds few runs."""
-    conditions = " ".join(_FINDS_MORE.format(rows=rows) for rows in found.lists)
+    """Among the newest runs. Where a condition finds few rows, no run is read but those that it finds."""
+    fewer = [_FEWER.format(rows=rows) for rows in found.lists]
+    parts = {"place": place.condition, "condition": "TRUE", "is_rare": _IS_RARE}
     if order.terms[0] == _BY_START:
-        conditions += " AND run.start_time IS NOT NULL"
+        parts["condition"] = "(run.start_time IS NOT NULL)"
     return Plan(
         terms=(("run.start_time", "DESC"), _LAST),
         joins=(),
-        runs=_NEWEST_RUNS.format(place=place.condition, conditions=conditions),
-        has_order=True,
-        is_all=_HAS_NO_OTHER.format(place=place.condition),
+        before=_RARE.format(is_rare=" OR ".join(fewer) or "FALSE"),
+        first=_NEWEST_RUNS.format(**parts),
+        condition=f"{parts['condition']} AND {_IS_RARE}",
+        is_all=_HAS_NO_OTHER.format(**parts),
         values={"newest": str(min(max(_LEAST, _NEWEST_TIMES * end), _MOST)), "few": str(_FEW)},
     )

@@ -19,10 +19,7 @@ _STAGES: Final = {"ACTIVE_ONLY": ("active",), "DELETED_ONLY": ("deleted",), "ALL
 # run in the order of all.
 _SEARCH: Final = """
 WITH {before} found AS {materialized} (
-  SELECT run.run_uuid{columns}
-    FROM {runs}
-    {joins}
-   WHERE {place} AND {condition}
+  {found}
 ), page AS (
   SELECT run_uuid, row_number() OVER () AS place
     FROM (SELECT run_uuid FROM found ORDER BY {order} OFFSET %(offset)s::bigint LIMIT %(limit)s::bigint) AS page
@@ -31,11 +28,13 @@ SELECT run_uuid, {is_whole}, {is_all}, {info} AS info
   FROM page JOIN runs AS run USING (run_uuid) ORDER BY place
 """
 
-# A statement of its own, which PostgreSQL plans once: its plan does not depend on what is searched for.
+# A statement of its own, which PostgreSQL plans once: its plan does not depend on what is searched for. MLflow also
+# reads what was logged to the runs of a page after it has found them.
 _DATA: Final[LiteralString] = (
     f"SELECT {run_columns.DATA}, {run_columns.DATASETS}, {run_columns.MODEL_OUTPUTS}"
     " FROM unnest(%(run_ids)s::varchar[]) WITH ORDINALITY AS run (run_uuid, place) ORDER BY place"
 )
+_FOUND: Final = "SELECT run.run_uuid{columns} FROM {runs} {joins} WHERE {place} AND {condition}"
 
 
 class Search(Arguments):
@@ -62,6 +61,9 @@ async def search(database: Database, arguments: Search) -> bytes:
     if not is_found:
         usual = search_plans.usual(found, order)
         rows = await database.read(_statement(usual, found, place), values, prepare=False)
+    # MLflow also makes an object of the run after the page.
+    if any(is_whole == b"f" for _, is_whole, _, _ in rows):
+        raise NotServed
     runs = await _written(database, rows[:most])
     fields = []
     if runs:
@@ -73,8 +75,6 @@ async def search(database: Database, arguments: Search) -> bytes:
 
 async def _written(database: Database, rows: Sequence[Row]) -> list[bytes]:
     """The JSON of the runs of a page."""
-    if any(is_whole == b"f" for _, is_whole, _, _ in rows):
-        raise NotServed
     run_ids = arrays.of_texts(run_id.decode() for run_id, _, _, _ in rows)
     data = await database.read(_DATA, {"run_ids": run_ids}) if rows else []
     runs = []
@@ -89,15 +89,22 @@ async def _written(database: Database, rows: Sequence[Row]) -> list[bytes]:
 def _statement(plan: search_plans.Plan, found: filters.Filter, place: search_plans.Place) -> str:
     """It reads the runs of a page, and the one after it."""
     names = [f"c{number}" for number in range(len(plan.terms))]
+    parts = {
+        "columns": "".join(f", {term} AS {name}" for name, (term, _) in zip(names, plan.terms, strict=True)),
+        "joins": "\n".join([found.joins, *plan.joins]),
+        "place": place.condition,
+    }
+    all_found = _FOUND.format(runs="runs AS run", condition=f"{found.condition} AND {plan.condition}", **parts)
+    order = ", ".join(f"{name} {direction}" for name, (_, direction) in zip(names, plan.terms, strict=True))
+    if plan.first:
+        first_found = _FOUND.format(runs=plan.first, condition=found.condition, **parts)
+        end = "%(offset)s::bigint + %(limit)s::bigint"
+        all_found = f"({first_found} ORDER BY {order} LIMIT {end}) UNION ALL ({all_found})"
     return _SEARCH.format(
         before=plan.before,
         materialized="NOT MATERIALIZED" if plan.has_order else "MATERIALIZED",
-        columns="".join(f", {term} AS {name}" for name, (term, _) in zip(names, plan.terms, strict=True)),
-        runs=plan.runs,
-        joins="\n".join([found.joins, *plan.joins]),
-        place=place.condition,
-        condition=f"{found.condition} AND {plan.condition}",
-        order=", ".join(f"{name} {direction}" for name, (_, direction) in zip(names, plan.terms, strict=True)),
+        found=all_found,
+        order=order,
         is_whole=run_columns.IS_WHOLE,
         is_all=plan.is_all,
         info=run_columns.INFO,
