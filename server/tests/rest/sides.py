@@ -46,13 +46,19 @@ class Request:
     path: str
     body: Any = None
     query: Mapping[str, Any] | Sequence[tuple[str, Any]] | str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] | Sequence[tuple[str, str]] = field(default_factory=dict)
 
     @property
     def content(self) -> bytes | None:
         if self.body is None or isinstance(self.body, bytes):
             return self.body
         return self.body.encode() if isinstance(self.body, str) else json.dumps(self.body).encode()
+
+    @property
+    def all_headers(self) -> httpx.Headers:
+        headers = httpx.Headers({} if self.body is None else JSON)
+        headers.update(self.headers)
+        return headers
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ class Side:
                 request.path,
                 content=request.content,
                 params=request.query,  # type: ignore[arg-type]  # of any values
-                headers={**({} if request.content is None else JSON), **request.headers},
+                headers=request.all_headers,
             )
         headers = {name: value for name, value in response.headers.items() if name != "content-length"}
         # The latest versions are no page of a search.
@@ -114,7 +120,7 @@ class Side:
         """The statuses of the answers."""
         with self._serving():
             asked = [
-                self._client.request(each.method, each.path, content=each.content, headers={**JSON, **each.headers})
+                self._client.request(each.method, each.path, content=each.content, headers=each.all_headers)
                 for each in requests
             ]
             return [response.status_code for response in await asyncio.gather(*asked)]

@@ -21,7 +21,7 @@ API = "/api/2.0/mlflow"
 UI = "/ajax-api/2.0/mlflow"
 TRACES = "/api/3.0/mlflow/traces"
 PASSWORD = "a long password"
-USERS = ("admin", "alice", "bob", "carol", "dave", "erin")
+USERS = ("admin", "alice", "bob", "carol", "dave", "erin", "frank", "heidi")
 MODELS = ("open", "hers")
 ANOTHER = "another long password"
 _OF_THE_TEAM = "WHERE role_id IN (SELECT id FROM roles WHERE name = 'team')"
@@ -114,6 +114,7 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
         from mlflow_postgres.rest import snapshots, stores
         from mlflow_postgres.rest.sign_in import SignIn
 
+        from . import odd_senders
         from .sides import Request, Sides
     # As in the server. Users of MLflow alone are in a store of MLflow's.
     stores.install(auth)
@@ -140,6 +141,10 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
             f" VALUES ('i', 'RUN_OUTPUT', '{with_model}', 'MODEL_OUTPUT', 'm-1')"
         )
     auth.store.grant_user_permission("erin", "logged_model", "*", "DENY")
+    auth.store.grant_user_permission("frank", "logged_model", "*", "READ")
+    # Who manages the workspace sees what is denied to others.
+    auth.store.grant_user_permission("heidi", "logged_model", "*", "DENY")
+    auth.store.set_workspace_permission("default", "heidi", "MANAGE")
     make = Registry
     registry = make(server.store_uri(databases[0]))
     for model in MODELS:
@@ -191,6 +196,17 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
         outcomes[name] = [(each.path.rpartition("/mlflow/")[2], *ask(each, authorization)) for each in asked]
         sides.compare_rows()
 
+    asked = [Request("POST", odd_senders.UPDATE, body) for body in odd_senders.bodies(run_ids[1], run_ids[0])]
+    odd = {repr(each): ask(each, senders["alice"]) for each in asked}
+    asked = [Request("POST", odd_senders.SEARCH, body) for body in odd_senders.searches(experiments[0], experiments[2])]
+    asked += odd_senders.places(run_ids[0], run_ids[2])
+    odd |= {repr(each): ask(each, senders["bob"]) for each in asked}
+    for headers in odd_senders.senders("alice", PASSWORD, "bob"):
+        before = sum(sides.served.values())
+        status = sides.ask(Request("GET", odd_senders.GET, query={"run_id": run_ids[0]}, headers=headers)).status
+        odd[repr(headers)] = (status, sum(sides.served.values()) > before)
+    sides.compare_rows()
+
     def update(run: int, user: str, password: str = PASSWORD) -> tuple[int, bool]:
         body = {"run_id": run_ids[run], "status": "FINISHED"}
         return ask(Request("POST", "/api/2.0/mlflow/runs/update", body), basic(user, password))
@@ -220,7 +236,7 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
     sides.compare_rows()
     sides.close()
     return {
-        **{"outcomes": outcomes, "changes": changes, "passwords": passwords, "blocking": blocking},
+        **{"outcomes": outcomes, "odd": odd, "changes": changes, "passwords": passwords, "blocking": blocking},
         **{"served": sides.served, "handed_on": sides.handed_on},
     }
 

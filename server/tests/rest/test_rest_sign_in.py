@@ -12,6 +12,7 @@ import pytest
 
 from .. import PYTHONPATH
 from ..postgresql import Server
+from .sign_in import USERS
 
 SERVED, REFUSED = [200, True], [403, False]
 
@@ -46,6 +47,8 @@ def test_every_user_gets_what_mlflow_gives_them(told: dict[str, Any]) -> None:
     for user in ("admin", "alice", "bob", "carol"):
         allowed = [call for call, status, is_served in told["outcomes"][user] if status == 200 and is_served]
         assert len(allowed) > 10, "our application answers what a user is allowed"
+    served = {call for call, _, is_served in told["outcomes"]["admin"] if is_served}
+    assert {"metrics/get-history-bulk", "experiments/search", "traces/search"} <= served
     refused = [each for each in told["outcomes"]["bob"] if each[1] == 403]
     assert len(refused) > 10
 
@@ -60,12 +63,46 @@ def test_a_user_lists_the_artifacts_of_the_runs_that_they_may_read(told: dict[st
         assert not asked[-1][1], user
 
 
+def test_who_may_see_all_of_an_answer_is_answered_here(told: dict[str, Any]) -> None:
+    """The script asks for a run with a model, and for one without, at the end."""
+    for user in USERS:
+        with_model, without = told["outcomes"][user][-2:]
+        assert without == ["runs/get", 200, True] or user == "dave"
+        assert with_model == ["runs/get", 200, user != "erin"] or user == "dave"
+    searches = {user: _served(told, user, "experiments/search") for user in USERS}
+    assert all(searches["alice"]), "alice may read every experiment"
+    assert not all(searches["bob"]), "one is denied to bob"
+    assert any(searches["bob"]), "and not on every page"
+
+
+def test_what_mlflow_may_withhold_is_answered_by_mlflow(told: dict[str, Any]) -> None:
+    for user in set(USERS) - {"admin"}:
+        for call in ("registered-models/get", "registered-models/search", "traces/search", "traces/batchGetInfos"):
+            assert not any(_served(told, user, call)), (user, call)
+        for number in range(3):
+            assert not any(_served(told, user, f"traces/tr-{number:032x}")), user
+
+
+def test_an_odd_request_does_not_reach_more_than_mlflow_permits(told: dict[str, Any]) -> None:
+    """The script compares each answer and all rows."""
+    served = [asked for asked, (_, is_served) in told["odd"].items() if is_served]
+    assert 10 < len(served) < len(told["odd"])
+    for asked, (status, is_served) in told["odd"].items():
+        assert status == 200 or not is_served, asked
+        # Flask takes it for the header of a workspace. It is not what was permitted without it.
+        assert not is_served or "x_mlflow_workspace" not in asked
+
+
 def test_who_is_refused_is_refused_by_mlflow(told: dict[str, Any]) -> None:
     for sender, outcomes in told["outcomes"].items():
         for call, status, is_served in outcomes:
             assert status == 200 or not is_served, (sender, call)
     for sender in ("nobody", "wrong", "unknown", "empty"):
         assert {status for _, status, _ in told["outcomes"][sender]} == {401}
+
+
+def _served(told: dict[str, Any], user: str, call: str) -> list[bool]:
+    return [is_served for asked, status, is_served in told["outcomes"][user] if asked == call and status == 200]
 
 
 @pytest.mark.parametrize(

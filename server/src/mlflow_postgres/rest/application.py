@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from fastapi import FastAPI
 from mlflow.server.fastapi_security import init_fastapi_security
 from mlflow.utils.workspace_utils import WORKSPACE_HEADER_NAME
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import answers
 from .arguments import Arguments, OfTrace
 from .calls import Route, Routes
 from .database import Database
@@ -24,11 +24,20 @@ _LOST = (
 )
 
 
+class Permitted(NamedTuple):
+    """What the sender of a request may do."""
+
+    arguments: Arguments
+    """What the sender may ask for."""
+    is_whole: Callable[[bytes], bool]
+    """Whether the sender may see all of an answer. Calls of which some may not be seen have changed nothing."""
+
+
 class Permissions(Protocol):
     """Who may do what."""
 
-    async def permit(self, database: Database, scope: Scope, body: bytes, arguments: Arguments) -> Arguments:
-        """What the sender may ask for. Raises `NotServed` if that is nothing."""
+    async def permit(self, database: Database, scope: Scope, body: bytes, arguments: Arguments) -> Permitted:
+        """Raises `NotServed` if the sender may ask for nothing."""
 
 
 class Application:
@@ -75,15 +84,15 @@ class Application:
             if self._permissions:
                 raise NotServed
             arguments.take(scope["headers"])
-        if self._permissions:
-            arguments = await self._permissions.permit(self._database, scope, body, arguments)
+        permitted = (
+            await self._permissions.permit(self._database, scope, body, arguments) if self._permissions else None
+        )
         try:
-            answer = await route.call.answer(self._database, arguments)
+            answer = await route.call.answer(self._database, permitted.arguments if permitted else arguments)
         except Lost:
             await _send(send, scope, route, 503, b"application/json", _LOST)
             return
-        # MLflow withholds models that the sender may not see. An answer with models has changed nothing.
-        if self._permissions and any(field in answer for field in answers.MODELS):
+        if permitted and not permitted.is_whole(answer):
             raise NotServed
         await _send(send, scope, route, 200, route.call.media_type, answer)
 
