@@ -10,6 +10,7 @@ from .sides import Request
 GET = "/api/2.0/mlflow/runs/get"
 UPDATE = "/api/2.0/mlflow/runs/update"
 SEARCH = "/api/2.0/mlflow/runs/search"
+EXPORT = "/v1/traces"
 Headers = list[tuple[str, str]]
 
 
@@ -43,6 +44,13 @@ def searches(own: str, other: str) -> list[bytes]:
         for name in ("experiment_ids", "experimentIds"):
             found.append(f'{{"experiment_ids": ["{first}"], "{name}": ["{second}"]}}'.encode())
     return found
+
+
+def span() -> dict[str, object]:
+    """For an export in JSON."""
+    ids = {"traceId": b64encode(b"t" * 16).decode(), "spanId": b64encode(b"s" * 8).decode()}
+    span = {**ids, "name": "s", "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": "1700000001000000000"}
+    return {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
 
 
 def senders(name: str, password: str, other: str) -> list[Headers]:

@@ -205,6 +205,12 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
         before = sum(sides.served.values())
         status = sides.ask(Request("GET", odd_senders.GET, query={"run_id": run_ids[0]}, headers=headers)).status
         odd[repr(headers)] = (status, sum(sides.served.values()) > before)
+    exports = []
+    for user in ("alice", "bob"):
+        headers = [("authorization", senders[user]), ("x-mlflow-experiment-id", experiments[2])]
+        before = sum(sides.served.values())
+        status = sides.ask(Request("POST", odd_senders.EXPORT, odd_senders.span(), headers=headers)).status
+        exports.append((status, sum(sides.served.values()) > before))
     sides.compare_rows()
 
     def update(run: int, user: str, password: str = PASSWORD) -> tuple[int, bool]:
@@ -236,7 +242,14 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
     sides.compare_rows()
     sides.close()
     return {
-        **{"outcomes": outcomes, "odd": odd, "changes": changes, "passwords": passwords, "blocking": blocking},
+        **{
+            "outcomes": outcomes,
+            "odd": odd,
+            "exports": exports,
+            "changes": changes,
+            "passwords": passwords,
+            "blocking": blocking,
+        },
         **{"served": sides.served, "handed_on": sides.handed_on},
     }
 

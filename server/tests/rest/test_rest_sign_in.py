@@ -93,6 +93,10 @@ def test_an_odd_request_does_not_reach_more_than_mlflow_permits(told: dict[str, 
         assert not is_served or "x_mlflow_workspace" not in asked
 
 
+def test_an_export_is_answered_by_mlflow_which_authorises_it_elsewhere(told: dict[str, Any]) -> None:
+    assert told["exports"] == [[200, False], REFUSED], "the experiment is denied to bob"
+
+
 def test_who_is_refused_is_refused_by_mlflow(told: dict[str, Any]) -> None:
     for sender, outcomes in told["outcomes"].items():
         for call, status, is_served in outcomes:
