@@ -48,7 +48,7 @@ def searches(own: str, other: str) -> list[bytes]:
 
 def span() -> dict[str, object]:
     """For an export in JSON."""
-    ids = {"traceId": b64encode(b"t" * 16).decode(), "spanId": b64encode(b"s" * 8).decode()}
+    ids = {"traceId": "1a" * 16, "spanId": "2b" * 8}
     span = {**ids, "name": "s", "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": "1700000001000000000"}
     return {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
 

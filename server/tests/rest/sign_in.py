@@ -206,8 +206,8 @@ def main(folder: str, programs: str, *databases: str) -> dict[str, Any]:
         status = sides.ask(Request("GET", odd_senders.GET, query={"run_id": run_ids[0]}, headers=headers)).status
         odd[repr(headers)] = (status, sum(sides.served.values()) > before)
     exports = []
-    for user in ("alice", "bob"):
-        headers = [("authorization", senders[user]), ("x-mlflow-experiment-id", experiments[2])]
+    for user, experiment in (("alice", experiments[1]), ("bob", experiments[2])):
+        headers = [("authorization", senders[user]), ("x-mlflow-experiment-id", experiment)]
         before = sum(sides.served.values())
         status = sides.ask(Request("POST", odd_senders.EXPORT, odd_senders.span(), headers=headers)).status
         exports.append((status, sum(sides.served.values()) > before))
