@@ -95,7 +95,7 @@ class Side:
                 request.method,
                 request.path,
                 content=request.content,
-                params=request.query,  # type: ignore[arg-type]  # of any values
+                params=request.query,  # type: ignore[arg-type]  # httpx names a list or a tuple of pairs, not any sequence
                 headers=request.all_headers,
             )
         headers = {name: value for name, value in response.headers.items() if name != "content-length"}

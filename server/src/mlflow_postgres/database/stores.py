@@ -25,30 +25,33 @@ ASKED_AGAIN = (
 """Methods of the tracking store that look for a row and then add it. MLflow itself asks some others again."""
 
 
+# MLflow has no types here. mypy takes a call by `super()` for one of our own, so its setting for MLflow does not apply.
+
+
 class Tracking(tracking.SqlAlchemyStore):
     known_run: ClassVar[Callable[[str], Run | None] | None] = None
     """Finds a run that was already read for the request (`rest/stores.py`)."""
 
     def __init__(self, db_uri: str, default_artifact_root: str) -> None:
-        super().__init__(db_uri, default_artifact_root)  # type: ignore[no-untyped-call]  # MLflow's own
+        super().__init__(db_uri, default_artifact_root)  # type: ignore[no-untyped-call]  # see above
         self.ManagedSessionMaker = merges.session_maker(self.engine, self.db_type)
 
     def log_batch(
         self, run_id: str, metrics: Sequence[Metric], params: Sequence[Param], tags: Sequence[RunTag]
     ) -> None:
-        super().log_batch(run_id, metrics, [kept(param) for param in params], tags)  # type: ignore[no-untyped-call]  # as above
+        super().log_batch(run_id, metrics, [kept(param) for param in params], tags)  # type: ignore[no-untyped-call]  # see above
 
     def get_run(self, run_id: str) -> Run:
         find = type(self).known_run
         if find and (known := find(run_id)):
             return known
-        run: Run = super().get_run(run_id)  # type: ignore[no-untyped-call]  # as above
+        run: Run = super().get_run(run_id)  # type: ignore[no-untyped-call]  # see above
         return run
 
 
 class Registry(registry.SqlAlchemyStore):
     def __init__(self, db_uri: str) -> None:
-        super().__init__(db_uri)  # type: ignore[no-untyped-call]  # as above
+        super().__init__(db_uri)  # type: ignore[no-untyped-call]  # see above
         self.ManagedSessionMaker = merges.session_maker(self.engine, self.db_type)
 
 

@@ -58,7 +58,7 @@ def serve() -> None:
 def with_timeout(handler: Any) -> Any:
     """A subclass of the handler with a timeout: a client that sends nothing would hold a thread for ever."""
 
-    class HandlerWithTimeout(handler):  # type: ignore[misc]  # prometheus_client chooses the class at run time
+    class HandlerWithTimeout(handler):  # type: ignore[misc]  # prometheus_client makes this class at run time
         timeout = CLIENT_TIMEOUT
 
         def handle(self) -> None:

@@ -14,7 +14,7 @@ from .filters import Filter, Order, Term
 
 @dataclass(frozen=True)
 class Plan:
-    """Parts of a statement over `run`, and a CTE named `page` of the runs that are found."""
+    """Parts of a statement. It calls a run `run`, and has the page in a CTE named `page`."""
 
     terms: tuple[Term, ...]
     joins: tuple[str, ...]
@@ -23,7 +23,7 @@ class Plan:
     before: str = ""
     """Common table expressions."""
     first: str = ""
-    """Some of the runs, in their order. Those of the page are found among these, and by the condition among all."""
+    """A subquery of some runs. The page is searched among them, and among all runs that meet the condition."""
     condition: str = "TRUE"
     is_all: str = "TRUE"
     """Whether the page, if it is not full, is the last one."""

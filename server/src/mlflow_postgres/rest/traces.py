@@ -90,7 +90,7 @@ async def batch_get_infos(database: Database, arguments: BatchGet) -> bytes:
 
 
 async def infos(database: Database, trace_ids: Sequence[str]) -> list[bytes]:
-    """The traces that there are, without their spans, in the order of their ids. Raises `NotServed`."""
+    """The traces that exist, without their spans, in the order in which their ids are given. Raises `NotServed`."""
     rows = await database.read(_BATCH_GET_INFOS, {"trace_ids": arrays.of_texts(trace_ids)})
     return [trace_columns.info(*row) for row in rows]
 

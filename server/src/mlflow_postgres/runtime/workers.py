@@ -18,7 +18,7 @@ class Worker(Process):
         # uvicorn's own is not started.
         super().__init__(config, sockets)
         arguments = {"config": config, "target": self.target, "sockets": sockets, "stdin_fileno": None}
-        self.process = context.Process(target=subprocess_started, kwargs=arguments)  # type: ignore[assignment]  # it has the same methods
+        self.process = context.Process(target=subprocess_started, kwargs=arguments)  # type: ignore[assignment]  # uvicorn names the class of another start method
 
     def _healthcheck(self, timeout: float) -> bool | None:
         """Whether the worker has finished its startup; None if it does not answer in time, or has ended.
